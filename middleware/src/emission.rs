@@ -1,0 +1,320 @@
+use std::any::Any;
+use std::borrow::Cow;
+use std::cell::{Cell, OnceCell, RefCell};
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use crate::{Clock, EventId, Failure};
+
+/// What an emit asks of its bus, and only when somebody asks the event.
+pub trait Host {
+    /// The bus's name.
+    fn name(&self) -> &str;
+
+    /// The bus's clock.
+    fn clock(&self) -> &dyn Clock;
+
+    /// A new event id.
+    fn next_id(&self) -> EventId;
+}
+
+/// When an event happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Stamp {
+    /// Time on the bus's clock, which never goes back.
+    pub offset: Duration,
+    /// Wall-clock time.
+    pub wall: SystemTime,
+}
+
+/// How many handlers one emit met, by what became of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Called, the failed ones included.
+    pub called: u32,
+    /// Not called: disconnected meanwhile, filtered for this connection, or another source or target.
+    pub skipped: u32,
+    /// Not called because they were muted.
+    pub muted: u32,
+    /// Called, and panicked or returned an error.
+    pub failed: u32,
+}
+
+impl Tally {
+    /// What was added since an earlier tally of the same emit.
+    #[inline]
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Self {
+        Self {
+            called: self.called - earlier.called,
+            skipped: self.skipped - earlier.skipped,
+            muted: self.muted - earlier.muted,
+            failed: self.failed - earlier.failed,
+        }
+    }
+}
+
+/// The state of one emit, in the emitter's frame: for those who write a bus, not for handlers.
+///
+/// All levels an event bubbles through share it. Nothing here is made before somebody asks: no id, no clock, no list.
+pub struct Emission<'e> {
+    host: &'e dyn Host,
+    version: u64,
+    depth: u32,
+    id: OnceCell<EventId>,
+    stamp: OnceCell<Stamp>,
+    called: Cell<u32>,
+    skipped: Cell<u32>,
+    muted: Cell<u32>,
+    failed: Cell<u32>,
+    stop: Cell<u8>,
+    reason: Cell<Option<&'static str>>,
+    notes: OnceCell<Box<Notes>>,
+}
+
+/// What few emits have: failures, a computed reason, a panic to pass on, the buses visited.
+#[derive(Default)]
+struct Notes {
+    failures: RefCell<Vec<Arc<Failure>>>,
+    reason: RefCell<Option<Cow<'static, str>>>,
+    error: RefCell<Option<Box<dyn Error + Send + Sync>>>,
+    panic: RefCell<Option<Box<dyn Any + Send>>>,
+    visited: RefCell<Vec<u64>>,
+}
+
+const STOP_LEVEL: u8 = 1;
+const STOP_BUBBLING: u8 = 2;
+const STOP_FAILED: u8 = 4;
+
+impl<'e> Emission<'e> {
+    /// The state of a new emit; `version` is the bus's count of changes when it began, `depth` how many emits of this
+    /// thread it is inside of, itself included.
+    #[inline]
+    #[must_use]
+    pub fn new(host: &'e dyn Host, version: u64, depth: u32) -> Self {
+        Self {
+            host,
+            version,
+            depth,
+            id: OnceCell::new(),
+            stamp: OnceCell::new(),
+            called: Cell::new(0),
+            skipped: Cell::new(0),
+            muted: Cell::new(0),
+            failed: Cell::new(0),
+            stop: Cell::new(0),
+            reason: Cell::new(None),
+            notes: OnceCell::new(),
+        }
+    }
+
+    /// The same for an event that already has an id and a time: a replay.
+    #[must_use]
+    pub fn with_identity(self, id: EventId, stamp: Stamp) -> Self {
+        Self { id: OnceCell::from(id), stamp: OnceCell::from(stamp), ..self }
+    }
+
+    /// The event's id, made now if nobody asked before.
+    pub fn id(&self) -> EventId {
+        *self.id.get_or_init(|| self.host.next_id())
+    }
+
+    /// The event's time, read now if nobody asked before.
+    pub fn stamp(&self) -> Stamp {
+        *self.stamp.get_or_init(|| {
+            let clock = self.host.clock();
+            Stamp { offset: clock.elapsed(), wall: clock.wall() }
+        })
+    }
+
+    /// The bus's count of changes when the emit began.
+    #[inline]
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// How many emits of this thread it is inside of, itself included.
+    #[inline]
+    pub fn depth(&self) -> u32 {
+        self.depth
+    }
+
+    /// The bus the event was emitted on.
+    #[inline]
+    pub fn host(&self) -> &'e dyn Host {
+        self.host
+    }
+
+    /// The handlers met so far.
+    #[inline]
+    pub fn tally(&self) -> Tally {
+        Tally {
+            called: self.called.get(),
+            skipped: self.skipped.get(),
+            muted: self.muted.get(),
+            failed: self.failed.get(),
+        }
+    }
+
+    /// Adds calls that went well.
+    #[inline]
+    pub fn add_called(&self, n: u32) {
+        self.called.set(self.called.get() + n);
+    }
+
+    /// Counts handlers that were passed over.
+    #[inline]
+    pub fn add_skipped(&self, n: u32) {
+        self.skipped.set(self.skipped.get() + n);
+    }
+
+    /// Counts handlers that were muted.
+    #[inline]
+    pub fn add_muted(&self, n: u32) {
+        self.muted.set(self.muted.get() + n);
+    }
+
+    /// Records a handler or layer that failed.
+    pub fn add_failure(&self, failure: Arc<Failure>) {
+        self.failed.set(self.failed.get() + 1);
+        self.notes().failures.borrow_mut().push(failure);
+    }
+
+    /// The failures so far.
+    pub fn failures(&self) -> Vec<Arc<Failure>> {
+        self.notes.get().map_or_else(Vec::new, |notes| notes.failures.borrow().clone())
+    }
+
+    /// Ends the handlers of this level.
+    #[inline]
+    pub fn stop_level(&self) {
+        self.stop.set(self.stop.get() | STOP_LEVEL);
+    }
+
+    /// Ends the event's way up after this level.
+    #[inline]
+    pub fn stop_bubbling(&self) {
+        self.stop.set(self.stop.get() | STOP_BUBBLING);
+    }
+
+    /// Ends everything, because a handler failed.
+    pub fn stop_failed(&self) {
+        self.stop.set(self.stop.get() | STOP_LEVEL | STOP_BUBBLING | STOP_FAILED);
+    }
+
+    /// Whether no further handler of this level is to be called.
+    #[inline]
+    pub fn level_is_stopped(&self) -> bool {
+        self.stop.get() & STOP_LEVEL != 0
+    }
+
+    /// Whether the event is not to go up.
+    #[inline]
+    pub fn bubbling_is_stopped(&self) -> bool {
+        self.stop.get() & STOP_BUBBLING != 0
+    }
+
+    /// Whether a failure ended it.
+    #[inline]
+    pub fn is_stopped_by_failure(&self) -> bool {
+        self.stop.get() & STOP_FAILED != 0
+    }
+
+    /// Whether anything ended it early.
+    #[inline]
+    pub fn is_stopped(&self) -> bool {
+        self.stop.get() != 0
+    }
+
+    /// Begins the next level: what a handler stopped was the level below.
+    #[inline]
+    pub fn enter_level(&self) {
+        if self.stop.get() & STOP_FAILED == 0 {
+            self.stop.set(self.stop.get() & !STOP_LEVEL);
+        }
+    }
+
+    /// Says why a layer did not go on; the first reason stands.
+    pub fn discard(&self, reason: Cow<'static, str>) {
+        if self.reason.get().is_some() || self.notes.get().is_some_and(|notes| notes.reason.borrow().is_some()) {
+            return;
+        }
+        match reason {
+            Cow::Borrowed(text) => self.reason.set(Some(text)),
+            owned @ Cow::Owned(_) => *self.notes().reason.borrow_mut() = Some(owned),
+        }
+    }
+
+    /// Why a layer did not go on, if one said so.
+    pub fn reason(&self) -> Option<Cow<'static, str>> {
+        match self.reason.get() {
+            Some(text) => Some(Cow::Borrowed(text)),
+            None => self.notes.get().and_then(|notes| notes.reason.borrow().clone()),
+        }
+    }
+
+    /// The same, as long as no reason was computed: without a look at the notes.
+    #[inline]
+    pub fn static_reason(&self) -> Option<Cow<'static, str>> {
+        self.reason.get().map(Cow::Borrowed)
+    }
+
+    /// Hands a handler's error to whoever called the handler.
+    pub fn set_error(&self, error: Box<dyn Error + Send + Sync>) {
+        *self.notes().error.borrow_mut() = Some(error);
+    }
+
+    /// Takes the error of the handler that just returned.
+    pub fn take_error(&self) -> Option<Box<dyn Error + Send + Sync>> {
+        self.notes.get().and_then(|notes| notes.error.borrow_mut().take())
+    }
+
+    /// Keeps a panic that is to go on in the emitter; the first one stands.
+    pub fn set_panic(&self, panic: Box<dyn Any + Send>) {
+        self.notes().panic.borrow_mut().get_or_insert(panic);
+    }
+
+    /// Takes the panic that is to go on in the emitter.
+    pub fn take_panic(&self) -> Option<Box<dyn Any + Send>> {
+        self.notes.get().and_then(|notes| notes.panic.borrow_mut().take())
+    }
+
+    /// Marks a bus as visited; `false` if the event has been there.
+    pub fn visit(&self, bus: u64) -> bool {
+        let mut visited = self.notes().visited.borrow_mut();
+        let fresh = !visited.contains(&bus);
+        if fresh {
+            visited.push(bus);
+        }
+        fresh
+    }
+
+    /// Whether anything but calls happened: failures, a reason, a panic.
+    #[inline]
+    pub fn is_eventful(&self) -> bool {
+        self.notes.get().is_some()
+    }
+
+    fn notes(&self) -> &Notes {
+        self.notes.get_or_init(Box::default)
+    }
+}
+
+impl fmt::Debug for Emission<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Emission")
+            .field("id", &self.id.get())
+            .field("tally", &self.tally())
+            .field("stop", &self.stop.get())
+            .field("reason", &self.reason())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Notes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Notes").field("failures", &self.failures).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,117 @@
+use std::cell::Cell;
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use ulid::Ulid;
+
+use crate::Clock;
+
+/// Identifies one event: a [ULID](https://github.com/ulid/spec), 16 bytes, sorted by time of creation.
+///
+/// An event gets its id when somebody first asks for it ([`Event::id`](crate::Event::id)); an emit nobody asks about
+/// makes none.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EventId(Ulid);
+
+impl EventId {
+    /// Makes an id of its 128 bits.
+    #[must_use]
+    pub const fn from_bits(bits: u128) -> Self {
+        Self(Ulid(bits))
+    }
+
+    /// The 128 bits of the id.
+    #[must_use]
+    pub const fn to_bits(self) -> u128 {
+        self.0.0
+    }
+}
+
+/// Writes the 26 characters of the ULID's text form.
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EventId({self})")
+    }
+}
+
+/// Makes the ids of events; give a bus [`SequentialIds`] and its ids are the same in every run.
+pub trait Ids: Send + Sync + 'static {
+    /// A new id, different from all earlier ones.
+    fn next_id(&self, clock: &dyn Clock) -> EventId;
+}
+
+/// Unique, time-ordered ids: 48 bits of wall clock in milliseconds, 80 random bits that grow within a thread.
+///
+/// Each thread has its own random start, so threads that make ids share no counter.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct UniqueIds;
+
+impl Ids for UniqueIds {
+    fn next_id(&self, clock: &dyn Clock) -> EventId {
+        thread_local! {
+            static RANDOM: Cell<u128> = Cell::new(random_bits());
+        }
+        let random = RANDOM.get().wrapping_add(1);
+        RANDOM.set(random);
+        EventId(Ulid::from_parts(milliseconds(clock.wall()), random))
+    }
+}
+
+/// Ids 1, 2, 3, ...: for tests and deterministic replays.
+#[derive(Debug, Default)]
+pub struct SequentialIds(AtomicU64);
+
+impl Ids for SequentialIds {
+    fn next_id(&self, _clock: &dyn Clock) -> EventId {
+        EventId::from_bits(u128::from(self.0.fetch_add(1, Ordering::Relaxed) + 1))
+    }
+}
+
+fn random_bits() -> u128 {
+    let word = || u128::from(RandomState::new().hash_one(0));
+    word() << 64 | word()
+}
+
+fn milliseconds(wall: SystemTime) -> u64 {
+    wall.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ManualClock, SystemClock};
+
+    #[test]
+    fn unique_ids_grow_within_a_thread_and_millisecond() {
+        let clock = ManualClock::new();
+        let ids: Vec<_> = (0..100).map(|_| UniqueIds.next_id(&clock)).collect();
+        assert!(ids.windows(2).all(|pair| pair[0] < pair[1]), "{ids:?}");
+    }
+
+    #[test]
+    fn threads_make_different_ids() {
+        let make = || (0..1_000).map(|_| UniqueIds.next_id(&SystemClock::new())).collect::<Vec<_>>();
+        let other = std::thread::spawn(make).join().unwrap();
+        let mut all = make();
+        all.extend(other);
+        all.sort();
+        all.dedup();
+        assert_eq!(all.len(), 2_000);
+    }
+
+    #[test]
+    fn sequential_ids_count_from_one() {
+        let ids = SequentialIds::default();
+        let clock = ManualClock::new();
+        assert_eq!(ids.next_id(&clock).to_bits(), 1);
+        assert_eq!(ids.next_id(&clock).to_bits(), 2);
+    }
+}

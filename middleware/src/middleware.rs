@@ -1,0 +1,186 @@
+use std::any::type_name;
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use crate::{Event, Next, Topic};
+
+/// Advice around the rest of a chain: look at an event, go on, change it, or end it.
+///
+/// Call [`next.run(event)`](Next::run) to go on and return to end the event; what stands after `run` happens when the
+/// handlers are done. The first layer added sees the event first; that is the only order there is.
+///
+/// Closures `Fn(&Event, Next)`, tuples, `Option`, `Box` and `Arc` of middleware are middleware.
+///
+/// # Examples
+///
+/// A layer of one's own that counts what passes:
+///
+/// ```
+/// use std::sync::atomic::{AtomicU32, Ordering};
+/// use sigtree::{Bus, Event, Middleware, Next};
+///
+/// #[derive(Default)]
+/// struct Count(AtomicU32);
+///
+/// impl Middleware for Count {
+///     fn handle(&self, event: &Event<'_>, next: Next<'_>) {
+///         self.0.fetch_add(1, Ordering::Relaxed);
+///         next.run(event);
+///     }
+/// }
+///
+/// let count = std::sync::Arc::new(Count::default());
+/// let bus = Bus::new();
+/// bus.layer(count.clone());
+/// bus.emit("a", 1_u32);
+/// assert_eq!(count.0.load(Ordering::Relaxed), 1);
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not middleware",
+    note = "a closure is middleware with both types written: `|event: &Event, next: Next| next.run(event)`"
+)]
+pub trait Middleware: Send + Sync + 'static {
+    /// Handles one event: `next.run(event)` goes on, returning ends it.
+    fn handle(&self, event: &Event<'_>, next: Next<'_>);
+
+    /// Whether it keeps payloads beyond the call; then every payload is put into one `Arc` before the first layer.
+    fn retains(&self) -> bool {
+        false
+    }
+
+    /// Whether it wants to see the events of a topic; asked once per route, so it must always answer the same.
+    fn applies_to(&self, topic: &Topic) -> bool {
+        let _ = topic;
+        true
+    }
+
+    /// One line for people: what it is and how it is set.
+    fn describe(&self) -> Cow<'static, str> {
+        Cow::Borrowed(short_name(type_name::<Self>()))
+    }
+}
+
+/// `a::b::Filter<c::D>` without its path and parameters: `Filter`.
+fn short_name(full: &'static str) -> &'static str {
+    let end = full.find('<').unwrap_or(full.len());
+    full[..end].rsplit("::").next().unwrap_or(full)
+}
+
+impl<F> Middleware for F
+where
+    F: Fn(&Event<'_>, Next<'_>) + Send + Sync + 'static,
+{
+    #[inline]
+    fn handle(&self, event: &Event<'_>, next: Next<'_>) {
+        self(event, next);
+    }
+
+    fn describe(&self) -> Cow<'static, str> {
+        Cow::Borrowed("closure")
+    }
+}
+
+macro_rules! forward {
+    ($([$($parameter:tt)*] $pointer:ty),*) => { $(
+        impl<$($parameter)*> Middleware for $pointer {
+            #[inline]
+            fn handle(&self, event: &Event<'_>, next: Next<'_>) {
+                (**self).handle(event, next);
+            }
+
+            fn retains(&self) -> bool {
+                (**self).retains()
+            }
+
+            fn applies_to(&self, topic: &Topic) -> bool {
+                (**self).applies_to(topic)
+            }
+
+            fn describe(&self) -> Cow<'static, str> {
+                (**self).describe()
+            }
+        }
+    )* };
+}
+
+// A `Box<F>` is a closure already; a `Box<dyn Middleware>` is not.
+forward!([M: Middleware + ?Sized] Arc<M>, [] Box<dyn Middleware>);
+
+/// `None` lets everything through.
+impl<M: Middleware> Middleware for Option<M> {
+    #[inline]
+    fn handle(&self, event: &Event<'_>, next: Next<'_>) {
+        match self {
+            Some(layer) => layer.handle(event, next),
+            None => next.run(event),
+        }
+    }
+
+    fn retains(&self) -> bool {
+        self.as_ref().is_some_and(Middleware::retains)
+    }
+
+    fn applies_to(&self, topic: &Topic) -> bool {
+        self.as_ref().is_some_and(|layer| layer.applies_to(topic))
+    }
+
+    fn describe(&self) -> Cow<'static, str> {
+        self.as_ref().map_or(Cow::Borrowed("none"), Middleware::describe)
+    }
+}
+
+/// A tuple is one layer: its members are called directly, the first one first.
+macro_rules! tuples {
+    ($($first:ident $($rest:ident)*;)*) => { $(
+        impl<$first: Middleware, $($rest: Middleware),*> Middleware for ($first, $($rest,)*) {
+            #[inline]
+            #[allow(non_snake_case)]
+            fn handle(&self, event: &Event<'_>, next: Next<'_>) {
+                let ($first, $($rest,)*) = self;
+                tuples!(@link event, next, [] $first $($rest)*);
+            }
+
+            fn retains(&self) -> bool {
+                #[allow(non_snake_case)]
+                let ($first, $($rest,)*) = self;
+                $first.retains() $(|| $rest.retains())*
+            }
+
+            fn applies_to(&self, topic: &Topic) -> bool {
+                #[allow(non_snake_case)]
+                let ($first, $($rest,)*) = self;
+                $first.applies_to(topic) $(|| $rest.applies_to(topic))*
+            }
+
+            fn describe(&self) -> Cow<'static, str> {
+                #[allow(non_snake_case)]
+                let ($first, $($rest,)*) = self;
+                let mut line = $first.describe().into_owned();
+                $( line.push_str(", "); line.push_str(&$rest.describe()); )*
+                Cow::Owned(line)
+            }
+        }
+    )* };
+    (@link $event:expr, $next:expr, [$($seen:ident)*] $last:ident) => {{
+        let next = $next;
+        tuples!(@call $event, next, $last, $($seen)*)
+    }};
+    (@link $event:expr, $next:expr, [$($seen:ident)*] $first:ident $($rest:ident)+) => {
+        tuples!(@link $event, $next, [$first $($seen)*] $($rest)+)
+    };
+    (@call $event:expr, $next:ident, $layer:ident,) => { $layer.handle($event, $next) };
+    (@call $event:expr, $next:ident, $layer:ident, $before:ident $($more:ident)*) => {{
+        let next = Next::before($layer, &$next);
+        tuples!(@call $event, next, $before, $($more)*)
+    }};
+}
+
+tuples! {
+    A B;
+    A B C;
+    A B C D;
+    A B C D E;
+    A B C D E F;
+    A B C D E F G;
+    A B C D E F G H;
+}

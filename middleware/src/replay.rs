@@ -1,0 +1,275 @@
+//! [`Replay`]: the past, emitted once more.
+
+use std::error::Error;
+use std::fmt;
+use std::ops::RangeBounds;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::{
+    Clock, Entry, Envelope, Erased, EventId, IntoPattern, Limits, ParseError, Sealed, Stamp, SystemClock, Topic,
+};
+
+/// Emits entries of a [`History`](crate::History) once more, on the same bus or on another.
+///
+/// Get one from [`History::replay`](crate::History::replay), say which entries and how fast, and [`run`](Self::run) it.
+/// Each call that chooses entries narrows what is left, so `.matching("a.**")?.last(3)` is the last three of `a.**`.
+///
+/// A replayed event has the id, the times, the payload and the envelope of the original, and is marked as
+/// [replayed](crate::Event::is_replayed); a history does not record it again unless asked to. It goes through the
+/// bus's stack and to its handlers like any event. What is recorded during a replay is not part of it.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::{Arc, Mutex};
+/// use std::time::Duration;
+/// use sigtree::Bus;
+/// use sigtree::middleware::{History, ManualClock, SequentialIds, Speed};
+///
+/// let clock = ManualClock::new();
+/// let bus = Bus::builder().clock(clock.clone()).ids(SequentialIds::default()).build();
+/// let history = History::new();
+/// bus.layer(history.clone());
+/// for n in 1..=3_u32 {
+///     bus.emit("radar.track", n);
+///     clock.advance(Duration::from_secs(1));
+/// }
+///
+/// let seen = Arc::new(Mutex::new(Vec::new()));
+/// let tracks = seen.clone();
+/// let _late = bus.connect("radar.*", move |n: &u32| tracks.lock().unwrap().push(*n))?;
+/// let report = history.replay().last(2).speed(Speed::RealTime)?.clock(clock).run(&bus);
+///
+/// assert_eq!(*seen.lock().unwrap(), [2, 3]);
+/// assert_eq!((report.replayed, report.waited), (2, Duration::from_secs(1)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "a replay does nothing until `run` is called"]
+pub struct Replay {
+    entries: Vec<Entry>,
+    speed: Speed,
+    clock: Box<dyn Clock>,
+}
+
+/// How fast a [`Replay`] goes.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub enum Speed {
+    /// One event right after the other.
+    #[default]
+    Instant,
+    /// With the pauses of the original.
+    RealTime,
+    /// With the pauses of the original divided by this number: 2.0 takes half the time.
+    Times(f64),
+}
+
+/// What a [`Replay`] did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Events that the target took.
+    pub replayed: usize,
+    /// Events that the target refused.
+    pub refused: usize,
+    /// The time spent in pauses.
+    pub waited: Duration,
+}
+
+/// What a replay emits on: a bus, for instance.
+pub trait Target {
+    /// Emits an event once more; `false` if it is refused.
+    fn replay(&self, event: &Replayed<'_>) -> bool;
+}
+
+/// One event on its way to a [`Target`].
+#[derive(Debug)]
+pub struct Replayed<'r> {
+    entry: &'r Entry,
+    sealed: Sealed,
+}
+
+impl Replay {
+    /// Replays these entries, in this order.
+    pub fn of(entries: impl IntoIterator<Item = Entry>) -> Self {
+        Self { entries: entries.into_iter().collect(), speed: Speed::Instant, clock: Box::new(SystemClock::new()) }
+    }
+
+    /// Keeps the entries whose topics match.
+    ///
+    /// # Errors
+    ///
+    /// If `pattern` is not a pattern.
+    pub fn matching(self, pattern: impl IntoPattern) -> Result<Self, ParseError> {
+        let pattern = pattern.into_pattern(&Limits::new())?;
+        Ok(self.filter(|entry| pattern.matches(entry.topic())))
+    }
+
+    /// Keeps the entries for which `keep` says `true`.
+    pub fn filter(mut self, keep: impl FnMut(&Entry) -> bool) -> Self {
+        self.entries.retain(keep);
+        self
+    }
+
+    /// Keeps the entries with these sequences.
+    ///
+    /// ```
+    /// # use sigtree_middleware::History;
+    /// let history = History::new();
+    /// let from_the_tenth_on = history.replay().range(10..);
+    /// # assert!(from_the_tenth_on.entries().is_empty());
+    /// ```
+    pub fn range(self, sequences: impl RangeBounds<u64>) -> Self {
+        self.filter(|entry| sequences.contains(&entry.sequence()))
+    }
+
+    /// Keeps what was emitted at this time on the bus's clock, or later.
+    pub fn since(self, offset: Duration) -> Self {
+        self.filter(|entry| entry.offset() >= offset)
+    }
+
+    /// Keeps what was emitted before this time on the bus's clock.
+    pub fn until(self, offset: Duration) -> Self {
+        self.filter(|entry| entry.offset() < offset)
+    }
+
+    /// Keeps the last `n` entries.
+    pub fn last(mut self, n: usize) -> Self {
+        self.entries.drain(..self.entries.len().saturating_sub(n));
+        self
+    }
+
+    /// Sets the speed; [`Speed::Instant`] unless said otherwise.
+    ///
+    /// # Errors
+    ///
+    /// If it is [`Speed::Times`] of a number that is not finite and above zero.
+    pub fn speed(self, speed: Speed) -> Result<Self, SpeedError> {
+        match speed {
+            Speed::Times(times) if !(times.is_finite() && times > 0.0) => Err(SpeedError { times }),
+            _ => Ok(Self { speed, ..self }),
+        }
+    }
+
+    /// Pauses by this clock; by a [`SystemClock`] unless said otherwise.
+    pub fn clock(self, clock: impl Clock) -> Self {
+        Self { clock: Box::new(clock), ..self }
+    }
+
+    /// The entries that will be replayed.
+    #[must_use]
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// Replays the entries and returns when the last one is done.
+    ///
+    /// Each event has its moment, counted from the first; the time that handlers take is not added to the pauses. When
+    /// an event was recorded later than one that was emitted after it, there is no pause between the two.
+    pub fn run(&self, target: &(impl Target + ?Sized)) -> Report {
+        let mut report = Report::default();
+        let began = self.clock.elapsed();
+        for entry in &self.entries {
+            let passed = self.clock.elapsed().saturating_sub(began);
+            let pause = self.moment_of(entry).saturating_sub(passed);
+            if !pause.is_zero() {
+                self.clock.sleep(pause);
+                report.waited = report.waited.saturating_add(pause);
+            }
+            if target.replay(&Replayed::of(entry)) {
+                report.replayed += 1;
+            } else {
+                report.refused += 1;
+            }
+        }
+        report
+    }
+
+    /// When an entry is due, counted from the beginning of the replay.
+    fn moment_of(&self, entry: &Entry) -> Duration {
+        let first = self.entries.first().map_or(Duration::ZERO, Entry::offset);
+        let original = entry.offset().saturating_sub(first);
+        match self.speed {
+            Speed::Instant => Duration::ZERO,
+            Speed::RealTime => original,
+            Speed::Times(times) => Duration::try_from_secs_f64(original.as_secs_f64() / times).unwrap_or(Duration::MAX),
+        }
+    }
+}
+
+impl IntoIterator for Replay {
+    type Item = Entry;
+    type IntoIter = std::vec::IntoIter<Entry>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.entries.into_iter()
+    }
+}
+
+impl fmt::Debug for Replay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Replay").field("entries", &self.entries).field("speed", &self.speed).finish_non_exhaustive()
+    }
+}
+
+impl<'r> Replayed<'r> {
+    fn of(entry: &'r Entry) -> Self {
+        let envelope = entry.envelope().cloned().unwrap_or_default();
+        Self { entry, sealed: Sealed::new(Envelope { replayed: true, ..envelope }) }
+    }
+
+    /// The entry it was made from.
+    #[must_use]
+    pub fn entry(&self) -> &'r Entry {
+        self.entry
+    }
+
+    /// The topic of the original.
+    #[must_use]
+    pub fn topic(&self) -> &'r Topic {
+        self.entry.topic()
+    }
+
+    /// The payload of the original, shared.
+    #[must_use]
+    pub fn share_erased(&self) -> Arc<Erased> {
+        self.entry.share_erased()
+    }
+
+    /// The id of the original.
+    #[must_use]
+    pub fn id(&self) -> EventId {
+        self.entry.id()
+    }
+
+    /// The times of the original.
+    #[must_use]
+    pub fn stamp(&self) -> Stamp {
+        self.entry.stamp()
+    }
+
+    /// The envelope of the original, marked as replayed.
+    #[must_use]
+    pub fn envelope(&self) -> &Envelope {
+        self.sealed.envelope()
+    }
+
+    /// The same envelope on its way: for those who write a bus.
+    #[must_use]
+    pub fn sealed(&self) -> &Sealed {
+        &self.sealed
+    }
+}
+
+/// A speed that no replay can have.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SpeedError {
+    times: f64,
+}
+
+impl fmt::Display for SpeedError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "invalid speed `{}`: a replay goes a finite number of times as fast, above zero", self.times)
+    }
+}
+
+impl Error for SpeedError {}

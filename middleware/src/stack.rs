@@ -1,0 +1,179 @@
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::{Event, Middleware, Next, Topic};
+
+/// Layers in order: the first one added sees the event first.
+///
+/// A stack is a value: build it, clone it cheaply, give it to a bus, swap it for another while events flow. It is
+/// middleware itself, so stacks nest.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::{Arc, Mutex};
+/// use sigtree::{Bus, Event, Next, Stack};
+///
+/// let order = Arc::new(Mutex::new(Vec::new()));
+/// let note = |name: &'static str| {
+///     let order = order.clone();
+///     move |event: &Event, next: Next| {
+///         order.lock().unwrap().push(format!("{name} in"));
+///         next.run(event);
+///         order.lock().unwrap().push(format!("{name} out"));
+///     }
+/// };
+/// let bus = Bus::new();
+/// bus.set_stack(Stack::new().with(note("first")).with(note("second")));
+/// bus.emit("a", 1_u32);
+/// assert_eq!(*order.lock().unwrap(), ["first in", "second in", "second out", "first out"]);
+/// ```
+#[derive(Clone, Default)]
+pub struct Stack {
+    layers: Arc<[Layer]>,
+}
+
+/// One layer of a stack, with the name it was given.
+#[derive(Clone)]
+pub struct Layer {
+    middleware: Arc<dyn Middleware>,
+    name: Option<Arc<str>>,
+    applies: bool,
+}
+
+impl Stack {
+    /// A stack without layers: everything passes.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The same stack with one more layer, the innermost.
+    #[must_use]
+    pub fn with(self, middleware: impl Middleware) -> Self {
+        self.push(Layer { middleware: Arc::new(middleware), name: None, applies: true })
+    }
+
+    /// The same stack with one more layer, the innermost, under a name.
+    #[must_use]
+    pub fn with_named(self, name: &str, middleware: impl Middleware) -> Self {
+        self.push(Layer { middleware: Arc::new(middleware), name: Some(name.into()), applies: true })
+    }
+
+    /// This stack's layers, then the other's.
+    #[must_use]
+    pub fn and(&self, inner: &Self) -> Self {
+        Self { layers: self.layers.iter().chain(&*inner.layers).cloned().collect() }
+    }
+
+    /// The layers, the outermost first.
+    #[must_use]
+    pub fn layers(&self) -> &[Layer] {
+        &self.layers
+    }
+
+    /// How many layers there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.layers.len()
+    }
+
+    /// Whether everything passes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.layers.is_empty()
+    }
+
+    /// The same layers, told once which of them concern a topic: for those who write a bus.
+    ///
+    /// It is this very stack, without a copy, when all of them do.
+    #[must_use]
+    pub fn for_topic(&self, topic: &Topic) -> Self {
+        if self.layers.iter().all(|layer| layer.middleware.applies_to(topic)) {
+            return self.clone();
+        }
+        let layers = self.layers.iter().map(|layer| {
+            let applies = layer.middleware.applies_to(topic);
+            Layer { applies, ..layer.clone() }
+        });
+        Self { layers: layers.collect() }
+    }
+
+    fn push(self, layer: Layer) -> Self {
+        Self { layers: self.layers.iter().cloned().chain([layer]).collect() }
+    }
+}
+
+impl Layer {
+    /// What the layer does.
+    #[inline]
+    #[must_use]
+    pub fn middleware(&self) -> &dyn Middleware {
+        &*self.middleware
+    }
+
+    /// The name it was given.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// Whether it wants this event: known from the route, unless there is none or the event left it.
+    #[inline]
+    pub(crate) fn concerns(&self, event: &Event<'_>, routed: bool) -> bool {
+        if routed && !event.is_redirected() { self.applies } else { self.middleware.applies_to(event.topic()) }
+    }
+}
+
+/// A stack within a stack is one layer.
+impl Middleware for Stack {
+    fn handle(&self, event: &Event<'_>, next: Next<'_>) {
+        Next::new(&self.layers, &next).run(event);
+    }
+
+    fn retains(&self) -> bool {
+        self.layers.iter().any(|layer| layer.middleware.retains())
+    }
+
+    fn applies_to(&self, topic: &Topic) -> bool {
+        self.layers.iter().any(|layer| layer.middleware.applies_to(topic))
+    }
+
+    fn describe(&self) -> Cow<'static, str> {
+        let lines: Vec<_> = self.layers.iter().map(|layer| layer.middleware.describe()).collect();
+        format!("stack of {}", lines.join(", ")).into()
+    }
+}
+
+impl<M: Middleware> FromIterator<M> for Stack {
+    fn from_iter<I: IntoIterator<Item = M>>(layers: I) -> Self {
+        layers.into_iter().fold(Self::new(), Self::with)
+    }
+}
+
+/// One line a layer, the outermost first.
+impl fmt::Display for Stack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, layer) in self.layers.iter().enumerate() {
+            let line = layer.middleware.describe();
+            match &layer.name {
+                Some(name) => writeln!(f, "{}. {name}: {line}", i + 1)?,
+                None => writeln!(f, "{}. {line}", i + 1)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Stack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.layers.iter()).finish()
+    }
+}
+
+impl fmt::Debug for Layer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Layer").field("name", &self.name).field("is", &self.middleware.describe()).finish()
+    }
+}
