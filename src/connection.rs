@@ -1,0 +1,279 @@
+use std::fmt;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use sigtree_middleware::Pattern;
+use slotmap::new_key_type;
+
+use crate::dispatch::core::Core;
+use crate::dispatch::thread;
+use crate::error::Error;
+
+new_key_type! {
+    /// Names one connection of one bus; a stale id never names another connection.
+    pub struct ConnectionId;
+}
+
+/// The link between a bus and a handler: dropped, it disconnects.
+///
+/// What the handler captured is freed when the connection ends, at once unless an emit is inside it. Keep the connection
+/// where the handler's life belongs, in the struct that listens or in a [`ConnectionSet`], or [`detach`](Connection::detach) it.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+/// use sigtree::Bus;
+///
+/// let bus = Bus::new();
+/// let screen = Arc::new("a screen");
+/// let shown = screen.clone();
+/// let connection = bus.connect("track", move |id: &u32| println!("{shown} shows {id}"))?;
+/// assert_eq!(Arc::strong_count(&screen), 2);
+///
+/// drop(connection);
+/// assert_eq!(Arc::strong_count(&screen), 1);
+/// assert_eq!(bus.emit("track", 7_u32).called(), 0);
+/// # Ok::<(), sigtree::Error>(())
+/// ```
+///
+/// # Concurrency
+///
+/// After a disconnect returns no new call starts, on any thread; an emit that has the handler in its snapshot skips it. A call
+/// that is running goes on: [`disconnect_wait`](Connection::disconnect_wait) waits for it.
+#[must_use = "dropping a connection disconnects its handler: keep it, or call `detach`"]
+#[doc(alias = "subscription")]
+#[doc(alias = "listener")]
+pub struct Connection {
+    link: Option<Link>,
+}
+
+#[derive(Clone)]
+struct Link {
+    core: Weak<Core>,
+    id: ConnectionId,
+}
+
+impl Connection {
+    pub(crate) fn new(core: &Arc<Core>, id: ConnectionId) -> Self {
+        Self { link: Some(Link { core: Arc::downgrade(core), id }) }
+    }
+
+    /// The connection's id on its bus.
+    ///
+    /// # Panics
+    ///
+    /// Never: only a connection that was given up has none.
+    #[must_use]
+    pub fn id(&self) -> ConnectionId {
+        self.link().id
+    }
+
+    /// Whether the handler is still connected; `false` also when its bus is gone.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        let link = self.link();
+        link.core
+            .upgrade()
+            .and_then(|core| core.with_entry(link.id, |entry| !entry.header().is_dead()))
+            .unwrap_or(false)
+    }
+
+    /// Leaves the handler connected for as long as the bus lives.
+    ///
+    /// The id can still be given to [`Bus::disconnect`](crate::Bus::disconnect).
+    #[doc(alias = "forget")]
+    #[allow(clippy::must_use_candidate, reason = "the id is wanted rarely")]
+    pub fn detach(mut self) -> ConnectionId {
+        self.link.take().map(|link| link.id).unwrap_or_default()
+    }
+
+    /// Silences the handler while the guard lives; mutes are counted, so they nest.
+    #[must_use = "the handler is muted while the guard lives"]
+    #[doc(alias = "block")]
+    pub fn mute(&self) -> Mute {
+        let link = self.link().clone();
+        if let Some(core) = link.core.upgrade() {
+            core.with_entry(link.id, |entry| entry.header().mute());
+        }
+        Mute { what: Muted::Connection(link) }
+    }
+
+    /// Whether the handler is muted by itself; a mute of its pattern or bus does not count.
+    #[must_use]
+    pub fn is_muted(&self) -> bool {
+        let link = self.link();
+        link.core
+            .upgrade()
+            .and_then(|core| core.with_entry(link.id, |entry| entry.header().is_muted()))
+            .unwrap_or(false)
+    }
+
+    /// Disconnects; the same as dropping it, said aloud.
+    pub fn disconnect(self) {
+        drop(self);
+    }
+
+    /// Disconnects and waits until no call of the handler is running and what it captured is freed.
+    ///
+    /// # Errors
+    ///
+    /// Would deadlock, if this thread is itself inside an emit that holds the handler, or holds a
+    /// [`Pinned`](crate::Pinned) that does; timeout, if a call was still running then. In both cases the handler is
+    /// disconnected all the same.
+    ///
+    /// # Concurrency
+    ///
+    /// Do not hold a lock that the handler wants. Emits pay nothing for this: it waits for the handler's memory to be freed.
+    pub fn disconnect_wait(mut self, timeout: Duration) -> Result<(), Error> {
+        let Some(link) = self.link.take() else { return Ok(()) };
+        let Some(core) = link.core.upgrade() else { return Ok(()) };
+        let Some(gate) = core.disconnect_gated(link.id) else { return Ok(()) };
+        if gate.is_open() {
+            return Ok(());
+        }
+        if thread::holds_handlers() {
+            return Err(Error::would_deadlock());
+        }
+        if gate.wait(Some(timeout)) { Ok(()) } else { Err(Error::timeout()) }
+    }
+
+    fn link(&self) -> &Link {
+        self.link.as_ref().expect("only a connection that was given up has no link")
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if let Some(link) = self.link.take()
+            && let Some(core) = link.core.upgrade()
+        {
+            core.disconnect(link.id);
+        }
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("id", &self.link.as_ref().map(|link| link.id)).finish()
+    }
+}
+
+/// Connections that end together.
+///
+/// # Examples
+///
+/// ```
+/// use sigtree::{Bus, ConnectionSet};
+///
+/// let bus = Bus::new();
+/// let mut connections = ConnectionSet::new();
+/// connections.add(bus.connect("a", |_: &u32| {})?);
+/// connections.add(bus.connect("b", |_: &u32| {})?);
+/// assert_eq!(connections.len(), 2);
+/// connections.clear();
+/// assert_eq!(bus.emit("a", 1_u32).called(), 0);
+/// # Ok::<(), sigtree::Error>(())
+/// ```
+#[derive(Debug, Default)]
+#[must_use = "dropping the set disconnects its handlers"]
+pub struct ConnectionSet {
+    connections: Vec<Connection>,
+}
+
+impl ConnectionSet {
+    /// An empty set.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes one connection more.
+    pub fn add(&mut self, connection: Connection) {
+        self.connections.push(connection);
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.connections.is_empty()
+    }
+
+    /// Disconnects all of them.
+    pub fn clear(&mut self) {
+        self.connections.clear();
+    }
+
+    /// Silences all of them while the guards live.
+    #[must_use = "the handlers are muted while the guards live"]
+    pub fn mute(&self) -> Vec<Mute> {
+        self.connections.iter().map(Connection::mute).collect()
+    }
+}
+
+impl Extend<Connection> for ConnectionSet {
+    fn extend<I: IntoIterator<Item = Connection>>(&mut self, connections: I) {
+        self.connections.extend(connections);
+    }
+}
+
+impl FromIterator<Connection> for ConnectionSet {
+    fn from_iter<I: IntoIterator<Item = Connection>>(connections: I) -> Self {
+        Self { connections: connections.into_iter().collect() }
+    }
+}
+
+/// Silence while it lives: of one connection, of the topics of a pattern, or of a whole bus.
+///
+/// Made by [`Connection::mute`], [`Bus::mute`](crate::Bus::mute) and [`Bus::mute_all`](crate::Bus::mute_all). What is not
+/// delivered is counted as muted in each [`Delivery`](crate::Delivery); it is not made up for later.
+#[must_use = "the silence ends when the guard is dropped"]
+pub struct Mute {
+    what: Muted,
+}
+
+enum Muted {
+    Connection(Link),
+    Pattern(Weak<Core>, Pattern),
+}
+
+impl Mute {
+    pub(crate) fn pattern(core: &Arc<Core>, pattern: Pattern) -> Self {
+        core.change_settings(|settings| settings.mutes.push(pattern.clone()));
+        Self { what: Muted::Pattern(Arc::downgrade(core), pattern) }
+    }
+}
+
+impl Drop for Mute {
+    fn drop(&mut self) {
+        match &self.what {
+            Muted::Connection(link) => {
+                if let Some(core) = link.core.upgrade() {
+                    core.with_entry(link.id, |entry| entry.header().unmute());
+                }
+            }
+            Muted::Pattern(core, pattern) => {
+                if let Some(core) = core.upgrade() {
+                    core.change_settings(|settings| {
+                        let mutes = &mut settings.mutes;
+                        mutes.iter().position(|other| other == pattern).map(|at| mutes.swap_remove(at))
+                    });
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Mute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.what {
+            Muted::Connection(link) => write!(f, "Mute({:?})", link.id),
+            Muted::Pattern(_, pattern) => write!(f, "Mute({pattern})"),
+        }
+    }
+}

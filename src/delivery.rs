@@ -1,0 +1,168 @@
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use sigtree_middleware::{Emission, Failure, Tally};
+
+use crate::error::Error;
+
+/// What became of one emit: how many handlers were called, who failed, whether and why it ended early.
+///
+/// An emit does not fail; what went wrong stands here. [`ok`](Delivery::ok) turns it into a `Result` for `?`.
+///
+/// # Examples
+///
+/// ```
+/// use sigtree::Bus;
+///
+/// let bus = Bus::new();
+/// let _good = bus.connect("a", |_: &u32| {})?;
+/// let _bad = bus.connect("a", |_: &u32| Err("out of paper"))?;
+/// let delivery = bus.emit("a", 1_u32);
+/// assert_eq!((delivery.called(), delivery.failed()), (2, 1));
+/// assert!(delivery.failures()[0].to_string().ends_with("on `a`: out of paper"));
+/// # Ok::<(), sigtree::Error>(())
+/// ```
+#[derive(Clone, Default)]
+pub struct Delivery {
+    tally: Tally,
+    stopped: bool,
+    reason: Option<Cow<'static, str>>,
+    rare: Option<Box<Rare>>,
+}
+
+#[derive(Clone, Default)]
+struct Rare {
+    failures: Vec<Arc<Failure>>,
+    refused: Option<Arc<Error>>,
+}
+
+impl Delivery {
+    #[inline]
+    pub(crate) fn of(emission: &Emission<'_>) -> Self {
+        let mut delivery = Self {
+            tally: emission.tally(),
+            stopped: emission.is_stopped(),
+            reason: emission.static_reason(),
+            rare: None,
+        };
+        if emission.is_eventful() {
+            delivery.add_rare(emission);
+        }
+        delivery
+    }
+
+    #[cold]
+    fn add_rare(&mut self, emission: &Emission<'_>) {
+        self.reason = emission.reason();
+        let failures = emission.failures();
+        if !failures.is_empty() {
+            self.rare = Some(Box::new(Rare { failures, refused: None }));
+        }
+    }
+
+    pub(crate) fn refused(error: Arc<Error>) -> Self {
+        Self { rare: Some(Box::new(Rare { failures: Vec::new(), refused: Some(error) })), ..Self::default() }
+    }
+
+    /// How many handlers were called, those that failed included, on all buses the event reached.
+    #[inline]
+    #[must_use]
+    pub fn called(&self) -> usize {
+        self.tally.called as usize
+    }
+
+    /// How many were not called: disconnected meanwhile, or not meant by their own filter, source or target.
+    #[must_use]
+    pub fn skipped(&self) -> usize {
+        self.tally.skipped as usize
+    }
+
+    /// How many were not called because they were muted.
+    #[must_use]
+    pub fn muted(&self) -> usize {
+        self.tally.muted as usize
+    }
+
+    /// How many handlers and layers panicked or returned an error.
+    #[must_use]
+    pub fn failed(&self) -> usize {
+        self.tally.failed as usize
+    }
+
+    /// The failures, in the order they happened.
+    #[must_use]
+    pub fn failures(&self) -> &[Arc<Failure>] {
+        self.rare.as_ref().map_or(&[], |rare| &rare.failures)
+    }
+
+    /// Whether a handler stopped it, or a failure did under [`Policy::FailFast`](crate::Policy::FailFast).
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.stopped
+    }
+
+    /// The reason a layer gave for ending it.
+    #[must_use]
+    pub fn filtered(&self) -> Option<&str> {
+        self.reason.as_deref()
+    }
+
+    /// Why it was refused before anybody saw it: a bad topic, another payload type, too deep.
+    #[must_use]
+    pub fn refusal(&self) -> Option<&Error> {
+        self.rare.as_ref()?.refused.as_deref()
+    }
+
+    /// Whether nobody was called, for whatever reason.
+    #[must_use]
+    pub fn is_dead(&self) -> bool {
+        self.tally.called == 0
+    }
+
+    /// The delivery, if it was neither refused nor failed.
+    ///
+    /// # Errors
+    ///
+    /// The first failure's message, or the refusal.
+    pub fn ok(self) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        if let Some(error) = self.refusal() {
+            return Err(Box::new(error.clone()));
+        }
+        match self.failures().first() {
+            Some(failure) => Err(failure.to_string().into()),
+            None => Ok(self),
+        }
+    }
+
+    pub(crate) fn into_result(self) -> Result<Self, Error> {
+        match self.refusal() {
+            Some(error) => Err(error.clone()),
+            None => Ok(self),
+        }
+    }
+}
+
+/// One line for people.
+impl fmt::Display for Delivery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(error) = self.refusal() {
+            return write!(f, "refused: {error}");
+        }
+        let Tally { called, skipped, muted, failed } = self.tally;
+        write!(f, "{called} called, {skipped} skipped, {muted} muted, {failed} failed")?;
+        if self.stopped {
+            f.write_str(", stopped")?;
+        }
+        if let Some(reason) = &self.reason {
+            write!(f, ", filtered: {reason}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Delivery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Delivery({self})")
+    }
+}

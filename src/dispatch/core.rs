@@ -1,0 +1,164 @@
+//! The state of one bus.
+
+use std::fmt;
+use std::sync::{Arc, Weak};
+
+use sigtree_middleware::{Clock, EventId, Host, Ids, Limits, Pattern, Stack, Topic};
+
+use super::cell::Cache;
+use super::index::Index;
+use super::snap::Snap;
+use super::stamps::Stamps;
+use super::writer::Writer;
+use crate::error::Error;
+use crate::policy::Policy;
+use crate::sync::{AtomicU32, AtomicU64, AtomicUsize, Mutex, Ordering};
+use crate::sys;
+
+/// One bus. Emits read it without a lock; every change goes through the writer.
+pub(crate) struct Core {
+    pub(crate) id: u64,
+    pub(crate) name: Arc<str>,
+    pub(crate) policy: Policy,
+    pub(crate) limits: Limits,
+    pub(crate) depth_limit: u32,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ids: Arc<dyn Ids>,
+    pub(crate) parent: Option<Parent>,
+    pub(crate) stamps: Stamps,
+    pub(crate) index: Snap<Index>,
+    pub(crate) cache: Cache,
+    pub(crate) settings: Snap<Settings>,
+    pub(crate) writer: Mutex<Writer>,
+    pub(crate) counters: Counters,
+    /// Which reports somebody listens to, a bit each.
+    pub(crate) interest: AtomicU32,
+    /// Handlers and layers that keep payloads.
+    pub(crate) retainers: AtomicUsize,
+    /// The buses below, each for as long as somebody else holds it.
+    pub(crate) children: Mutex<Vec<(Topic, Weak<Core>)>>,
+}
+
+/// The bus above, held by its children.
+pub(crate) struct Parent {
+    pub(crate) core: Arc<Core>,
+    /// The child's name, which the parent puts before its topics.
+    pub(crate) prefix: Topic,
+    /// Whether events go up.
+    pub(crate) bubbles: bool,
+}
+
+/// What is swapped together besides handlers.
+#[derive(Clone, Default)]
+pub(crate) struct Settings {
+    /// Grows with every change.
+    pub(crate) version: u64,
+    pub(crate) stack: Stack,
+    /// Patterns whose topics are muted, once for each guard.
+    pub(crate) mutes: Vec<Pattern>,
+    /// Children that events go down to.
+    pub(crate) sinks: Vec<(Topic, Weak<Core>)>,
+}
+
+/// What a bus counts where nothing is hot.
+#[derive(Default)]
+pub(crate) struct Counters {
+    failures: AtomicU64,
+    refused: AtomicU64,
+}
+
+impl Counters {
+    pub(crate) fn count_failure(&self) {
+        self.failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn count_refused(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+}
+
+impl Core {
+    /// The children that are alive.
+    pub(crate) fn living_children(&self) -> Vec<Arc<Self>> {
+        self.children.lock().iter().filter_map(|(_, child)| child.upgrade()).collect()
+    }
+
+    /// Adds a child, or takes the one of this name if that is wanted.
+    pub(crate) fn add_child(
+        &self,
+        prefix: &Topic,
+        make: impl FnOnce() -> Arc<Self>,
+        or_take: bool,
+    ) -> Result<Arc<Self>, Error> {
+        let mut children = self.children.lock();
+        children.retain(|(_, child)| child.strong_count() > 0);
+        let known = children.iter().find(|(name, _)| name == prefix).and_then(|(_, child)| child.upgrade());
+        match known {
+            Some(child) if or_take => Ok(child),
+            Some(child) => {
+                drop(children);
+                drop(child);
+                Err(Error::child_exists(prefix))
+            }
+            None => {
+                let child = make();
+                children.push((prefix.clone(), Arc::downgrade(&child)));
+                Ok(child)
+            }
+        }
+    }
+
+    /// Lets events under a child's name go down to it.
+    pub(crate) fn add_sink(&self, prefix: Topic, child: &Arc<Self>) {
+        self.change_settings(|settings| {
+            settings.sinks.retain(|(_, child)| child.strong_count() > 0);
+            settings.sinks.push((prefix, Arc::downgrade(child)));
+        });
+    }
+
+    /// This bus and those its events go up to.
+    pub(crate) fn upwards(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(Some(self), |core| {
+            core.parent.as_ref().filter(|parent| parent.bubbles).map(|parent| &*parent.core)
+        })
+    }
+
+    /// Whether anything above keeps payloads.
+    pub(crate) fn ancestors_retain(&self) -> bool {
+        self.upwards().skip(1).any(|core| core.retainers.load(Ordering::Acquire) > 0)
+    }
+
+    /// Whether anybody here or above listens to a report.
+    #[inline]
+    pub(crate) fn wants(&self, report: sys::Report) -> bool {
+        self.upwards().any(|core| core.interest.load(Ordering::Relaxed) & report.bit() != 0)
+    }
+}
+
+impl Host for Core {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn clock(&self) -> &dyn Clock {
+        &*self.clock
+    }
+
+    fn next_id(&self) -> EventId {
+        self.ids.next_id(&*self.clock)
+    }
+}
+
+impl fmt::Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bus").field("name", &self.name).finish_non_exhaustive()
+    }
+}

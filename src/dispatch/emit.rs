@@ -1,0 +1,557 @@
+//! One emit, from the handle or the name to the handlers.
+//!
+//! The fast way: read the version, take a guard on the topic's route, see that the route was checked at this version, call
+//! the handlers. Everything else is off that way and marked `#[cold]`: finding the route, refusing, reporting.
+
+use std::cell::Cell as StdCell;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+
+use sigtree_middleware::{Emission, Event, EventId, Next, Place, Sealed, Stamp, Terminal, Topic};
+
+use super::cell::Cell;
+use super::core::{Core, Settings};
+use super::failure::layer_panicked;
+use super::index::{Nodes, hash};
+use super::node::Node;
+use super::route::{Parts, Plan, Route, Sink, Up};
+use super::thread::{self, Inside};
+use super::writer::{Bin, Writer};
+use crate::delivery::Delivery;
+use crate::error::Error;
+use crate::payload::{Offer, Owned, PayloadType};
+use crate::sys::{self, Report};
+
+/// What goes with a payload, if anything.
+#[derive(Default, Clone, Copy)]
+pub(crate) struct Company<'a> {
+    pub(crate) envelope: Option<&'a Sealed>,
+    /// The id and time of a replayed event.
+    pub(crate) identity: Option<(EventId, Stamp)>,
+}
+
+impl Core {
+    /// Emits on a topic whose place is known.
+    #[inline]
+    pub(crate) fn emit_at<O: Offer>(
+        &self,
+        cell: &Arc<Cell>,
+        topic: &Topic,
+        offer: O,
+        company: Company<'_>,
+    ) -> Delivery {
+        let version = self.stamps.version();
+        if cell.is_empty_at(version) {
+            return Delivery::default();
+        }
+        let inside = Inside::enter();
+        let guard = cell.route.load();
+        if let Some(route) = &*guard
+            && route.is_checked_at(version)
+        {
+            return self.emit_on(route, offer, company, version, &inside);
+        }
+        drop(guard);
+        self.emit_unchecked(cell, topic, offer, company, &inside)
+    }
+
+    /// Emits on the route that a pinned signal holds.
+    #[inline]
+    pub(crate) fn emit_pinned<O: Offer>(&self, route: &Route, version: u64, offer: O) -> Delivery {
+        let inside = Inside::enter();
+        self.emit_on(route, offer, Company::default(), version, &inside)
+    }
+
+    /// Emits on a topic by name.
+    #[inline]
+    pub(crate) fn emit_named<O: Offer>(&self, topic: &str, offer: O, company: Company<'_>) -> Delivery {
+        let version = self.stamps.version();
+        let hash = hash(topic);
+        let inside = Inside::enter();
+        if let Some(cell) = self.cache.get(hash) {
+            let guard = cell.route.load();
+            if let Some(route) = &*guard
+                && route.is_for(topic, hash)
+                && route.is_checked_at(version)
+                && route.payload == offer.payload_type().id
+            {
+                return self.emit_on(route, offer, company, version, &inside);
+            }
+        }
+        self.emit_unchecked_named(topic, hash, offer, company, &inside)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn emit_unchecked<O: Offer>(
+        &self,
+        cell: &Arc<Cell>,
+        topic: &Topic,
+        offer: O,
+        company: Company<'_>,
+        inside: &Inside,
+    ) -> Delivery {
+        let version = self.stamps.version();
+        let payload = offer.payload_type();
+        match self.route_at(cell, topic, hash(topic), Some(topic), payload) {
+            Ok(Some(route)) => self.emit_on(&route, offer, company, version, inside),
+            Ok(None) => self.met_nobody(topic),
+            Err(error) => self.refuse(error),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn emit_unchecked_named<O: Offer>(
+        &self,
+        topic: &str,
+        hash: u64,
+        offer: O,
+        company: Company<'_>,
+        inside: &Inside,
+    ) -> Delivery {
+        let version = self.stamps.version();
+        if let Err(error) = Topic::check(topic, &self.limits) {
+            return self.refuse(error.into());
+        }
+        if topic == "$sys" || topic.starts_with("$sys.") {
+            return self.refuse(Error::reserved(topic));
+        }
+        match self.route_named(topic, hash, offer.payload_type()) {
+            Ok(Some(route)) => self.emit_on(&route, offer, company, version, inside),
+            Ok(None) => self.met_nobody(topic),
+            Err(error) => self.refuse(error),
+        }
+    }
+
+    /// Emits on a route that is right.
+    #[inline]
+    fn emit_on<O: Offer>(
+        &self,
+        route: &Route,
+        offer: O,
+        company: Company<'_>,
+        version: u64,
+        inside: &Inside,
+    ) -> Delivery {
+        if inside.depth() > self.depth_limit / 2 {
+            if let Some(error) = self.too_deep(route, inside) {
+                return self.refuse(error);
+            }
+        }
+        if route.is_idle() {
+            return self.met_nobody(&route.topic);
+        }
+        let retain = route.retains || (route.up.is_some() && self.ancestors_retain());
+        offer.give(retain, |payload, kept| {
+            let emission = Emission::new(self, version, inside.depth());
+            let emission = match company.identity {
+                None => emission,
+                Some((id, stamp)) => emission.with_identity(id, stamp),
+            };
+            let event = Event::new(&route.topic, payload, kept, &emission).with_envelope(company.envelope);
+            if route.is_plain() {
+                route.parts.run(self, &event);
+            } else {
+                self.deliver_around(route, &event);
+            }
+            if emission.is_eventful() || emission.tally().called == 0 {
+                self.finish(route, &emission);
+            }
+            Delivery::of(&emission)
+        })
+    }
+
+    /// Takes an event that comes from another bus: a child, a parent, a bridge.
+    pub(crate) fn receive(&self, topic: &Topic, hash: u64, event: &Event<'_>) {
+        let emission = event.emission();
+        if links_exist() && !emission.visit(self.id) {
+            return;
+        }
+        emission.enter_level();
+        let version = self.stamps.version();
+        if let Some(cell) = self.cache.get(hash) {
+            let guard = cell.route.load();
+            if let Some(route) = &*guard
+                && route.is_for(topic, hash)
+                && route.is_checked_at(version)
+            {
+                return self.deliver(route, event);
+            }
+        }
+        let payload = PayloadType { id: event.payload_type(), name: "another type" };
+        match self.route_named(topic, hash, payload) {
+            Ok(Some(route)) => self.deliver(&route, event),
+            Ok(None) => {}
+            Err(error) => {
+                emission.discard("another payload type than the parent's".into());
+                self.refuse(error);
+            }
+        }
+    }
+
+    fn deliver(&self, route: &Route, event: &Event<'_>) {
+        if event.payload_type() != route.payload {
+            event.emission().discard("another payload type than the parent's".into());
+            self.refuse(Error::type_mismatch(&route.topic, "another type", "this one"));
+            return;
+        }
+        let event = event.with_topic(&route.topic);
+        if route.is_plain() { route.parts.run(self, &event) } else { self.deliver_around(route, &event) }
+    }
+
+    /// Delivers through layers, with mutes, down to sinks and up to the parent.
+    fn deliver_around(&self, route: &Route, event: &Event<'_>) {
+        let end = End { core: self, route, reached: StdCell::new(false) };
+        if route.layers.is_empty() {
+            return end.deliver(event);
+        }
+        let run = || Next::routed(route.layers.layers(), &end).run(event);
+        match catch_unwind(AssertUnwindSafe(run)) {
+            Err(panic) => layer_panicked(self, panic, event),
+            Ok(()) if !end.reached.get() => self.filtered(route, event),
+            Ok(()) => {}
+        }
+    }
+
+    /// Calls the handlers of the topic a layer sent an event to, and nothing else.
+    fn deliver_redirected(&self, event: &Event<'_>) {
+        let topic = event.topic();
+        let payload = PayloadType { id: event.payload_type(), name: "another type" };
+        match self.route_named(topic, hash(topic), payload) {
+            Ok(Some(route)) => route.parts.run(self, event),
+            Ok(None) => {}
+            Err(error) => drop(self.refuse(error)),
+        }
+    }
+
+    /// The route of a topic whose place is known; `None` if nobody listens and nothing else is to be done.
+    fn route_at(
+        &self,
+        cell: &Arc<Cell>,
+        topic: &str,
+        hash: u64,
+        name: Option<&Topic>,
+        payload: PayloadType,
+    ) -> Result<Option<Arc<Route>>, Error> {
+        let version = self.stamps.version();
+        let scope = self.stamps.scope(topic);
+        let scoped_at = self.stamps.of(scope);
+        let old = cell.route.load_full().filter(|route| route.is_for(topic, hash));
+        if let Some(old) = &old {
+            if old.payload != payload.id {
+                return Err(Error::type_mismatch(topic, "another type", payload.name));
+            }
+            if old.scoped_at() == scoped_at && old.parts.are_current() {
+                old.set_checked_at(version);
+                self.note_idle(cell, old, version);
+                return Ok(Some(old.clone()));
+            }
+        }
+        if let Some(old) = old.filter(|old| old.parts.is_many())
+            && let Some(route) = self.patch(cell, &old, version, scoped_at)
+        {
+            return Ok(Some(route));
+        }
+        let nodes = self.index_now().find(topic, hash);
+        let mut bin = Bin::default();
+        let route = match self.writer.try_lock() {
+            None => self.plan_uncached(topic, hash, name, payload, scoped_at, &nodes),
+            Some(mut writer) => {
+                // Writers are out now: what was matched is right if nothing that concerns the topic changed since.
+                let exact = self.index_now().exact(topic, hash).cloned();
+                let same_exact = exact.as_ref().map(Arc::as_ptr)
+                    == nodes.first().filter(|node| node.pattern().is_exact()).map(Arc::as_ptr);
+                if self.stamps.of(scope) == scoped_at && same_exact {
+                    self.plan_cached(&mut writer, cell, topic, hash, name, payload, scoped_at, &nodes, &mut bin)
+                } else {
+                    drop(writer);
+                    self.plan_uncached(topic, hash, name, payload, scoped_at, &nodes)
+                }
+            }
+        };
+        self.empty(bin);
+        route
+    }
+
+    /// The same by name: from the cache if the topic was admitted, else for this emit only.
+    fn route_named(&self, topic: &str, hash: u64, payload: PayloadType) -> Result<Option<Arc<Route>>, Error> {
+        if let Some(cell) = self.cache.get(hash).or_else(|| self.cache.admit(hash)) {
+            return self.route_at(cell, topic, hash, None, payload);
+        }
+        let scoped_at = self.stamps.of(self.stamps.scope(topic));
+        let nodes = self.index_now().find(topic, hash);
+        self.plan_uncached(topic, hash, None, payload, scoped_at, &nodes)
+    }
+
+    /// Brings a route of many parts up to date without matching the topic anew.
+    fn patch(&self, cell: &Arc<Cell>, old: &Route, version: u64, scoped_at: u64) -> Option<Arc<Route>> {
+        let index = self.index_now();
+        let newer = index.newer_than(old.youngest)?;
+        let newer: Vec<Arc<Node>> = newer.filter(|node| node.pattern().matches(&old.topic)).cloned().collect();
+        let mut bin = Bin::default();
+        let route = {
+            let mut writer = self.writer.try_lock()?;
+            let settings = self.settings.load().as_ref().map_or(0, |settings| settings.version);
+            if self.stamps.version() != version || old.settings != settings {
+                return None;
+            }
+            let mut parts = old.parts.refreshed();
+            for node in &newer {
+                parts = parts.with_newest(node)?;
+            }
+            let route = Arc::new(old.with_parts(parts, scoped_at, version, writer.youngest()));
+            self.publish_patched(&mut writer, cell, &route, &newer, &mut bin);
+            route
+        };
+        self.empty(bin);
+        Some(route)
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn plan_cached(
+        &self,
+        writer: &mut Writer,
+        cell: &Arc<Cell>,
+        topic: &str,
+        hash: u64,
+        name: Option<&Topic>,
+        payload: PayloadType,
+        scoped_at: u64,
+        nodes: &Nodes,
+        bin: &mut Bin,
+    ) -> Result<Option<Arc<Route>>, Error> {
+        let exact = nodes.first().filter(|node| node.pattern().is_exact());
+        if let Some(fixed) = self.fixed_payload(writer, topic, exact)
+            && fixed.id != payload.id
+        {
+            return Err(Error::type_mismatch(topic, fixed.name, payload.name));
+        }
+        let version = self.stamps.version();
+        let mut plan = self.plan(topic, hash, name, payload, scoped_at, nodes);
+        plan.checked_at = version;
+        plan.youngest = writer.youngest();
+        let route = Arc::new(Route::build(plan));
+        self.publish_route(writer, cell, &route, bin);
+        self.note_idle(cell, &route, version);
+        Ok(Some(route))
+    }
+
+    /// A route for one emit: the topic is seen for the first time, or a writer is busy.
+    fn plan_uncached(
+        &self,
+        topic: &str,
+        hash: u64,
+        name: Option<&Topic>,
+        payload: PayloadType,
+        scoped_at: u64,
+        nodes: &Nodes,
+    ) -> Result<Option<Arc<Route>>, Error> {
+        if let Some(fixed) = nodes.first().filter(|node| node.pattern().is_exact()).and_then(|node| node.payload())
+            && fixed.id != payload.id
+        {
+            return Err(Error::type_mismatch(topic, fixed.name, payload.name));
+        }
+        if nodes.is_empty() && self.parent.is_none() && self.settings.load().is_none() {
+            return Ok(None);
+        }
+        let plan = self.plan(topic, hash, name, payload, scoped_at, nodes);
+        Ok(Some(Arc::new(Route::build(plan))))
+    }
+
+    fn plan(
+        &self,
+        topic: &str,
+        hash: u64,
+        name: Option<&Topic>,
+        payload: PayloadType,
+        scoped_at: u64,
+        nodes: &Nodes,
+    ) -> Plan {
+        let topic = name.cloned().unwrap_or_else(|| Topic::from_trusted(topic.into()));
+        let settings = self.settings.load();
+        let default = Settings::default();
+        let settings = settings.as_deref().unwrap_or(&default);
+        let reserved = topic.is_reserved();
+        let layers = if reserved { Default::default() } else { settings.stack.for_topic(&topic) };
+        let sinks = if reserved { Box::default() } else { sinks(settings, &topic) };
+        let retains_elsewhere =
+            !sinks.is_empty() || (!layers.is_empty() && self.retainers.load(crate::sync::Ordering::Acquire) > 0);
+        Plan {
+            hash,
+            payload: payload.id,
+            scope: self.stamps.scope(&topic),
+            scoped_at,
+            checked_at: 0,
+            settings: settings.version,
+            youngest: 0,
+            parts: Parts::of(nodes),
+            muted: settings.mutes.iter().any(|pattern| pattern.matches(&topic)),
+            layers,
+            sinks,
+            up: if reserved { None } else { self.up(&topic) },
+            retains_elsewhere,
+            topic,
+        }
+    }
+
+    fn up(&self, topic: &Topic) -> Option<Up> {
+        let parent = self.parent.as_ref().filter(|parent| parent.bubbles)?;
+        let topic = Topic::from_trusted(format!("{}.{topic}", parent.prefix).into());
+        Some(Up { parent: parent.core.clone(), hash: hash(&topic), topic })
+    }
+
+    fn note_idle(&self, cell: &Cell, route: &Route, version: u64) {
+        if route.is_idle() && !self.wants(sys::DEAD) {
+            cell.set_empty_at(version);
+        }
+    }
+
+    /// The error if an emit is too deep; the topics of deep emits are noted for it.
+    #[cold]
+    fn too_deep(&self, route: &Route, inside: &Inside) -> Option<Error> {
+        thread::note_deep(inside.depth(), &route.topic);
+        (inside.depth() > self.depth_limit)
+            .then(|| Error::too_deep(self.depth_limit, &thread::deep_chain(inside.depth() + 1)))
+    }
+
+    /// Refuses an emit: counted, reported, and in the delivery.
+    #[cold]
+    pub(crate) fn refuse(&self, error: Error) -> Delivery {
+        self.counters.count_refused();
+        tracing::debug!(target: "sigtree::dispatch", bus = %self.name, "refused: {error}");
+        let error = Arc::new(error);
+        if !error.is_too_deep() {
+            self.report(sys::REFUSED, || sys::Refused { bus: self.name.clone(), error: error.clone() });
+        }
+        Delivery::refused(error)
+    }
+
+    #[cold]
+    fn met_nobody(&self, topic: &str) -> Delivery {
+        self.report_dead(topic);
+        Delivery::default()
+    }
+
+    fn report_dead(&self, topic: &str) {
+        if topic.starts_with("$sys") {
+            return;
+        }
+        self.report(sys::DEAD, || sys::Dead { bus: self.name.clone(), topic: Topic::from_trusted(topic.into()) });
+    }
+
+    #[cold]
+    fn filtered(&self, route: &Route, event: &Event<'_>) {
+        event.emission().discard("a layer did not go on".into());
+        self.report(sys::FILTERED, || sys::Filtered {
+            bus: self.name.clone(),
+            topic: route.topic.clone(),
+            reason: event.emission().reason().unwrap_or_default().as_ref().into(),
+        });
+    }
+
+    /// The end of an emit that was out of the ordinary: nobody was called, or something failed.
+    #[cold]
+    fn finish(&self, route: &Route, emission: &Emission<'_>) {
+        let tally = emission.tally();
+        if tally.called + tally.skipped + tally.muted == 0 && emission.reason().is_none() && !emission.is_stopped() {
+            self.report_dead(&route.topic);
+        }
+        if let Some(panic) = emission.take_panic() {
+            resume_unwind(panic);
+        }
+    }
+
+    /// Makes a report on this bus and those above, wherever somebody listens.
+    pub(crate) fn report<T: Send + Sync + Clone + 'static>(&self, report: Report, make: impl FnOnce() -> T) {
+        if !self.wants(report) {
+            return;
+        }
+        let payload = make();
+        for core in self.upwards() {
+            if core.interest.load(crate::sync::Ordering::Relaxed) & report.bit() != 0 {
+                core.emit_report(report, payload.clone());
+            }
+        }
+    }
+
+    fn emit_report<T: Send + Sync + 'static>(&self, report: Report, payload: T) {
+        let inside = Inside::enter();
+        if inside.depth() > self.depth_limit {
+            return;
+        }
+        let offer = Owned(payload);
+        let topic = report.topic();
+        let hash = hash(topic);
+        if let Ok(Some(route)) = self.route_named(topic, hash, offer.payload_type()) {
+            self.emit_on(&route, offer, Company::default(), self.stamps.version(), &inside);
+        }
+    }
+}
+
+/// The end of a bus's chain: its handlers, then the ways down and up.
+struct End<'r> {
+    core: &'r Core,
+    route: &'r Route,
+    reached: StdCell<bool>,
+}
+
+impl Terminal for End<'_> {
+    fn deliver(&self, event: &Event<'_>) {
+        self.reached.set(true);
+        if event.is_redirected() {
+            return self.core.deliver_redirected(event);
+        }
+        let Self { core, route, .. } = self;
+        let emission = event.emission();
+        if route.muted {
+            emission.add_muted(route.parts.handlers() as u32);
+        } else {
+            route.parts.run(core, event);
+        }
+        if links_exist() {
+            emission.visit(core.id);
+        }
+        for Sink { child, topic, hash } in &route.sinks {
+            if let Some(child) = child.upgrade() {
+                child.receive(topic, *hash, event);
+            }
+        }
+        if let Some(up) = &route.up
+            && !emission.bubbling_is_stopped()
+        {
+            up.parent.receive(&up.topic, up.hash, event);
+        }
+    }
+
+    fn retains(&self) -> bool {
+        self.route.retains || (self.route.up.is_some() && self.core.ancestors_retain())
+    }
+
+    fn place(&self) -> Place<'_> {
+        Place::Bus
+    }
+}
+
+/// The children a topic goes down to, with the names they give it.
+fn sinks(settings: &Settings, topic: &Topic) -> Box<[Sink]> {
+    let local = |(prefix, child): &(Topic, std::sync::Weak<Core>)| {
+        let name = topic.strip_prefix(prefix.as_str())?.strip_prefix('.')?;
+        Some(Sink { child: child.clone(), hash: hash(name), topic: Topic::from_trusted(name.into()) })
+    };
+    settings.sinks.iter().filter_map(local).collect()
+}
+
+/// Whether there is any way for an event to meet a bus twice: a sink or a bridge, anywhere in the process. Until the first
+/// one is made, emits keep no list of the buses they visit.
+#[inline]
+fn links_exist() -> bool {
+    LINKS.load(std::sync::atomic::Ordering::Relaxed)
+}
+
+/// Notes that a sink or bridge is made.
+pub(crate) fn add_link() {
+    LINKS.store(true, std::sync::atomic::Ordering::Relaxed);
+}
+
+static LINKS: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);

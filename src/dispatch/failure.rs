@@ -1,0 +1,140 @@
+//! What becomes of a handler that does not just return.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use sigtree_middleware::{Cause, Event, Failure};
+
+use super::core::Core;
+use super::node::Node;
+use super::slot::{Called, Slot};
+use crate::policy::Policy;
+use crate::sys;
+
+/// Whether the handlers of a level go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flow {
+    Go,
+    End,
+}
+
+/// Calls the handlers of one pattern on one bus, and answers for them.
+#[derive(Clone, Copy)]
+pub struct Caller<'c> {
+    pub(crate) core: &'c Core,
+    pub(crate) node: &'c Node,
+}
+
+impl Caller<'_> {
+    /// Takes note of a call that was not just a call.
+    #[cold]
+    pub(crate) fn note(&self, called: Called, slot: &dyn Slot, event: &Event<'_>) -> Flow {
+        let emission = event.emission();
+        match called {
+            Called::Done | Called::OtherType => {}
+            Called::Muted => emission.add_muted(1),
+            Called::Skipped => emission.add_skipped(1),
+            Called::Dead => {
+                emission.add_skipped(1);
+                self.reap_if_over(slot);
+            }
+            Called::Last => {
+                emission.add_called(1);
+                self.reap_if_over(slot);
+            }
+            Called::Stop => {
+                emission.add_called(1);
+                self.reap_if_over(slot);
+                return Flow::End;
+            }
+            Called::Failed => {
+                emission.add_called(1);
+                self.reap_if_over(slot);
+                let error = emission.take_error().unwrap_or_else(|| "unknown error".into());
+                return self.fail(Cause::Error(error), None, slot, event);
+            }
+        }
+        Flow::Go
+    }
+
+    /// Takes note of a handler that panicked.
+    #[cold]
+    pub(crate) fn panicked(&self, panic: Box<dyn Any + Send>, slot: &dyn Slot, event: &Event<'_>) -> Flow {
+        event.emission().add_called(1);
+        self.fail(Cause::of_panic(&*panic), Some(panic), slot, event)
+    }
+
+    fn reap_if_over(&self, slot: &dyn Slot) {
+        if slot.ends_itself() && slot.is_expired() {
+            slot.header().kill();
+            self.core.try_reap(slot.header().id());
+        }
+    }
+
+    fn fail(&self, cause: Cause, panic: Option<Box<dyn Any + Send>>, slot: &dyn Slot, event: &Event<'_>) -> Flow {
+        let header = slot.header();
+        let failure = Arc::new(Failure {
+            topic: event.topic().clone(),
+            pattern: Some(self.node.pattern().as_str().into()),
+            name: slot.name().cloned(),
+            site: Some(header.site()),
+            cause,
+        });
+        let count = header.count_failure();
+        report(self.core, &failure, event);
+        match slot.policy().unwrap_or(self.core.policy) {
+            Policy::Propagate => {
+                if let Some(panic) = panic {
+                    event.emission().set_panic(panic);
+                }
+                return if event.emission().level_is_stopped() { Flow::End } else { Flow::Go };
+            }
+            Policy::FailFast => event.emission().stop_failed(),
+            Policy::DetachAfter(limit) if count >= limit.get() => {
+                header.kill();
+                self.core.try_reap(header.id());
+            }
+            Policy::Isolate | Policy::DetachAfter(_) => {}
+        }
+        discard(panic);
+        if event.emission().level_is_stopped() { Flow::End } else { Flow::Go }
+    }
+}
+
+/// Takes note of a layer that panicked; the emit is over.
+#[cold]
+pub(super) fn layer_panicked(core: &Core, panic: Box<dyn Any + Send>, event: &Event<'_>) {
+    let failure = Arc::new(Failure {
+        topic: event.topic().clone(),
+        pattern: None,
+        name: None,
+        site: None,
+        cause: Cause::of_panic(&*panic),
+    });
+    event.emission().stop_failed();
+    report(core, &failure, event);
+    if core.policy == Policy::Propagate {
+        event.emission().set_panic(panic);
+    } else {
+        discard(Some(panic));
+    }
+}
+
+/// Puts a failure where people look for it.
+fn report(core: &Core, failure: &Arc<Failure>, event: &Event<'_>) {
+    event.emission().add_failure(failure.clone());
+    core.counters.count_failure();
+    tracing::error!(target: "sigtree::dispatch", bus = %core.name, topic = %failure.topic, "{failure}");
+    // A report that fails is counted and traced, and not reported again.
+    if !event.topic().is_reserved() {
+        core.report(sys::HANDLER_FAILED, || sys::HandlerFailed { bus: core.name.clone(), failure: failure.clone() });
+    }
+}
+
+/// Drops what a panic carried; its own drop may panic too.
+fn discard(panic: Option<Box<dyn Any + Send>>) {
+    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+        std::mem::forget(again);
+    }
+}

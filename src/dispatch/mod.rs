@@ -1,0 +1,29 @@
+//! The hot path. Patterns are the truth, routes are caches.
+//!
+//! | file | idea |
+//! |---|---|
+//! | `emit` | one emit, from the handle or the name to the handlers |
+//! | `route` | the compiled list of handler tables of a topic |
+//! | `table`, `slot` | the handlers of a pattern; one handler |
+//! | `cell` | where routes are kept, and the by-name cache |
+//! | `stamps` | counts that say whether a route is still right |
+//! | `node`, `index` | distinct patterns, and which of them match a topic |
+//! | `core`, `writer` | a bus's state, and the one way to change it |
+//! | `failure` | what happens when a handler fails |
+//! | `gate`, `thread` | waiting for running calls; what a thread is inside of |
+//! | `snap` | the only file that names arc-swap |
+
+pub(crate) mod cell;
+pub(crate) mod core;
+pub(crate) mod emit;
+pub(crate) mod failure;
+pub(crate) mod gate;
+pub(crate) mod index;
+pub(crate) mod node;
+pub(crate) mod route;
+pub(crate) mod slot;
+pub(crate) mod snap;
+pub(crate) mod stamps;
+pub(crate) mod table;
+pub(crate) mod thread;
+pub(crate) mod writer;

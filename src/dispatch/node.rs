@@ -1,0 +1,80 @@
+//! A distinct pattern and its handlers.
+
+use std::sync::{Arc, OnceLock};
+
+use sigtree_middleware::Pattern;
+use slotmap::new_key_type;
+
+use super::snap::Snap;
+use super::table::Table;
+use crate::payload::PayloadType;
+use crate::sync::{AtomicU64, Ordering};
+
+new_key_type! {
+    /// A pattern in the writer's books.
+    pub(crate) struct NodeKey;
+}
+
+/// A distinct pattern. Routes hold it to see whether its handlers changed since they were built.
+pub(crate) struct Node {
+    key: NodeKey,
+    pattern: Pattern,
+    /// Patterns by creation: the order of calls after priority and exactness.
+    age: u64,
+    /// Grows with every new table. Written under the writer's lock after the table; read before it is trusted.
+    version: AtomicU64,
+    table: Snap<Table>,
+    /// The payload type of an exact pattern's topic, fixed by the first handler that names one.
+    payload: OnceLock<fn() -> PayloadType>,
+}
+
+impl Node {
+    pub(crate) fn new(key: NodeKey, pattern: Pattern, age: u64) -> Self {
+        Self { key, pattern, age, version: AtomicU64::new(0), table: Snap::new(None), payload: OnceLock::new() }
+    }
+
+    pub(crate) fn key(&self) -> NodeKey {
+        self.key
+    }
+
+    pub(crate) fn pattern(&self) -> &Pattern {
+        &self.pattern
+    }
+
+    pub(crate) fn age(&self) -> u64 {
+        self.age
+    }
+
+    /// Where the pattern stands among others of one topic: exact ones first, then by creation.
+    pub(crate) fn rank(&self) -> (bool, u64) {
+        (!self.pattern.is_exact(), self.age)
+    }
+
+    /// The count of tables so far. Pairs with `publish`: equal counts mean the same table.
+    #[inline]
+    pub(crate) fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    /// The payload type of the topic, if a handler fixed it.
+    pub(crate) fn payload(&self) -> Option<PayloadType> {
+        self.payload.get().map(|of| of())
+    }
+
+    /// Fixes the payload type, unless that was done.
+    pub(crate) fn fix_payload(&self, of: fn() -> PayloadType) {
+        let _ = self.payload.set(of);
+    }
+
+    /// The current handlers, if there are any.
+    pub(crate) fn table(&self) -> Option<Arc<Table>> {
+        self.table.load_full()
+    }
+
+    /// Publishes the next table and hands back the old one; only under the writer's lock.
+    pub(crate) fn publish(&self, table: Option<Arc<Table>>) -> Option<Arc<Table>> {
+        let old = self.table.swap(table);
+        self.version.store(self.version.load(Ordering::Relaxed) + 1, Ordering::Release);
+        old
+    }
+}

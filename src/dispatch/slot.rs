@@ -1,0 +1,292 @@
+//! What a handler table stores: a handler with its liveness flag beside it, behind one virtual call.
+
+use std::any::{Any, TypeId};
+use std::fmt;
+use std::panic::Location;
+use std::sync::Arc;
+
+use sigtree_middleware::Event;
+
+use super::gate::{self, Gate};
+use super::table::Uniform;
+use crate::connection::ConnectionId;
+use crate::policy::Policy;
+use crate::sync::{AtomicU32, Ordering};
+
+/// What became of one handler in one emit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Called {
+    /// Called, and all is well.
+    Done,
+    /// Called for the last time: `once`, `times`, `until`.
+    Last,
+    /// Called, and it stopped the handlers of this level.
+    Stop,
+    /// Called, and returned an error, which the emission holds.
+    Failed,
+    /// Disconnected since the route was built.
+    Dead,
+    /// Muted.
+    Muted,
+    /// Not meant for it: filtered, another source or target.
+    Skipped,
+    /// A payload of another type than it takes.
+    OtherType,
+}
+
+/// A handler in a table. The flag is tested inside the call, so a call touches one cache line.
+pub trait Slot: Send + Sync {
+    /// Calls the handler if it is alive.
+    fn invoke(&self, event: &Event<'_>) -> Called;
+
+    /// The slot without what more is known of it.
+    fn seen(&self) -> &dyn Slot;
+
+    /// Flags, age and call site.
+    fn header(&self) -> &Header;
+
+    /// Whether the handler keeps payloads.
+    fn retains(&self) -> bool;
+
+    /// The handler's own failure policy.
+    fn policy(&self) -> Option<Policy>;
+
+    /// The handler's name.
+    fn name(&self) -> Option<&Arc<str>>;
+
+    /// Whether it may die by itself, so that writers look after it: a weak receiver, `once`, `until`.
+    fn ends_itself(&self) -> bool;
+
+    /// Whether its receiver is gone, so that it can be taken out.
+    fn is_expired(&self) -> bool;
+
+    /// A leaf for handlers that take the same payload type by reference, if this is one.
+    fn uniform(self: Arc<Self>) -> Option<Box<dyn Uniform>>;
+
+    /// Puts a typed pointer to itself into `place`, an `Option<Arc<dyn TypedSlot<T>>>`, if it takes a `&T`.
+    fn offer(self: Arc<Self>, place: &mut dyn Any);
+}
+
+/// A handler that takes a `&T`: a leaf of these looks at the payload's type once for all.
+pub trait TypedSlot<T>: Slot {
+    /// Calls the handler if it is alive.
+    fn call(&self, payload: &T, event: &Event<'_>) -> Called;
+}
+
+/// An entry of a table.
+pub type Entry = Arc<dyn Slot>;
+
+const DEAD: u32 = 1 << 31;
+const GATED: u32 = 1 << 30;
+const MUTES: u32 = GATED - 1;
+
+/// What a table knows about a handler, stored behind it so that it is dropped last.
+pub struct Header {
+    /// Zero for a handler that is alive and not muted; else `DEAD`, `GATED` and the number of mutes.
+    state: AtomicU32,
+    failures: AtomicU32,
+    age: u64,
+    id: ConnectionId,
+    site: &'static Location<'static>,
+}
+
+impl Header {
+    pub(crate) fn new(id: ConnectionId, age: u64, site: &'static Location<'static>) -> Self {
+        Self { state: AtomicU32::new(0), failures: AtomicU32::new(0), age, id, site }
+    }
+
+    /// Whether it is to be called: one load. Pairs with `kill`: if the kill comes first the handler is not called; if the
+    /// load comes first the emit began before the disconnect returned.
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.state.load(Ordering::Acquire) == 0
+    }
+
+    /// Why it is not to be called.
+    #[cold]
+    pub(crate) fn why_not(&self) -> Called {
+        if self.is_dead() { Called::Dead } else { Called::Muted }
+    }
+
+    pub(crate) fn is_dead(&self) -> bool {
+        self.state.load(Ordering::Acquire) & DEAD != 0
+    }
+
+    pub(crate) fn is_muted(&self) -> bool {
+        self.state.load(Ordering::Acquire) & MUTES != 0
+    }
+
+    /// No new call starts after this; read by `is_plain`. Whether it was alive.
+    pub(crate) fn kill(&self) -> bool {
+        self.state.fetch_or(DEAD, Ordering::AcqRel) & DEAD == 0
+    }
+
+    pub(crate) fn mute(&self) {
+        self.state.fetch_add(1, Ordering::AcqRel);
+    }
+
+    pub(crate) fn unmute(&self) {
+        self.state.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Counts a failure; the count with it.
+    pub(crate) fn count_failure(&self) -> u32 {
+        self.failures.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// The gate that opens when the handler is gone. The caller holds the slot, so it is not gone yet.
+    pub(crate) fn gate(&self) -> Arc<Gate> {
+        let gate = gate::gate_for(self.address());
+        self.state.fetch_or(GATED, Ordering::AcqRel);
+        gate
+    }
+
+    /// Connections by age: the order of calls within a priority of a pattern.
+    #[inline]
+    pub(crate) fn age(&self) -> u64 {
+        self.age
+    }
+
+    pub(crate) fn id(&self) -> ConnectionId {
+        self.id
+    }
+
+    pub(crate) fn site(&self) -> &'static Location<'static> {
+        self.site
+    }
+
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+}
+
+impl Drop for Header {
+    fn drop(&mut self) {
+        if self.state.load(Ordering::Acquire) & GATED != 0 {
+            gate::open_for(self.address());
+        }
+    }
+}
+
+/// What a slot calls: one of the handler forms, perhaps with conditions around it.
+pub trait Call: Send + Sync + Sized + 'static {
+    /// Whether it keeps payloads.
+    const RETAINS: bool = false;
+
+    /// Calls the handler with the event.
+    fn call(&self, event: &Event<'_>) -> Called;
+
+    /// Whether it takes payloads of this type.
+    fn accepts(&self, payload: TypeId) -> bool {
+        let _ = payload;
+        true
+    }
+
+    /// See [`Slot::retains`].
+    fn retains(&self) -> bool {
+        Self::RETAINS
+    }
+
+    /// See [`Slot::policy`].
+    fn policy(&self) -> Option<Policy> {
+        None
+    }
+
+    /// See [`Slot::name`].
+    fn name(&self) -> Option<&Arc<str>> {
+        None
+    }
+
+    /// See [`Slot::ends_itself`].
+    fn ends_itself(&self) -> bool {
+        false
+    }
+
+    /// See [`Slot::is_expired`].
+    fn is_expired(&self) -> bool {
+        false
+    }
+
+    /// See [`Slot::uniform`].
+    fn uniform(_slot: Arc<Holder<Self>>) -> Option<Box<dyn Uniform>> {
+        None
+    }
+
+    /// See [`Slot::offer`].
+    fn offer(_slot: Arc<Holder<Self>>, _place: &mut dyn Any) {}
+}
+
+/// A handler that takes a `&T`.
+pub trait CallTyped<T>: Call {
+    /// Calls the handler with a payload whose type is known.
+    fn call_typed(&self, payload: &T, event: &Event<'_>) -> Called;
+}
+
+/// The slot of a handler form. The header is the last field: it is dropped when the handler is gone.
+pub struct Holder<C> {
+    call: C,
+    header: Header,
+}
+
+impl<C: Call> Holder<C> {
+    pub(crate) fn entry(call: C, header: Header) -> Entry {
+        Arc::new(Self { call, header })
+    }
+}
+
+impl<C: Call> Slot for Holder<C> {
+    #[inline]
+    fn invoke(&self, event: &Event<'_>) -> Called {
+        if self.header.is_plain() { self.call.call(event) } else { self.header.why_not() }
+    }
+
+    fn seen(&self) -> &dyn Slot {
+        self
+    }
+
+    fn header(&self) -> &Header {
+        &self.header
+    }
+
+    fn retains(&self) -> bool {
+        self.call.retains()
+    }
+
+    fn policy(&self) -> Option<Policy> {
+        self.call.policy()
+    }
+
+    fn name(&self) -> Option<&Arc<str>> {
+        self.call.name()
+    }
+
+    fn ends_itself(&self) -> bool {
+        self.call.ends_itself()
+    }
+
+    fn is_expired(&self) -> bool {
+        self.header.is_dead() || self.call.is_expired()
+    }
+
+    fn uniform(self: Arc<Self>) -> Option<Box<dyn Uniform>> {
+        C::uniform(self)
+    }
+
+    fn offer(self: Arc<Self>, place: &mut dyn Any) {
+        C::offer(self, place);
+    }
+}
+
+impl<T, C: CallTyped<T>> TypedSlot<T> for Holder<C> {
+    #[inline]
+    fn call(&self, payload: &T, event: &Event<'_>) -> Called {
+        if self.header.is_plain() { self.call.call_typed(payload, event) } else { self.header.why_not() }
+    }
+}
+
+impl fmt::Debug for dyn Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Slot").field("id", &self.header().id()).field("site", &self.header().site()).finish()
+    }
+}

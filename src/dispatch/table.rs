@@ -1,0 +1,454 @@
+//! The handlers of one pattern: a persistent table, so that an emit reads one version while writers make the next.
+//!
+//! Up to 32 handlers stand in one leaf; more of them in a tree of three levels with a fan-out of 32, of which a change
+//! copies one path. Handlers stand in order of age. Other priorities than 0 make a list of such tables, highest first.
+
+use std::any::Any;
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use sigtree_middleware::Event;
+
+use super::failure::{Caller, Flow};
+use super::slot::{Called, Entry, Slot, TypedSlot};
+
+const FAN_OUT: usize = 32;
+
+/// One version of a pattern's handlers; never empty.
+pub(crate) enum Table {
+    One(Entry),
+    Few(Leaf),
+    Tree(Tree),
+    Bands(Box<[Band]>),
+}
+
+/// The handlers of one priority.
+#[derive(Clone)]
+pub(crate) struct Band {
+    pub(crate) priority: i32,
+    pub(crate) table: Arc<Table>,
+}
+
+/// More handlers than a leaf holds.
+pub(crate) struct Tree {
+    branches: Box<[Arc<Branch>]>,
+    /// How many of the handlers keep payloads.
+    retainers: u32,
+}
+
+struct Branch(Box<[Arc<Leaf>]>);
+
+/// Up to 32 handlers.
+pub(crate) enum Leaf {
+    Mixed(Box<[Entry]>),
+    Uniform(Box<dyn Uniform>),
+}
+
+impl Table {
+    /// Calls the handlers in order.
+    #[inline]
+    pub(crate) fn run(&self, caller: &Caller<'_>, event: &Event<'_>) -> Flow {
+        match self {
+            Self::One(entry) => run_slots(std::slice::from_ref(entry), caller, event, |slot| slot.invoke(event)),
+            Self::Few(leaf) => leaf.run(caller, event),
+            Self::Tree(tree) => tree.run(caller, event),
+            Self::Bands(bands) => run_each(bands, |band| band.table.run(caller, event)),
+        }
+    }
+
+    /// The tables of the priorities, highest first; a table without other priorities than 0 is its own only band.
+    pub(crate) fn bands(self: &Arc<Self>) -> impl Iterator<Item = (i32, &Arc<Self>)> {
+        let (plain, bands) = match &**self {
+            Self::Bands(bands) => (None, &**bands),
+            _ => (Some((0, self)), &[][..]),
+        };
+        plain.into_iter().chain(bands.iter().map(|band| (band.priority, &band.table)))
+    }
+
+    pub(crate) fn retains(&self) -> bool {
+        match self {
+            Self::One(entry) => entry.retains(),
+            Self::Few(leaf) => leaf.slots().any(Slot::retains),
+            Self::Tree(tree) => tree.retainers > 0,
+            Self::Bands(bands) => bands.iter().any(|band| band.table.retains()),
+        }
+    }
+
+    /// How many handlers there are.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::One(_) => 1,
+            Self::Few(leaf) => leaf.len(),
+            Self::Tree(tree) => tree.leaves().map(|leaf| leaf.len()).sum(),
+            Self::Bands(bands) => bands.iter().map(|band| band.table.len()).sum(),
+        }
+    }
+
+    /// Looks at every handler in order.
+    pub(crate) fn for_each(&self, look: &mut dyn FnMut(&dyn Slot)) {
+        match self {
+            Self::One(entry) => look(&**entry),
+            Self::Few(leaf) => leaf.slots().for_each(look),
+            Self::Tree(tree) => tree.leaves().flat_map(|leaf| leaf.slots()).for_each(look),
+            Self::Bands(bands) => bands.iter().for_each(|band| band.table.for_each(look)),
+        }
+    }
+
+    /// The version with one more handler, younger than all others.
+    pub(crate) fn with(table: Option<&Self>, priority: i32, entry: Entry) -> Self {
+        let single = |entry| Band { priority, table: Arc::new(Self::One(entry)) };
+        match table {
+            None if priority == 0 => Self::One(entry),
+            None => Self::Bands(Box::new([single(entry)])),
+            Some(Self::Bands(bands)) => {
+                let mut bands = bands.to_vec();
+                match bands.binary_search_by(|band| priority.cmp(&band.priority)) {
+                    Ok(at) => bands[at].table = Arc::new(bands[at].table.push(entry)),
+                    Err(at) => bands.insert(at, single(entry)),
+                }
+                Self::Bands(bands.into())
+            }
+            Some(plain) if priority == 0 => plain.push(entry),
+            Some(plain) => {
+                let zero = Band { priority: 0, table: Arc::new(plain.share()) };
+                let other = single(entry);
+                Self::Bands(if priority > 0 { Box::new([other, zero]) } else { Box::new([zero, other]) })
+            }
+        }
+    }
+
+    /// The handler of this age.
+    pub(crate) fn get(&self, age: u64) -> Option<Entry> {
+        match self {
+            Self::One(entry) => (entry.header().age() == age).then(|| entry.clone()),
+            Self::Few(leaf) => leaf.position(age).map(|at| leaf.entry(at)),
+            Self::Tree(tree) => tree.find(age).map(|(branch, leaf, at)| tree.branches[branch].0[leaf].entry(at)),
+            Self::Bands(bands) => bands.iter().find_map(|band| band.table.get(age)),
+        }
+    }
+
+    /// The version without the handler of this age: `None` if it was the only one.
+    pub(crate) fn without(&self, age: u64) -> Option<Self> {
+        match self {
+            Self::One(entry) if entry.header().age() == age => None,
+            Self::Few(leaf) => match leaf.position(age) {
+                Some(at) if leaf.len() == 2 => Some(Self::One(leaf.entry(1 - at))),
+                Some(at) => leaf.without(at).map(Self::Few),
+                None => Some(self.share()),
+            },
+            Self::Tree(tree) => tree.without(age).map(Self::Tree),
+            Self::Bands(bands) => {
+                let at = bands.iter().position(|band| band.table.get(age).is_some());
+                let Some(at) = at else { return Some(self.share()) };
+                let mut bands = bands.to_vec();
+                match bands[at].table.without(age) {
+                    Some(table) => bands[at].table = Arc::new(table),
+                    None => drop(bands.remove(at)),
+                }
+                match &*bands {
+                    [] => None,
+                    [Band { priority: 0, table }] => Some(table.share()),
+                    _ => Some(Self::Bands(bands.into())),
+                }
+            }
+            Self::One(_) => Some(self.share()),
+        }
+    }
+
+    fn push(&self, entry: Entry) -> Self {
+        match self {
+            Self::One(first) => Self::Few(Leaf::of(&[first.clone(), entry])),
+            Self::Few(leaf) if leaf.len() < FAN_OUT => Self::Few(leaf.with(entry)),
+            Self::Few(leaf) => Self::Tree(Tree::grown_from(leaf, entry)),
+            Self::Tree(tree) => Self::Tree(tree.with(entry)),
+            Self::Bands(_) => unreachable!("a band holds handlers of one priority"),
+        }
+    }
+
+    /// The same version once more; its handlers are shared.
+    fn share(&self) -> Self {
+        match self {
+            Self::One(entry) => Self::One(entry.clone()),
+            Self::Few(leaf) => Self::Few(leaf.share()),
+            Self::Tree(tree) => Self::Tree(Tree { branches: tree.branches.clone(), retainers: tree.retainers }),
+            Self::Bands(bands) => Self::Bands(bands.clone()),
+        }
+    }
+}
+
+impl Tree {
+    fn run(&self, caller: &Caller<'_>, event: &Event<'_>) -> Flow {
+        run_each(&self.branches, |branch| run_each(&branch.0, |leaf| leaf.run(caller, event)))
+    }
+
+    fn leaves(&self) -> impl Iterator<Item = &Arc<Leaf>> {
+        self.branches.iter().flat_map(|branch| branch.0.iter())
+    }
+
+    fn grown_from(full: &Leaf, entry: Entry) -> Self {
+        let retainers = full.slots().filter(|slot| slot.retains()).count() as u32 + u32::from(entry.retains());
+        let leaves = [Arc::new(full.share()), Arc::new(Leaf::of(&[entry]))];
+        Self { branches: Box::new([Arc::new(Branch(Box::new(leaves)))]), retainers }
+    }
+
+    fn with(&self, entry: Entry) -> Self {
+        let retainers = self.retainers + u32::from(entry.retains());
+        let branch = last(&self.branches);
+        let leaf = last(&branch.0);
+        let branches = if leaf.len() < FAN_OUT {
+            let leaves = with_last(&branch.0, Arc::new(leaf.with(entry)));
+            with_last(&self.branches, Arc::new(Branch(leaves)))
+        } else if branch.0.len() < FAN_OUT {
+            let leaves = with_push(&branch.0, Arc::new(Leaf::of(&[entry])));
+            with_last(&self.branches, Arc::new(Branch(leaves)))
+        } else {
+            with_push(&self.branches, Arc::new(Branch(Box::new([Arc::new(Leaf::of(&[entry]))]))))
+        };
+        Self { branches, retainers }
+    }
+
+    /// Where the handler of this age stands: branch, leaf, place.
+    fn find(&self, age: u64) -> Option<(usize, usize, usize)> {
+        let branch = self.branches.partition_point(|branch| branch.0[0].first_age() <= age).checked_sub(1)?;
+        let leaves = &self.branches[branch].0;
+        let leaf = leaves.partition_point(|leaf| leaf.first_age() <= age).checked_sub(1)?;
+        leaves[leaf].position(age).map(|at| (branch, leaf, at))
+    }
+
+    fn without(&self, age: u64) -> Option<Self> {
+        let Some((branch, leaf, at)) = self.find(age) else {
+            return Some(Self { branches: self.branches.clone(), retainers: self.retainers });
+        };
+        let leaves = &self.branches[branch].0;
+        let retainers = self.retainers - u32::from(leaves[leaf].entry(at).retains());
+        let leaves = with_set(leaves, leaf, leaves[leaf].without(at).map(Arc::new));
+        let branch_left = (!leaves.is_empty()).then(|| Arc::new(Branch(leaves)));
+        let branches = with_set(&self.branches, branch, branch_left);
+        (!branches.is_empty()).then_some(Self { branches, retainers })
+    }
+}
+
+impl Leaf {
+    fn of(entries: &[Entry]) -> Self {
+        let uniform = entries[0].clone().uniform();
+        let mut leaf = uniform.map_or_else(|| Self::Mixed(Box::new([entries[0].clone()])), Self::Uniform);
+        for entry in &entries[1..] {
+            leaf = leaf.with(entry.clone());
+        }
+        leaf
+    }
+
+    #[inline]
+    fn run(&self, caller: &Caller<'_>, event: &Event<'_>) -> Flow {
+        match self {
+            Self::Mixed(entries) => run_slots(entries, caller, event, |slot| slot.invoke(event)),
+            Self::Uniform(uniform) => uniform.run(caller, event),
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Mixed(entries) => entries.len(),
+            Self::Uniform(uniform) => uniform.len(),
+        }
+    }
+
+    fn get(&self, at: usize) -> &dyn Slot {
+        match self {
+            Self::Mixed(entries) => &*entries[at],
+            Self::Uniform(uniform) => uniform.get(at),
+        }
+    }
+
+    fn slots(&self) -> impl Iterator<Item = &dyn Slot> {
+        (0..self.len()).map(|at| self.get(at))
+    }
+
+    fn entry(&self, at: usize) -> Entry {
+        match self {
+            Self::Mixed(entries) => entries[at].clone(),
+            Self::Uniform(uniform) => uniform.entry(at),
+        }
+    }
+
+    fn first_age(&self) -> u64 {
+        self.get(0).header().age()
+    }
+
+    fn position(&self, age: u64) -> Option<usize> {
+        let (mut low, mut high) = (0, self.len());
+        while low < high {
+            let middle = usize::midpoint(low, high);
+            if self.get(middle).header().age() < age { low = middle + 1 } else { high = middle }
+        }
+        (low < self.len() && self.get(low).header().age() == age).then_some(low)
+    }
+
+    fn with(&self, entry: Entry) -> Self {
+        match self {
+            Self::Mixed(entries) => Self::Mixed(with_push(entries, entry)),
+            Self::Uniform(uniform) => uniform.with(&entry).map_or_else(
+                || Self::Mixed((0..uniform.len()).map(|at| uniform.entry(at)).chain([entry]).collect()),
+                Self::Uniform,
+            ),
+        }
+    }
+
+    fn without(&self, at: usize) -> Option<Self> {
+        match self {
+            _ if self.len() == 1 => None,
+            Self::Mixed(entries) => Some(Self::Mixed(with_set(entries, at, None))),
+            Self::Uniform(uniform) => Some(Self::Uniform(uniform.without(at))),
+        }
+    }
+
+    fn share(&self) -> Self {
+        match self {
+            Self::Mixed(entries) => Self::Mixed(entries.clone()),
+            Self::Uniform(uniform) => Self::Uniform(uniform.share()),
+        }
+    }
+}
+
+/// Handlers that take the same payload type by reference: the type is looked at once for all of them.
+pub trait Uniform: Send + Sync {
+    fn run(&self, caller: &Caller<'_>, event: &Event<'_>) -> Flow;
+    fn len(&self) -> usize;
+    fn get(&self, at: usize) -> &dyn Slot;
+    fn entry(&self, at: usize) -> Entry;
+    /// With one more, if it takes the same type.
+    fn with(&self, entry: &Entry) -> Option<Box<dyn Uniform>>;
+    fn without(&self, at: usize) -> Box<dyn Uniform>;
+    fn share(&self) -> Box<dyn Uniform>;
+}
+
+/// The one implementation of [`Uniform`].
+pub(crate) struct Typed<T>(Box<[Arc<dyn TypedSlot<T>>]>);
+
+impl<T: Any> Typed<T> {
+    pub(crate) fn of(slot: Arc<dyn TypedSlot<T>>) -> Box<dyn Uniform> {
+        Box::new(Self(Box::new([slot])))
+    }
+}
+
+impl<T: Any> Uniform for Typed<T> {
+    fn run(&self, caller: &Caller<'_>, event: &Event<'_>) -> Flow {
+        match event.payload::<T>() {
+            Some(payload) => run_slots(&self.0, caller, event, |slot| slot.call(payload, event)),
+            None => Flow::Go,
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn get(&self, at: usize) -> &dyn Slot {
+        &*self.0[at]
+    }
+
+    fn entry(&self, at: usize) -> Entry {
+        self.0[at].clone()
+    }
+
+    fn with(&self, entry: &Entry) -> Option<Box<dyn Uniform>> {
+        let mut typed: Option<Arc<dyn TypedSlot<T>>> = None;
+        entry.clone().offer(&mut typed);
+        typed.map(|slot| Box::new(Self(with_push(&self.0, slot))) as Box<dyn Uniform>)
+    }
+
+    fn without(&self, at: usize) -> Box<dyn Uniform> {
+        Box::new(Self(with_set(&self.0, at, None)))
+    }
+
+    fn share(&self) -> Box<dyn Uniform> {
+        Box::new(Self(self.0.clone()))
+    }
+}
+
+/// Calls slots in order. A panic is caught around the whole run, which then goes on behind the handler that panicked: so
+/// isolation costs one landing pad a run and one store a handler.
+#[inline]
+fn run_slots<S: Slot + ?Sized>(
+    slots: &[Arc<S>],
+    caller: &Caller<'_>,
+    event: &Event<'_>,
+    call: impl Fn(&S) -> Called,
+) -> Flow {
+    let at = Cell::new(0);
+    let unusual = Cell::new(0);
+    let mut from = 0;
+    loop {
+        let caught = catch_unwind(AssertUnwindSafe(|| {
+            for (i, slot) in slots.iter().enumerate().skip(from) {
+                at.set(i);
+                match call(slot) {
+                    Called::Done => {}
+                    called => {
+                        unusual.set(unusual.get() + 1);
+                        if caller.note(called, slot.seen(), event) == Flow::End {
+                            return Flow::End;
+                        }
+                    }
+                }
+            }
+            Flow::Go
+        }));
+        let seen = match caught {
+            Ok(Flow::Go) => slots.len(),
+            Ok(Flow::End) | Err(_) => at.get() + 1,
+        };
+        match caught {
+            Ok(flow) => {
+                event.emission().add_called((seen - from) as u32 - unusual.take());
+                return flow;
+            }
+            Err(panic) => {
+                event.emission().add_called((seen - from) as u32 - unusual.take() - 1);
+                if caller.panicked(panic, slots[at.get()].seen(), event) == Flow::End {
+                    return Flow::End;
+                }
+                from = seen;
+            }
+        }
+    }
+}
+
+/// Runs parts in order until one says that it is over.
+#[inline]
+fn run_each<T>(parts: &[T], mut run: impl FnMut(&T) -> Flow) -> Flow {
+    for part in parts {
+        if run(part) == Flow::End {
+            return Flow::End;
+        }
+    }
+    Flow::Go
+}
+
+fn last<T>(items: &[T]) -> &T {
+    items.last().expect("no level of a tree is empty")
+}
+
+fn with_push<T: Clone>(items: &[T], item: T) -> Box<[T]> {
+    let mut copy = Vec::with_capacity(items.len() + 1);
+    copy.extend_from_slice(items);
+    copy.push(item);
+    copy.into()
+}
+
+fn with_last<T: Clone>(items: &[T], item: T) -> Box<[T]> {
+    let mut copy = Vec::with_capacity(items.len());
+    copy.extend_from_slice(&items[..items.len() - 1]);
+    copy.push(item);
+    copy.into()
+}
+
+/// With the item at `at` replaced, or removed.
+fn with_set<T: Clone>(items: &[T], at: usize, item: Option<T>) -> Box<[T]> {
+    let mut copy = Vec::with_capacity(items.len());
+    copy.extend_from_slice(&items[..at]);
+    copy.extend(item);
+    copy.extend_from_slice(&items[at + 1..]);
+    copy.into()
+}

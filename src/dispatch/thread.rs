@@ -1,0 +1,133 @@
+//! What a thread knows about the emits it is inside of: how deep it is, which topics led there, what comes later.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+
+use sigtree_middleware::Topic;
+
+/// Set in the depth when emits wait for the outermost one to end, so that leaving it looks at one number only.
+const LATER: u32 = 1 << 31;
+
+macro_rules! per_thread {
+    ($($name:ident: $type:ty = $value:expr;)*) => {
+        #[cfg(not(any(sigtree_loom, sigtree_shuttle)))]
+        thread_local! { $( static $name: $type = const { $value }; )* }
+        #[cfg(sigtree_loom)]
+        loom::thread_local! { $( static $name: $type = $value; )* }
+        #[cfg(sigtree_shuttle)]
+        shuttle::thread_local! { $( static $name: $type = $value; )* }
+    };
+}
+
+per_thread! {
+    DEPTH: Cell<u32> = Cell::new(0);
+    PINS: Cell<u32> = Cell::new(0);
+    CHAIN: RefCell<Vec<(u32, Topic)>> = RefCell::new(Vec::new());
+    QUEUE: RefCell<VecDeque<Box<dyn FnOnce()>>> = RefCell::new(VecDeque::new());
+}
+
+/// Counts an emit of this thread while it lives.
+pub(crate) struct Inside(u32);
+
+impl Inside {
+    #[inline]
+    pub(crate) fn enter() -> Self {
+        DEPTH.with(|depth| {
+            let inside = depth.get() + 1;
+            depth.set(inside);
+            Self(inside & !LATER)
+        })
+    }
+
+    /// How many emits the thread is inside of, this one included.
+    #[inline]
+    pub(crate) fn depth(&self) -> u32 {
+        self.0
+    }
+}
+
+impl Drop for Inside {
+    #[inline]
+    fn drop(&mut self) {
+        DEPTH.with(|depth| {
+            let outside = depth.get() - 1;
+            depth.set(outside);
+            if outside == LATER {
+                run_later();
+            }
+        });
+    }
+}
+
+/// Counts a pinned signal of this thread while it lives: it holds handlers alive as an emit does.
+pub(crate) struct PinCount(std::marker::PhantomData<*const ()>);
+
+impl PinCount {
+    pub(crate) fn new() -> Self {
+        PINS.with(|pins| pins.set(pins.get() + 1));
+        Self(std::marker::PhantomData)
+    }
+}
+
+impl Drop for PinCount {
+    fn drop(&mut self) {
+        PINS.with(|pins| pins.set(pins.get() - 1));
+    }
+}
+
+/// Whether this thread may be holding handlers alive itself.
+pub(crate) fn holds_handlers() -> bool {
+    DEPTH.with(Cell::get) & !LATER > 0 || PINS.with(Cell::get) > 0
+}
+
+/// Runs `job` when the outermost emit of this thread has ended, in order; at once if there is none.
+pub(crate) fn later(job: Box<dyn FnOnce()>) {
+    if DEPTH.with(Cell::get) == 0 {
+        return job();
+    }
+    QUEUE.with(|queue| queue.borrow_mut().push_back(job));
+    DEPTH.with(|depth| depth.set(depth.get() | LATER));
+}
+
+/// Runs what waits, and what is added meanwhile. The depth stays flagged until the queue is empty, so jobs do not nest.
+#[cold]
+fn run_later() {
+    struct Reset;
+    impl Drop for Reset {
+        fn drop(&mut self) {
+            DEPTH.with(|depth| depth.set(depth.get() & !LATER));
+            // A job that panicked leaves others behind; they are dropped, and the panic goes on.
+            let left = QUEUE.with(|queue| std::mem::take(&mut *queue.borrow_mut()));
+            drop(left);
+        }
+    }
+    let _reset = Reset;
+    // One level up, so that an emit of a job does not see itself as the outermost.
+    DEPTH.with(|depth| depth.set(depth.get() + 1));
+    struct Level;
+    impl Drop for Level {
+        fn drop(&mut self) {
+            DEPTH.with(|depth| depth.set(depth.get() - 1));
+        }
+    }
+    let _level = Level;
+    while let Some(job) = QUEUE.with(|queue| queue.borrow_mut().pop_front()) {
+        job();
+    }
+}
+
+/// Notes the topic of a deep emit, for the message in case the limit is reached; returns the topics noted so far.
+#[cold]
+pub(crate) fn note_deep(depth: u32, topic: &Topic) {
+    CHAIN.with(|chain| {
+        let mut chain = chain.borrow_mut();
+        chain.retain(|(at, _)| *at < depth);
+        chain.push((depth, topic.clone()));
+    });
+}
+
+/// The topics of the deep emits above `depth`, the outermost first.
+#[cold]
+pub(crate) fn deep_chain(depth: u32) -> Vec<Topic> {
+    CHAIN.with(|chain| chain.borrow().iter().filter(|(at, _)| *at < depth).map(|(_, topic)| topic.clone()).collect())
+}

@@ -1,0 +1,112 @@
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+
+use sigtree_middleware::{Envelope, EventId, Priority, Sealed, Source};
+
+use crate::bus::Bus;
+use crate::delivery::Delivery;
+use crate::dispatch::emit::Company;
+use crate::payload::{Borrowed, Offer, Owned, Shared};
+
+/// An event with company, from [`Bus::event`]: what travels with the payload first, then `emit`.
+///
+/// # Examples
+///
+/// ```
+/// use sigtree::{Bus, Event, Priority};
+///
+/// let bus = Bus::new();
+/// let _log = bus.connect("config.**", |event: &Event| {
+///     assert_eq!(event.source().unwrap().as_str(), "design");
+///     assert_eq!(event.meta("unit"), Some("kg"));
+/// })?;
+/// bus.event("config.changed")
+///     .source("design")
+///     .priority(Priority::High)
+///     .targets(["materials", "propulsion"])
+///     .meta("unit", "kg")
+///     .emit(12_u32);
+/// # Ok::<(), sigtree::Error>(())
+/// ```
+#[must_use = "a builder emits nothing until `emit`"]
+pub struct EventBuilder<'b> {
+    bus: &'b Bus,
+    topic: &'b str,
+    envelope: Envelope,
+}
+
+impl<'b> EventBuilder<'b> {
+    pub(crate) fn new(bus: &'b Bus, topic: &'b str) -> Self {
+        Self { bus, topic, envelope: Envelope::default() }
+    }
+
+    /// Who sends it.
+    pub fn source(mut self, source: impl Into<Source>) -> Self {
+        self.envelope.source = Some(source.into());
+        self
+    }
+
+    /// Leaves out the connections its source owns: see [`On::owned_by`](crate::On::owned_by).
+    pub fn no_echo(mut self) -> Self {
+        self.envelope.no_echo = true;
+        self
+    }
+
+    /// How urgent it is, for those who queue it.
+    pub fn priority(mut self, priority: Priority) -> Self {
+        self.envelope.priority = priority;
+        self
+    }
+
+    /// Ties it to other events of one conversation.
+    pub fn correlation(mut self, id: impl AsRef<str>) -> Self {
+        self.envelope.correlation = Some(id.as_ref().into());
+        self
+    }
+
+    /// The event that led to it.
+    pub fn causation(mut self, id: EventId) -> Self {
+        self.envelope.causation = Some(id);
+        self
+    }
+
+    /// Whom it is meant for; connections with another [`target`](crate::On::target) are left out.
+    pub fn targets<S: AsRef<str>>(mut self, targets: impl IntoIterator<Item = S>) -> Self {
+        self.envelope.targets.extend(targets.into_iter().map(|target| Arc::from(target.as_ref())));
+        self
+    }
+
+    /// A key and a value that travel with it.
+    pub fn meta(mut self, key: impl AsRef<str>, value: impl AsRef<str>) -> Self {
+        self.envelope.meta.push((key.as_ref().into(), value.as_ref().into()));
+        self
+    }
+
+    /// Emits it.
+    pub fn emit<T: Any + Send + Sync>(self, payload: T) -> Delivery {
+        self.send(Owned(payload))
+    }
+
+    /// Emits it with a payload that is lent, and cloned once if something keeps it.
+    pub fn emit_ref<T: Any + Send + Sync + Clone>(self, payload: &T) -> Delivery {
+        self.send(Borrowed(payload))
+    }
+
+    /// Emits it with a payload that is shared already.
+    pub fn emit_shared<T: Any + Send + Sync>(self, payload: Arc<T>) -> Delivery {
+        self.send(Shared(payload))
+    }
+
+    fn send(self, offer: impl Offer) -> Delivery {
+        let sealed = Sealed::new(self.envelope);
+        let company = Company { envelope: Some(&sealed), identity: None };
+        self.bus.core().emit_named(self.topic, offer, company)
+    }
+}
+
+impl fmt::Debug for EventBuilder<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventBuilder").field("topic", &self.topic).field("envelope", &self.envelope).finish()
+    }
+}

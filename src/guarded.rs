@@ -1,0 +1,174 @@
+//! Conditions around one handler: made by the `on` builder, and paid for only by handlers that have them.
+
+use std::any::TypeId;
+use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use sigtree_middleware::{Event, Next, Pattern, Place, Source, Stack, Terminal};
+
+use crate::dispatch::slot::{Call, Called};
+use crate::policy::Policy;
+
+type Predicate = Box<dyn Fn(&Event<'_>) -> bool + Send + Sync>;
+
+/// The conditions of one connection.
+#[derive(Default)]
+pub(crate) struct Conditions {
+    pub(crate) times: Option<u64>,
+    pub(crate) until: Option<Predicate>,
+    pub(crate) filter: Option<Predicate>,
+    pub(crate) from: Option<Source>,
+    pub(crate) owner: Option<Source>,
+    pub(crate) target: Option<Arc<str>>,
+    pub(crate) name: Option<Arc<str>>,
+    pub(crate) policy: Option<Policy>,
+    pub(crate) layers: Stack,
+    pub(crate) keeps: bool,
+}
+
+impl Conditions {
+    /// Whether there are none, so that the handler can stand in the table as it is.
+    pub(crate) fn are_none(&self) -> bool {
+        let Self { times, until, filter, from, owner, target, name, policy, layers, keeps } = self;
+        times.is_none()
+            && until.is_none()
+            && filter.is_none()
+            && from.is_none()
+            && owner.is_none()
+            && target.is_none()
+            && name.is_none()
+            && policy.is_none()
+            && layers.is_empty()
+            && !keeps
+    }
+
+    /// Whether the event is meant for this connection.
+    fn admit(&self, event: &Event<'_>) -> bool {
+        if let Some(from) = &self.from
+            && event.source() != Some(from)
+        {
+            return false;
+        }
+        if let Some(envelope) = event.envelope() {
+            if envelope.no_echo && self.owner.is_some() && self.owner == envelope.source {
+                return false;
+            }
+            if let Some(target) = &self.target
+                && !envelope.targets.is_empty()
+                && !envelope.targets.contains(target)
+            {
+                return false;
+            }
+        }
+        self.filter.as_ref().is_none_or(|filter| filter(event))
+    }
+}
+
+/// A handler with conditions.
+pub(crate) struct Guarded<C> {
+    call: C,
+    conditions: Box<Conditions>,
+    pattern: Pattern,
+    left: AtomicU64,
+    over: AtomicBool,
+}
+
+impl<C: Call> Guarded<C> {
+    pub(crate) fn new(call: C, conditions: Conditions, pattern: Pattern) -> Self {
+        let left = AtomicU64::new(conditions.times.unwrap_or(u64::MAX));
+        let over = AtomicBool::new(conditions.times == Some(0));
+        Self { call, conditions: Box::new(conditions), pattern, left, over }
+    }
+
+    /// Takes one of the calls that are left: whether there was one, and whether it is the last.
+    fn take_call(&self) -> Option<bool> {
+        if self.conditions.times.is_none() {
+            return Some(false);
+        }
+        let take = |left: u64| left.checked_sub(1);
+        let before = self.left.fetch_update(Ordering::AcqRel, Ordering::Acquire, take).ok()?;
+        Some(before == 1)
+    }
+
+    fn run(&self, event: &Event<'_>) -> Called {
+        if self.conditions.layers.is_empty() {
+            return self.call.call(event);
+        }
+        let end = End { guarded: self, called: Cell::new(Called::Skipped) };
+        Next::new(self.conditions.layers.layers(), &end).run(event);
+        end.called.get()
+    }
+}
+
+impl<C: Call> Call for Guarded<C> {
+    fn call(&self, event: &Event<'_>) -> Called {
+        if self.over.load(Ordering::Acquire) {
+            return Called::Dead;
+        }
+        if !self.call.accepts(event.payload_type()) {
+            return Called::OtherType;
+        }
+        if !self.conditions.admit(event) {
+            return Called::Skipped;
+        }
+        let Some(last) = self.take_call() else { return Called::Dead };
+        if last {
+            // Before the call: a handler that panics was called too.
+            self.over.store(true, Ordering::Release);
+        }
+        let called = self.run(event);
+        if let Some(until) = &self.conditions.until
+            && until(event)
+        {
+            self.over.store(true, Ordering::Release);
+        }
+        if called == Called::Done && self.over.load(Ordering::Acquire) { Called::Last } else { called }
+    }
+
+    fn accepts(&self, payload: TypeId) -> bool {
+        self.call.accepts(payload)
+    }
+
+    fn retains(&self) -> bool {
+        self.call.retains()
+            || self.conditions.keeps
+            || self.conditions.layers.layers().iter().any(|layer| layer.middleware().retains())
+    }
+
+    fn policy(&self) -> Option<Policy> {
+        self.conditions.policy
+    }
+
+    fn name(&self) -> Option<&Arc<str>> {
+        self.conditions.name.as_ref()
+    }
+
+    fn ends_itself(&self) -> bool {
+        self.call.ends_itself() || self.conditions.times.is_some() || self.conditions.until.is_some()
+    }
+
+    fn is_expired(&self) -> bool {
+        self.over.load(Ordering::Acquire) || self.call.is_expired()
+    }
+}
+
+/// The end of a connection's own chain: its handler.
+struct End<'c, C> {
+    guarded: &'c Guarded<C>,
+    called: Cell<Called>,
+}
+
+impl<C: Call> Terminal for End<'_, C> {
+    fn deliver(&self, event: &Event<'_>) {
+        self.called.set(self.guarded.call.call(event));
+    }
+
+    fn retains(&self) -> bool {
+        self.guarded.call.retains() || self.guarded.conditions.keeps
+    }
+
+    fn place(&self) -> Place<'_> {
+        Place::Connection { pattern: self.guarded.pattern.as_str(), name: self.guarded.conditions.name.as_deref() }
+    }
+}

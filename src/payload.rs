@@ -1,0 +1,98 @@
+//! The type a topic's payloads have.
+
+use std::any::{Any, TypeId, type_name};
+use std::sync::Arc;
+
+use sigtree_middleware::{Erased, Kept};
+
+/// A payload type, with its name for messages.
+#[derive(Debug, Clone, Copy)]
+pub struct PayloadType {
+    pub(crate) id: TypeId,
+    pub(crate) name: &'static str,
+}
+
+impl PayloadType {
+    pub(crate) fn of<T: Any>() -> Self {
+        Self { id: TypeId::of::<T>(), name: type_name::<T>() }
+    }
+}
+
+/// A payload on its way into an emit, put into an `Arc` only if something in the route keeps it.
+pub trait Offer: Sized {
+    /// The payload's type.
+    fn payload_type(&self) -> PayloadType;
+
+    /// Lends the payload.
+    fn give<R>(self, retain: bool, lend: impl FnOnce(&Erased, &Kept) -> R) -> R;
+}
+
+/// A payload given away.
+pub struct Owned<T>(pub(crate) T);
+
+/// A payload lent, cloned once if something keeps it.
+pub struct Borrowed<'a, T>(pub(crate) &'a T);
+
+/// A payload that is shared already.
+pub struct Shared<T>(pub(crate) Arc<T>);
+
+/// A payload made only if somebody listens.
+pub(crate) struct Made<F>(pub(crate) F);
+
+/// A shared payload whose type is known only at run time: a replay.
+pub(crate) struct SharedErased(pub(crate) Arc<Erased>);
+
+impl<T: Any + Send + Sync> Offer for Owned<T> {
+    fn payload_type(&self) -> PayloadType {
+        PayloadType::of::<T>()
+    }
+
+    #[inline]
+    fn give<R>(self, retain: bool, lend: impl FnOnce(&Erased, &Kept) -> R) -> R {
+        if retain { Shared(Arc::new(self.0)).give(true, lend) } else { lend(&self.0, &Kept::borrowed()) }
+    }
+}
+
+impl<T: Any + Send + Sync + Clone> Offer for Borrowed<'_, T> {
+    fn payload_type(&self) -> PayloadType {
+        PayloadType::of::<T>()
+    }
+
+    #[inline]
+    fn give<R>(self, _retain: bool, lend: impl FnOnce(&Erased, &Kept) -> R) -> R {
+        lend(self.0, &Kept::cloned::<T>())
+    }
+}
+
+impl<T: Any + Send + Sync> Offer for Shared<T> {
+    fn payload_type(&self) -> PayloadType {
+        PayloadType::of::<T>()
+    }
+
+    #[inline]
+    fn give<R>(self, _retain: bool, lend: impl FnOnce(&Erased, &Kept) -> R) -> R {
+        let payload: Arc<Erased> = self.0;
+        lend(&*payload.clone(), &Kept::shared(payload))
+    }
+}
+
+impl<T: Any + Send + Sync, F: FnOnce() -> T> Offer for Made<F> {
+    fn payload_type(&self) -> PayloadType {
+        PayloadType::of::<T>()
+    }
+
+    #[inline]
+    fn give<R>(self, retain: bool, lend: impl FnOnce(&Erased, &Kept) -> R) -> R {
+        Owned(self.0()).give(retain, lend)
+    }
+}
+
+impl Offer for SharedErased {
+    fn payload_type(&self) -> PayloadType {
+        PayloadType { id: (*self.0).type_id(), name: "a replayed payload" }
+    }
+
+    fn give<R>(self, _retain: bool, lend: impl FnOnce(&Erased, &Kept) -> R) -> R {
+        lend(&*self.0.clone(), &Kept::shared(self.0))
+    }
+}

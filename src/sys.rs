@@ -1,0 +1,132 @@
+//! The bus's own reports, on topics that begin with `$sys.`; each costs nothing while nobody listens.
+//!
+//! Connect to them like to anything else, with a pattern that spells `$sys`; `**` does not see them. A report is made on the
+//! bus where it happened and on those its events go up to, under the same name.
+//!
+//! | topic | payload | when |
+//! |---|---|---|
+//! | `$sys.refused` | [`Refused`] | an emit was refused: a bad topic, another payload type, too deep |
+//! | `$sys.dead` | [`Dead`] | an event met no handler |
+//! | `$sys.filtered` | [`Filtered`] | a layer of the stack ended an event |
+//! | `$sys.handler.failed` | [`HandlerFailed`] | a handler or layer panicked or returned an error |
+//! | `$sys.connected` | [`Connected`] | a handler was connected |
+//! | `$sys.disconnected` | [`Disconnected`] | a handler was disconnected |
+//!
+//! Failures of handlers of these reports are counted and traced, not reported.
+//!
+//! # Examples
+//!
+//! ```
+//! use sigtree::{Bus, sys};
+//!
+//! let bus = Bus::new();
+//! let _misses = bus.connect("$sys.dead", |dead: &sys::Dead| println!("nobody listens to {}", dead.topic))?;
+//! bus.emit("radar.tarck", 1_u32);
+//! # Ok::<(), sigtree::Error>(())
+//! ```
+
+use std::panic::Location;
+use std::sync::Arc;
+
+use sigtree_middleware::{Failure, Pattern, Topic};
+
+use crate::connection::ConnectionId;
+use crate::error::Error;
+
+/// An emit was refused.
+#[derive(Debug, Clone)]
+pub struct Refused {
+    /// The bus's name.
+    pub bus: Arc<str>,
+    /// Why; the message quotes the topic.
+    pub error: Arc<Error>,
+}
+
+/// An event met no handler.
+#[derive(Debug, Clone)]
+pub struct Dead {
+    /// The name of the bus it was emitted on.
+    pub bus: Arc<str>,
+    /// Its topic.
+    pub topic: Topic,
+}
+
+/// A layer of the stack ended an event.
+#[derive(Debug, Clone)]
+pub struct Filtered {
+    /// The name of the bus whose stack it was.
+    pub bus: Arc<str>,
+    /// The event's topic.
+    pub topic: Topic,
+    /// The reason the layer gave.
+    pub reason: Arc<str>,
+}
+
+/// A handler or layer failed.
+#[derive(Debug, Clone)]
+pub struct HandlerFailed {
+    /// The name of the bus it was connected to.
+    pub bus: Arc<str>,
+    /// What happened.
+    pub failure: Arc<Failure>,
+}
+
+/// A handler was connected.
+#[derive(Debug, Clone)]
+pub struct Connected {
+    /// The bus's name.
+    pub bus: Arc<str>,
+    /// The connection.
+    pub id: ConnectionId,
+    /// Its pattern.
+    pub pattern: Pattern,
+    /// Where it was connected.
+    pub site: &'static Location<'static>,
+}
+
+/// A handler was disconnected, by whatever means.
+#[derive(Debug, Clone)]
+pub struct Disconnected {
+    /// The bus's name.
+    pub bus: Arc<str>,
+    /// The connection.
+    pub id: ConnectionId,
+    /// Its pattern.
+    pub pattern: Pattern,
+    /// Where it was connected.
+    pub site: &'static Location<'static>,
+}
+
+/// One of the reports.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Report {
+    topic: &'static str,
+    place: u32,
+}
+
+pub(crate) const REFUSED: Report = Report { topic: "$sys.refused", place: 0 };
+pub(crate) const DEAD: Report = Report { topic: "$sys.dead", place: 1 };
+pub(crate) const FILTERED: Report = Report { topic: "$sys.filtered", place: 2 };
+pub(crate) const HANDLER_FAILED: Report = Report { topic: "$sys.handler.failed", place: 3 };
+pub(crate) const CONNECTED: Report = Report { topic: "$sys.connected", place: 4 };
+pub(crate) const DISCONNECTED: Report = Report { topic: "$sys.disconnected", place: 5 };
+
+const ALL: [Report; 6] = [REFUSED, DEAD, FILTERED, HANDLER_FAILED, CONNECTED, DISCONNECTED];
+
+impl Report {
+    pub(crate) fn topic(self) -> &'static str {
+        self.topic
+    }
+
+    pub(crate) fn bit(self) -> u32 {
+        1 << self.place
+    }
+
+    /// The bits of the reports a pattern sees.
+    pub(crate) fn seen_by(pattern: &Pattern) -> u32 {
+        if !pattern.sees_reserved() {
+            return 0;
+        }
+        ALL.iter().filter(|report| pattern.matches(report.topic)).map(|report| report.bit()).sum()
+    }
+}
