@@ -11,12 +11,14 @@ use crate::delivery::Delivery;
 use crate::dispatch::core::Core;
 use crate::dispatch::emit::Company;
 use crate::dispatch::thread;
+use crate::dispatch::writer::Writer;
 use crate::error::Error;
 use crate::event_builder::EventBuilder;
 use crate::handler::{IntoHandler, IntoMethod};
 use crate::on::On;
 use crate::payload::{Borrowed, Made, Owned, Shared, SharedErased};
 use crate::signal::Signal;
+use crate::sync::MutexGuard;
 
 /// A tree of signals: connect handlers to patterns of topics, emit events on topics.
 ///
@@ -121,6 +123,12 @@ impl Bus {
     #[must_use]
     pub fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.core, &other.core)
+    }
+
+    /// Holds the writer's lock while the guard lives, so that a test can show who does not wait for it.
+    #[doc(hidden)]
+    pub fn hold_writer(&self) -> WriterHold<'_> {
+        WriterHold { _lock: self.core.writer.lock() }
     }
 
     // Connecting
@@ -363,6 +371,19 @@ impl Target for Bus {
         let company = Company { envelope: Some(event.sealed()), identity: Some((event.id(), event.stamp())) };
         let delivery = self.core.emit_named(event.topic(), SharedErased(event.share_erased()), company);
         delivery.refusal().is_none()
+    }
+}
+
+/// The writer's lock of a bus, from [`Bus::hold_writer`].
+#[doc(hidden)]
+#[must_use = "the lock is held while the guard lives"]
+pub struct WriterHold<'b> {
+    _lock: MutexGuard<'b, Writer>,
+}
+
+impl fmt::Debug for WriterHold<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WriterHold")
     }
 }
 

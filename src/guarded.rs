@@ -3,12 +3,12 @@
 use std::any::TypeId;
 use std::cell::Cell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use sigtree_middleware::{Event, Next, Pattern, Place, Source, Stack, Terminal};
 
 use crate::dispatch::slot::{Call, Called};
 use crate::policy::Policy;
+use crate::sync::{AtomicBool, AtomicU64, Ordering};
 
 type Predicate = Box<dyn Fn(&Event<'_>) -> bool + Send + Sync>;
 

@@ -3,7 +3,7 @@ use std::marker::PhantomData;
 use std::panic::Location;
 use std::sync::Arc;
 
-use sigtree_middleware::{Event, Middleware, ParseError, Pattern, Source};
+use sigtree_middleware::{Event, History, Middleware, ParseError, Pattern, Source};
 
 use crate::connection::{Connection, ConnectionId};
 use crate::dispatch::core::Core;
@@ -12,6 +12,7 @@ use crate::dispatch::writer::ConnectionSpec;
 use crate::error::Error;
 use crate::guarded::{Conditions, Guarded};
 use crate::handler::{IntoHandler, IntoMethod, WeaklyBound};
+use crate::late::CatchUp;
 use crate::payload::PayloadType;
 use crate::policy::Policy;
 
@@ -43,11 +44,12 @@ pub struct On {
     priority: i32,
     unique: bool,
     conditions: Conditions,
+    past: Option<(History, usize)>,
 }
 
 impl On {
     pub(crate) fn new(core: Arc<Core>, pattern: Result<Pattern, ParseError>) -> Self {
-        Self { core, pattern, priority: 0, unique: false, conditions: Conditions::default() }
+        Self { core, pattern, priority: 0, unique: false, conditions: Conditions::default(), past: None }
     }
 
     /// Calls it before handlers of lower priority; the default is 0.
@@ -128,6 +130,36 @@ impl On {
         self
     }
 
+    /// Gives the handler the last `n` events of a history first, then everything since: no gap, no duplicate.
+    ///
+    /// The history must stand in this bus's own stack; what it recorded counts, whatever layers behind it let out. The past
+    /// is given before `connect` returns, in the connecting thread, marked as [replayed](Event::is_replayed); what other threads emit
+    /// meanwhile waits its turn, and each thread's events stay in order. No lock is held while the handler runs.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::{Arc, Mutex};
+    /// use sigtree::{Bus, History};
+    ///
+    /// let bus = Bus::new();
+    /// let history = History::new();
+    /// bus.layer(history.clone());
+    /// for n in 1..=5_u32 {
+    ///     bus.emit("count", n);
+    /// }
+    /// let seen = Arc::new(Mutex::new(Vec::new()));
+    /// let sink = seen.clone();
+    /// let _late = bus.on("count").replay_last(&history, 2).connect(move |n: &u32| sink.lock().unwrap().push(*n))?;
+    /// bus.emit("count", 6_u32);
+    /// assert_eq!(*seen.lock().unwrap(), [4, 5, 6]);
+    /// # Ok::<(), sigtree::Error>(())
+    /// ```
+    pub fn replay_last(mut self, history: &History, n: usize) -> Self {
+        self.past = Some((history.clone(), n));
+        self
+    }
+
     /// Connects the handler.
     ///
     /// # Errors
@@ -161,18 +193,35 @@ impl On {
         payload: Option<fn() -> PayloadType>,
         site: &'static Location<'static>,
     ) -> Result<Connection, Error> {
-        let Self { core, pattern, priority, unique, conditions } = self;
+        let Self { core, pattern, priority, unique, conditions, past } = self;
         let pattern = pattern?;
         let name = conditions.name.clone().filter(|_| unique);
         let spec = ConnectionSpec { pattern: pattern.clone(), priority, payload, unique: name, site };
-        let id = if conditions.are_none() {
-            core.connect(spec, |header| Holder::entry(call, header))?
+        if conditions.are_none() {
+            connect_in(&core, spec, call, past)
         } else {
-            let guarded = Guarded::new(call, conditions, pattern);
-            core.connect(spec, |header| Holder::entry(guarded, header))?
-        };
-        Ok(Connection::new(&core, id))
+            connect_in(&core, spec, Guarded::new(call, conditions, pattern), past)
+        }
     }
+}
+
+/// Connects a call, which first gets its past if it is to have one.
+fn connect_in<C: Call>(
+    core: &Arc<Core>,
+    spec: ConnectionSpec,
+    call: C,
+    past: Option<(History, usize)>,
+) -> Result<Connection, Error> {
+    let Some((history, n)) = past else {
+        let (id, _) = core.connect(spec, |header| Holder::entry(call, header))?;
+        return Ok(Connection::new(core, id));
+    };
+    let late = CatchUp::new(call, core, spec.pattern.clone());
+    let slot = late.clone();
+    let (id, since) = core.connect(spec, |header| Holder::entry(slot, header))?;
+    let connection = Connection::new(core, id);
+    late.catch_up(id, since, &history, n);
+    Ok(connection)
 }
 
 impl fmt::Debug for On {

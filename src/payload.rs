@@ -28,12 +28,15 @@ pub trait Offer: Sized {
 }
 
 /// A payload given away.
+#[derive(Debug)]
 pub struct Owned<T>(pub(crate) T);
 
 /// A payload lent, cloned once if something keeps it.
+#[derive(Debug)]
 pub struct Borrowed<'a, T>(pub(crate) &'a T);
 
 /// A payload that is shared already.
+#[derive(Debug)]
 pub struct Shared<T>(pub(crate) Arc<T>);
 
 /// A payload made only if somebody listens.

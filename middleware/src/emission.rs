@@ -61,7 +61,7 @@ impl Tally {
 /// All levels an event bubbles through share it. Nothing here is made before somebody asks: no id, no clock, no list.
 pub struct Emission<'e> {
     host: &'e dyn Host,
-    version: u64,
+    version: Cell<u64>,
     depth: u32,
     id: OnceCell<EventId>,
     stamp: OnceCell<Stamp>,
@@ -96,7 +96,7 @@ impl<'e> Emission<'e> {
     pub fn new(host: &'e dyn Host, version: u64, depth: u32) -> Self {
         Self {
             host,
-            version,
+            version: Cell::new(version),
             depth,
             id: OnceCell::new(),
             stamp: OnceCell::new(),
@@ -129,10 +129,10 @@ impl<'e> Emission<'e> {
         })
     }
 
-    /// The bus's count of changes when the emit began.
+    /// The count of changes of the bus the event is on, when it came there.
     #[inline]
     pub fn version(&self) -> u64 {
-        self.version
+        self.version.get()
     }
 
     /// How many emits of this thread it is inside of, itself included.
@@ -228,12 +228,21 @@ impl<'e> Emission<'e> {
         self.stop.get() != 0
     }
 
-    /// Begins the next level: what a handler stopped was the level below.
+    /// Begins the level of another bus, whose count of changes is given; the count of the bus the event comes from.
+    ///
+    /// What a handler stopped was the level before.
     #[inline]
-    pub fn enter_level(&self) {
+    pub fn enter_level(&self, version: u64) -> u64 {
         if self.stop.get() & STOP_FAILED == 0 {
             self.stop.set(self.stop.get() & !STOP_LEVEL);
         }
+        self.version.replace(version)
+    }
+
+    /// Goes back to the bus the event came from.
+    #[inline]
+    pub fn leave_level(&self, version: u64) {
+        self.version.set(version);
     }
 
     /// Says why a layer did not go on; the first reason stands.

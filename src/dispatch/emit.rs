@@ -168,8 +168,14 @@ impl Core {
         if links_exist() && !emission.visit(self.id) {
             return;
         }
-        emission.enter_level();
         let version = self.stamps.version();
+        let before = emission.enter_level(version);
+        self.receive_at(version, topic, hash, event);
+        emission.leave_level(before);
+    }
+
+    #[inline]
+    fn receive_at(&self, version: u64, topic: &Topic, hash: u64, event: &Event<'_>) {
         if let Some(cell) = self.cache.get(hash) {
             let guard = cell.route.load();
             if let Some(route) = &*guard
@@ -184,7 +190,7 @@ impl Core {
             Ok(Some(route)) => self.deliver(&route, event),
             Ok(None) => {}
             Err(error) => {
-                emission.discard("another payload type than the parent's".into());
+                event.emission().discard("another payload type than the parent's".into());
                 self.refuse(error);
             }
         }

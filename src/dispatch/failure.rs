@@ -4,10 +4,9 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use sigtree_middleware::{Cause, Event, Failure};
+use sigtree_middleware::{Cause, Event, Failure, Pattern};
 
 use super::core::Core;
-use super::node::Node;
 use super::slot::{Called, Slot};
 use crate::policy::Policy;
 use crate::sys;
@@ -20,13 +19,22 @@ pub enum Flow {
 }
 
 /// Calls the handlers of one pattern on one bus, and answers for them.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Caller<'c> {
     pub(crate) core: &'c Core,
-    pub(crate) node: &'c Node,
+    pub(crate) pattern: &'c Pattern,
 }
 
 impl Caller<'_> {
+    /// Calls one handler outside an emit, with the same care.
+    pub(crate) fn call_one(&self, slot: &dyn Slot, event: &Event<'_>, call: impl FnOnce() -> Called) {
+        match catch_unwind(AssertUnwindSafe(call)) {
+            Ok(Called::Done) => {}
+            Ok(called) => drop(self.note(called, slot, event)),
+            Err(panic) => drop(self.panicked(panic, slot, event)),
+        }
+    }
+
     /// Takes note of a call that was not just a call.
     #[cold]
     pub(crate) fn note(&self, called: Called, slot: &dyn Slot, event: &Event<'_>) -> Flow {
@@ -76,7 +84,7 @@ impl Caller<'_> {
         let header = slot.header();
         let failure = Arc::new(Failure {
             topic: event.topic().clone(),
-            pattern: Some(self.node.pattern().as_str().into()),
+            pattern: Some(self.pattern.as_str().into()),
             name: slot.name().cloned(),
             site: Some(header.site()),
             cause,

@@ -191,7 +191,7 @@ impl Part {
 
     #[inline]
     fn run(&self, core: &Core, event: &Event<'_>) -> Flow {
-        self.table.run(&Caller { core, node: &self.node }, event)
+        self.table.run(&Caller { core, pattern: self.node.pattern() }, event)
     }
 
     pub(crate) fn node(&self) -> &Arc<Node> {
@@ -200,6 +200,10 @@ impl Part {
 
     pub(crate) fn table(&self) -> &Table {
         &self.table
+    }
+
+    pub(crate) fn priority(&self) -> i32 {
+        self.priority
     }
 }
 

@@ -69,13 +69,13 @@ pub trait Slot: Send + Sync {
 }
 
 /// A handler that takes a `&T`: a leaf of these looks at the payload's type once for all.
-pub trait TypedSlot<T>: Slot {
+pub(crate) trait TypedSlot<T>: Slot {
     /// Calls the handler if it is alive.
     fn call(&self, payload: &T, event: &Event<'_>) -> Called;
 }
 
 /// An entry of a table.
-pub type Entry = Arc<dyn Slot>;
+pub(crate) type Entry = Arc<dyn Slot>;
 
 const DEAD: u32 = 1 << 31;
 const GATED: u32 = 1 << 30;
@@ -218,7 +218,7 @@ pub trait Call: Send + Sync + Sized + 'static {
 }
 
 /// A handler that takes a `&T`.
-pub trait CallTyped<T>: Call {
+pub(crate) trait CallTyped<T>: Call {
     /// Calls the handler with a payload whose type is known.
     fn call_typed(&self, payload: &T, event: &Event<'_>) -> Called;
 }
@@ -282,6 +282,18 @@ impl<T, C: CallTyped<T>> TypedSlot<T> for Holder<C> {
     #[inline]
     fn call(&self, payload: &T, event: &Event<'_>) -> Called {
         if self.header.is_plain() { self.call.call_typed(payload, event) } else { self.header.why_not() }
+    }
+}
+
+impl fmt::Debug for Header {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Header").field("id", &self.id).field("site", &self.site).finish_non_exhaustive()
+    }
+}
+
+impl<C> fmt::Debug for Holder<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Holder").field("header", &self.header).finish_non_exhaustive()
     }
 }
 

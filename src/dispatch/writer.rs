@@ -99,21 +99,21 @@ const MEMBERS: usize = 16;
 type Members = SmallVec<[Arc<Node>; MEMBERS]>;
 
 impl Core {
-    /// Connects a handler, whose slot `make` makes under the lock.
+    /// Connects a handler, whose slot `make` makes under the lock; the version as of which emits see it.
     pub(crate) fn connect(
         &self,
         new: ConnectionSpec,
         make: impl FnOnce(Header) -> Entry,
-    ) -> Result<ConnectionId, Error> {
+    ) -> Result<(ConnectionId, u64), Error> {
         let mut bin = Bin::default();
         let pattern = new.pattern.clone();
         let site = new.site;
         let connected = self.connect_locked(&mut self.writer.lock(), new, make, &mut bin);
         self.empty(bin);
-        let id = connected?;
+        let (id, version) = connected?;
         tracing::debug!(target: "sigtree::dispatch", bus = %self.name, %pattern, ?id, "connected at {site}");
         self.report(sys::CONNECTED, || sys::Connected { bus: self.name.clone(), id, pattern, site });
-        Ok(id)
+        Ok((id, version))
     }
 
     /// Disconnects; `false` if it was disconnected already.
@@ -240,7 +240,7 @@ impl Core {
         new: ConnectionSpec,
         make: impl FnOnce(Header) -> Entry,
         bin: &mut Bin,
-    ) -> Result<ConnectionId, Error> {
+    ) -> Result<(ConnectionId, u64), Error> {
         let writer = &mut **writer;
         if let Some(name) = &new.unique
             && writer.names.get(name).is_some_and(|id| writer.connections.contains_key(*id))
@@ -287,7 +287,7 @@ impl Core {
             self.stamps.touch_all();
         }
         self.stamps.changed();
-        Ok(id)
+        Ok((id, self.stamps.version()))
     }
 
     fn check_payload(

@@ -1,0 +1,212 @@
+//! A connection that first gets the past: the last events of a history, then everything since, each once.
+//!
+//! The handler is connected first, which makes it visible to emits as of some version of the bus. An emit that began at that
+//! version or later calls it; one that began earlier is the history's: it is among its last entries, or is recorded afterwards
+//! and then handed over. While the past is given, what comes meanwhile waits in a queue. No lock is held while the handler runs.
+
+use std::any::TypeId;
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+
+use parking_lot::Mutex;
+use sigtree_middleware::{
+    Emission, Entry, Envelope, Erased, Event, EventId, History, Kept, Late, Pattern, Sealed, Stamp, Topic,
+};
+
+use crate::connection::ConnectionId;
+use crate::dispatch::core::Core;
+use crate::dispatch::failure::Caller;
+use crate::dispatch::slot::{Call, Called};
+use crate::dispatch::thread::Inside;
+use crate::policy::Policy;
+
+/// A handler that is catching up, or has caught up, with a history.
+pub(crate) struct CatchUp<C> {
+    call: C,
+    core: Weak<Core>,
+    pattern: Pattern,
+    id: OnceLock<ConnectionId>,
+    /// The first version whose emits are the handler's own; all are before it is known.
+    since: AtomicU64,
+    caught_up: AtomicBool,
+    waiting: Mutex<VecDeque<Waiting>>,
+}
+
+/// An event that waits for the past to be given.
+struct Waiting {
+    topic: Topic,
+    payload: Arc<Erased>,
+    envelope: Option<Arc<Envelope>>,
+    id: EventId,
+    stamp: Stamp,
+    /// The version its emit began at, if it came from an emit.
+    version: Option<u64>,
+}
+
+impl<C: Call> CatchUp<C> {
+    pub(crate) fn new(call: C, core: &Arc<Core>, pattern: Pattern) -> Arc<Self> {
+        Arc::new(Self {
+            call,
+            core: Arc::downgrade(core),
+            pattern,
+            id: OnceLock::new(),
+            since: AtomicU64::new(0),
+            caught_up: AtomicBool::new(false),
+            waiting: Mutex::default(),
+        })
+    }
+
+    /// Gives the handler the last `n` entries, then what came meanwhile; from then on emits call it themselves.
+    pub(crate) fn catch_up(self: &Arc<Self>, id: ConnectionId, since: u64, history: &History, n: usize) {
+        let _ = self.id.set(id);
+        self.since.store(since, Ordering::Release);
+        history.follow(Arc::new(Follower { of: Arc::downgrade(self), since, pattern: self.pattern.clone() }), n);
+        while let Some(waiting) = self.next_waiting() {
+            self.deliver(&waiting);
+        }
+    }
+
+    /// The next event that waits; if there is none, the handler has caught up.
+    fn next_waiting(&self) -> Option<Waiting> {
+        let mut waiting = self.waiting.lock();
+        let next = waiting.pop_front();
+        if next.is_none() {
+            self.caught_up.store(true, Ordering::Release);
+        }
+        next
+    }
+
+    /// Queues an event unless the handler has caught up.
+    fn queue(&self, event: impl FnOnce() -> Option<Waiting>) -> bool {
+        let mut waiting = self.waiting.lock();
+        let queued = !self.caught_up.load(Ordering::Acquire);
+        if queued {
+            waiting.extend(event());
+        }
+        queued
+    }
+
+    fn deliver(&self, waiting: &Waiting) {
+        let since = self.since.load(Ordering::Acquire);
+        if waiting.version.is_some_and(|version| version < since) {
+            // The history has it.
+            return;
+        }
+        let (Some(core), Some(id)) = (self.core.upgrade(), self.id.get()) else { return };
+        core.with_entry(*id, |slot| {
+            if slot.header().is_muted() || slot.header().is_dead() {
+                return;
+            }
+            let inside = Inside::enter();
+            let emission = Emission::new(&*core, since, inside.depth()).with_identity(waiting.id, waiting.stamp);
+            let sealed = waiting.envelope.clone().map(Sealed::from);
+            let kept = Kept::shared(waiting.payload.clone());
+            let event = Event::new(&waiting.topic, &*waiting.payload, &kept, &emission).with_envelope(sealed.as_ref());
+            Caller { core: &core, pattern: &self.pattern }.call_one(&**slot, &event, || self.call.call(&event));
+        });
+    }
+}
+
+impl Waiting {
+    fn live(event: &Event<'_>) -> Option<Self> {
+        Some(Self {
+            topic: event.topic().clone(),
+            payload: event.share_erased()?,
+            envelope: event.share_envelope(),
+            id: event.id(),
+            stamp: event.emission().stamp(),
+            version: Some(event.emission().version()),
+        })
+    }
+
+    fn past(entry: &Entry, replayed: bool) -> Self {
+        let envelope = match (entry.envelope(), replayed) {
+            (envelope, true) => Some(Envelope { replayed, ..envelope.cloned().unwrap_or_default() }),
+            (envelope, false) => envelope.cloned(),
+        };
+        Self {
+            topic: entry.topic().clone(),
+            payload: entry.share_erased(),
+            envelope: envelope.map(Arc::new),
+            id: entry.id(),
+            stamp: entry.stamp(),
+            version: None,
+        }
+    }
+}
+
+impl<C: Call> Call for Arc<CatchUp<C>> {
+    const RETAINS: bool = true;
+
+    fn call(&self, event: &Event<'_>) -> Called {
+        if !self.caught_up.load(Ordering::Acquire) && self.queue(|| Waiting::live(event)) {
+            return Called::Done;
+        }
+        if event.emission().version() < self.since.load(Ordering::Acquire) {
+            // The history has it, and hands it over.
+            return Called::Skipped;
+        }
+        self.call.call(event)
+    }
+
+    fn accepts(&self, payload: TypeId) -> bool {
+        self.call.accepts(payload)
+    }
+
+    fn policy(&self) -> Option<Policy> {
+        self.call.policy()
+    }
+
+    fn name(&self) -> Option<&Arc<str>> {
+        self.call.name()
+    }
+
+    fn ends_itself(&self) -> bool {
+        self.call.ends_itself()
+    }
+
+    fn is_expired(&self) -> bool {
+        self.call.is_expired()
+    }
+}
+
+/// What the history knows of the connection; it does not keep the handler alive.
+struct Follower<C> {
+    of: Weak<CatchUp<C>>,
+    since: u64,
+    pattern: Pattern,
+}
+
+impl<C: Call> Late for Follower<C> {
+    fn before(&self) -> u64 {
+        self.since
+    }
+
+    fn wants(&self, topic: &Topic) -> bool {
+        self.pattern.matches(topic)
+    }
+
+    fn catch_up(&self, entries: Vec<Entry>) {
+        if let Some(of) = self.of.upgrade() {
+            let mut waiting = of.waiting.lock();
+            // The past stands before what came meanwhile.
+            for entry in entries.iter().rev() {
+                waiting.push_front(Waiting::past(entry, true));
+            }
+        }
+    }
+
+    fn straggler(&self, entry: &Entry) {
+        if let Some(of) = self.of.upgrade() {
+            let waiting = || Waiting::past(entry, false);
+            if !of.queue(|| Some(waiting())) {
+                of.deliver(&waiting());
+            }
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        self.of.strong_count() == 0
+    }
+}
