@@ -167,6 +167,7 @@ impl BusBuilder {
             policy: self.policy,
             limits: self.limits,
             depth_limit: self.depth_limit,
+            easy_depth: self.depth_limit / 2,
             clock: self.clock,
             ids: self.ids,
             parent,

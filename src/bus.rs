@@ -248,25 +248,25 @@ impl Bus {
     #[doc(alias = "send")]
     #[doc(alias = "dispatch")]
     pub fn emit<T: Any + Send + Sync>(&self, topic: impl AsRef<str>, payload: T) -> Delivery {
-        self.core.emit_named(topic.as_ref(), Owned(payload), Company::default())
+        self.core.emit_named(topic.as_ref(), Owned(payload), None)
     }
 
     /// The same with a payload that is lent, and cloned once if something keeps it.
     #[inline]
     pub fn emit_ref<T: Any + Send + Sync + Clone>(&self, topic: impl AsRef<str>, payload: &T) -> Delivery {
-        self.core.emit_named(topic.as_ref(), Borrowed(payload), Company::default())
+        self.core.emit_named(topic.as_ref(), Borrowed(payload), None)
     }
 
     /// The same with a payload that is shared already.
     #[inline]
     pub fn emit_shared<T: Any + Send + Sync>(&self, topic: impl AsRef<str>, payload: Arc<T>) -> Delivery {
-        self.core.emit_named(topic.as_ref(), Shared(payload), Company::default())
+        self.core.emit_named(topic.as_ref(), Shared(payload), None)
     }
 
     /// The same with a payload that is made only if somebody listens.
     #[inline]
     pub fn emit_with<T: Any + Send + Sync>(&self, topic: impl AsRef<str>, payload: impl FnOnce() -> T) -> Delivery {
-        self.core.emit_named(topic.as_ref(), Made(payload), Company::default())
+        self.core.emit_named(topic.as_ref(), Made(payload), None)
     }
 
     /// Emits, or says why not.
@@ -369,7 +369,7 @@ impl Bus {
 impl Target for Bus {
     fn replay(&self, event: &Replayed<'_>) -> bool {
         let company = Company { envelope: Some(event.sealed()), identity: Some((event.id(), event.stamp())) };
-        let delivery = self.core.emit_named(event.topic(), SharedErased(event.share_erased()), company);
+        let delivery = self.core.emit_named(event.topic(), SharedErased(event.share_erased()), Some(&company));
         delivery.refusal().is_none()
     }
 }

@@ -27,7 +27,7 @@ use crate::error::Error;
 pub struct Delivery {
     tally: Tally,
     stopped: bool,
-    reason: Option<Cow<'static, str>>,
+    reason: Option<&'static str>,
     rare: Option<Box<Rare>>,
 }
 
@@ -35,6 +35,8 @@ pub struct Delivery {
 struct Rare {
     failures: Vec<Arc<Failure>>,
     refused: Option<Arc<Error>>,
+    /// A reason that was computed.
+    reason: Option<Box<str>>,
 }
 
 impl Delivery {
@@ -52,17 +54,23 @@ impl Delivery {
         delivery
     }
 
+    /// Calls that just went well.
+    #[inline]
+    pub(crate) fn called_quietly(called: u32) -> Self {
+        Self { tally: Tally { called, ..Tally::default() }, ..Self::default() }
+    }
+
     #[cold]
     fn add_rare(&mut self, emission: &Emission<'_>) {
-        self.reason = emission.reason();
         let failures = emission.failures();
-        if !failures.is_empty() {
-            self.rare = Some(Box::new(Rare { failures, refused: None }));
+        let reason = emission.reason().filter(|_| self.reason.is_none()).map(Cow::into_owned);
+        if !failures.is_empty() || reason.is_some() {
+            self.rare = Some(Box::new(Rare { failures, refused: None, reason: reason.map(Into::into) }));
         }
     }
 
     pub(crate) fn refused(error: Arc<Error>) -> Self {
-        Self { rare: Some(Box::new(Rare { failures: Vec::new(), refused: Some(error) })), ..Self::default() }
+        Self { rare: Some(Box::new(Rare { refused: Some(error), ..Rare::default() })), ..Self::default() }
     }
 
     /// How many handlers were called, those that failed included, on all buses the event reached.
@@ -105,7 +113,7 @@ impl Delivery {
     /// The reason a layer gave for ending it.
     #[must_use]
     pub fn filtered(&self) -> Option<&str> {
-        self.reason.as_deref()
+        self.reason.or_else(|| self.rare.as_ref()?.reason.as_deref())
     }
 
     /// Why it was refused before anybody saw it: a bad topic, another payload type, too deep.
@@ -154,7 +162,7 @@ impl fmt::Display for Delivery {
         if self.stopped {
             f.write_str(", stopped")?;
         }
-        if let Some(reason) = &self.reason {
+        if let Some(reason) = self.filtered() {
             write!(f, ", filtered: {reason}")?;
         }
         Ok(())

@@ -101,7 +101,7 @@ impl<'b> EventBuilder<'b> {
     fn send(self, offer: impl Offer) -> Delivery {
         let sealed = Sealed::new(self.envelope);
         let company = Company { envelope: Some(&sealed), identity: None };
-        self.bus.core().emit_named(self.topic, offer, company)
+        self.bus.core().emit_named(self.topic, offer, Some(&company))
     }
 }
 

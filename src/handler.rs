@@ -5,7 +5,7 @@ use std::error::Error;
 use std::marker::PhantomData;
 use std::sync::{Arc, Weak};
 
-use sigtree_middleware::Event;
+use sigtree_middleware::{Erased, Event};
 
 use crate::dispatch::slot::{Call, CallTyped, Called, Holder, TypedSlot};
 use crate::dispatch::table::{Typed, Uniform};
@@ -69,8 +69,18 @@ pub trait IntoMethod<R, Form>: Send + Sync + 'static {
     #[doc(hidden)]
     const RETAINS: bool = false;
 
+    /// Whether it takes a payload by reference and returns nothing.
+    #[doc(hidden)]
+    const QUIET: bool = false;
+
     #[doc(hidden)]
     fn call_on(&self, receiver: &R, event: &Event<'_>) -> Called;
+
+    #[doc(hidden)]
+    fn call_quiet_on(&self, receiver: &R, payload: &Erased) -> Called {
+        let _ = (receiver, payload);
+        unreachable!("only quiet methods are called without an event")
+    }
 
     #[doc(hidden)]
     fn payload_type() -> Option<fn() -> PayloadType>;
@@ -82,11 +92,17 @@ pub trait IntoMethod<R, Form>: Send + Sync + 'static {
     note = "it returns `()` or a `Result<(), E>` whose error turns into a `Box<dyn std::error::Error + Send + Sync>`"
 )]
 pub trait Outcome {
+    /// Whether there is nothing to be noted.
+    #[doc(hidden)]
+    const QUIET: bool = false;
+
     #[doc(hidden)]
     fn note(self, event: &Event<'_>) -> Called;
 }
 
 impl Outcome for () {
+    const QUIET: bool = true;
+
     #[inline]
     fn note(self, _event: &Event<'_>) -> Called {
         Called::Done
@@ -174,6 +190,16 @@ where
     T: Any + Send + Sync,
     O: Outcome + 'static,
 {
+    const QUIET: bool = O::QUIET;
+
+    #[inline]
+    fn call_quiet(&self, payload: &Erased) -> Called {
+        match payload.downcast_ref() {
+            Some(payload) => self.call_typed_quiet(payload),
+            None => Called::OtherType,
+        }
+    }
+
     #[inline]
     fn call(&self, event: &Event<'_>) -> Called {
         match event.payload() {
@@ -206,6 +232,13 @@ where
     #[inline]
     fn call_typed(&self, payload: &T, event: &Event<'_>) -> Called {
         (self.0)(payload).note(event)
+    }
+
+    #[inline]
+    fn call_typed_quiet(&self, payload: &T) -> Called {
+        // Quiet handlers return nothing that could be noted.
+        let _ = (self.0)(payload);
+        Called::Done
     }
 }
 
@@ -304,9 +337,18 @@ where
     T: Any + Send + Sync,
     O: Outcome,
 {
+    const QUIET: bool = O::QUIET;
+
     #[inline]
     fn call_on(&self, receiver: &R, event: &Event<'_>) -> Called {
         event.payload().map_or(Called::OtherType, |payload| self(receiver, payload).note(event))
+    }
+
+    #[inline]
+    fn call_quiet_on(&self, receiver: &R, payload: &Erased) -> Called {
+        let Some(payload) = payload.downcast_ref() else { return Called::OtherType };
+        let _ = self(receiver, payload);
+        Called::Done
     }
 
     fn payload_type() -> Option<fn() -> PayloadType> {
@@ -365,6 +407,12 @@ where
     M: 'static,
 {
     const RETAINS: bool = F::RETAINS;
+    const QUIET: bool = F::QUIET;
+
+    #[inline]
+    fn call_quiet(&self, payload: &Erased) -> Called {
+        self.method.call_quiet_on(&self.receiver, payload)
+    }
 
     #[inline]
     fn call(&self, event: &Event<'_>) -> Called {

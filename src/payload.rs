@@ -50,7 +50,7 @@ impl<T: Any + Send + Sync> Offer for Owned<T> {
         PayloadType::of::<T>()
     }
 
-    #[inline]
+    #[inline(always)]
     fn give<R>(self, retain: bool, lend: impl FnOnce(&Erased, &Kept) -> R) -> R {
         if retain { Shared(Arc::new(self.0)).give(true, lend) } else { lend(&self.0, &Kept::borrowed()) }
     }
@@ -61,7 +61,7 @@ impl<T: Any + Send + Sync + Clone> Offer for Borrowed<'_, T> {
         PayloadType::of::<T>()
     }
 
-    #[inline]
+    #[inline(always)]
     fn give<R>(self, _retain: bool, lend: impl FnOnce(&Erased, &Kept) -> R) -> R {
         lend(self.0, &Kept::cloned::<T>())
     }
@@ -72,7 +72,7 @@ impl<T: Any + Send + Sync> Offer for Shared<T> {
         PayloadType::of::<T>()
     }
 
-    #[inline]
+    #[inline(always)]
     fn give<R>(self, _retain: bool, lend: impl FnOnce(&Erased, &Kept) -> R) -> R {
         let payload: Arc<Erased> = self.0;
         lend(&*payload.clone(), &Kept::shared(payload))
@@ -84,7 +84,7 @@ impl<T: Any + Send + Sync, F: FnOnce() -> T> Offer for Made<F> {
         PayloadType::of::<T>()
     }
 
-    #[inline]
+    #[inline(always)]
     fn give<R>(self, retain: bool, lend: impl FnOnce(&Erased, &Kept) -> R) -> R {
         Owned(self.0()).give(retain, lend)
     }

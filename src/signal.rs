@@ -11,7 +11,6 @@ use crate::connection::Connection;
 use crate::delivery::Delivery;
 use crate::dispatch::cell::Cell;
 use crate::dispatch::core::Core;
-use crate::dispatch::emit::Company;
 use crate::dispatch::route::Route;
 use crate::dispatch::snap::{Guard, no_guard};
 use crate::dispatch::thread::PinCount;
@@ -127,7 +126,7 @@ impl<T: Any + Send + Sync> Signal<T> {
     #[doc(alias = "publish")]
     #[doc(alias = "trigger")]
     pub fn emit(&self, payload: impl Emittable<T>) -> Delivery {
-        self.core.emit_at(&self.cell, &self.topic, payload.into_offer(), Company::default())
+        self.core.emit_at(&self.cell, &self.topic, payload.into_offer(), None)
     }
 
     /// A view for loops: it holds the route across emits and looks only whether anything changed.

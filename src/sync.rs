@@ -8,6 +8,11 @@ mod real {
 
     use std::time::Duration;
 
+    /// Reads a flag in the destructor of what an `Arc` shared: the last one to let go sees what all others did.
+    pub(crate) fn last_look(flags: &AtomicU32) -> u32 {
+        flags.load(Ordering::Acquire)
+    }
+
     /// Waits for a notification; `false` if `timeout` ran out first.
     pub(crate) fn wait<T>(condvar: &Condvar, guard: &mut MutexGuard<'_, T>, timeout: Option<Duration>) -> bool {
         match timeout {
@@ -35,6 +40,11 @@ mod model {
 
     use std::ops::{Deref, DerefMut};
     use std::time::Duration;
+
+    /// Reads a flag in a destructor. The checkers do not see what an `Arc` orders, so this asks for the latest value.
+    pub(crate) fn last_look(flags: &AtomicU32) -> u32 {
+        flags.fetch_or(0, Ordering::AcqRel)
+    }
 
     /// A modelled mutex with the manners of the real one: no poison.
     #[derive(Debug, Default)]

@@ -266,8 +266,8 @@ impl<'e> Emission<'e> {
 
     /// The same, as long as no reason was computed: without a look at the notes.
     #[inline]
-    pub fn static_reason(&self) -> Option<Cow<'static, str>> {
-        self.reason.get().map(Cow::Borrowed)
+    pub fn static_reason(&self) -> Option<&'static str> {
+        self.reason.get()
     }
 
     /// Hands a handler's error to whoever called the handler.

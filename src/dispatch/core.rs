@@ -22,6 +22,8 @@ pub(crate) struct Core {
     pub(crate) policy: Policy,
     pub(crate) limits: Limits,
     pub(crate) depth_limit: u32,
+    /// Deeper than this, topics are noted for the message in case the limit is reached.
+    pub(crate) easy_depth: u32,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn Ids>,
     pub(crate) parent: Option<Parent>,

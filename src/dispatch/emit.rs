@@ -6,15 +6,19 @@
 use std::cell::Cell as StdCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
+use std::thread::Result as Caught;
 
-use sigtree_middleware::{Emission, Event, EventId, Next, Place, Sealed, Stamp, Terminal, Topic};
+use sigtree_middleware::{Emission, Erased, Event, EventId, Kept, Next, Place, Sealed, Stamp, Terminal, Topic};
 
 use super::cell::Cell;
 use super::core::{Core, Settings};
 use super::failure::layer_panicked;
 use super::index::{Nodes, hash};
 use super::node::Node;
+use super::round::{Quiet, Round};
 use super::route::{Parts, Plan, Route, Sink, Up};
+use super::slot::{Called, Slot};
+use super::stamps::Scope;
 use super::thread::{self, Inside};
 use super::writer::{Bin, Writer};
 use crate::delivery::Delivery;
@@ -38,7 +42,7 @@ impl Core {
         cell: &Arc<Cell>,
         topic: &Topic,
         offer: O,
-        company: Company<'_>,
+        company: Option<&Company<'_>>,
     ) -> Delivery {
         let version = self.stamps.version();
         if cell.is_empty_at(version) {
@@ -59,12 +63,12 @@ impl Core {
     #[inline]
     pub(crate) fn emit_pinned<O: Offer>(&self, route: &Route, version: u64, offer: O) -> Delivery {
         let inside = Inside::enter();
-        self.emit_on(route, offer, Company::default(), version, &inside)
+        self.emit_on(route, offer, None, version, &inside)
     }
 
     /// Emits on a topic by name.
     #[inline]
-    pub(crate) fn emit_named<O: Offer>(&self, topic: &str, offer: O, company: Company<'_>) -> Delivery {
+    pub(crate) fn emit_named<O: Offer>(&self, topic: &str, offer: O, company: Option<&Company<'_>>) -> Delivery {
         let version = self.stamps.version();
         let hash = hash(topic);
         let inside = Inside::enter();
@@ -88,7 +92,7 @@ impl Core {
         cell: &Arc<Cell>,
         topic: &Topic,
         offer: O,
-        company: Company<'_>,
+        company: Option<&Company<'_>>,
         inside: &Inside,
     ) -> Delivery {
         let version = self.stamps.version();
@@ -107,7 +111,7 @@ impl Core {
         topic: &str,
         hash: u64,
         offer: O,
-        company: Company<'_>,
+        company: Option<&Company<'_>>,
         inside: &Inside,
     ) -> Delivery {
         let version = self.stamps.version();
@@ -124,17 +128,103 @@ impl Core {
         }
     }
 
-    /// Emits on a route that is right.
-    #[inline]
+    /// Emits on a route that is right. What most emits need is inlined where they stand: one quiet handler.
+    #[inline(always)]
     fn emit_on<O: Offer>(
         &self,
         route: &Route,
         offer: O,
-        company: Company<'_>,
+        company: Option<&Company<'_>>,
         version: u64,
         inside: &Inside,
     ) -> Delivery {
-        if inside.depth() > self.depth_limit / 2 {
+        if let Some(slot) = route.only_quiet()
+            && company.is_none()
+            && inside.depth() <= self.easy_depth
+        {
+            return offer.give(false, |payload, kept| {
+                match catch_unwind(AssertUnwindSafe(|| slot.invoke_quiet(payload))) {
+                    Ok(Called::Done) => Delivery::called_quietly(1),
+                    unusual => self.end_unusual(route, payload, kept, version, inside.depth(), slot, unusual),
+                }
+            });
+        }
+        self.emit_to_many(route, offer, company, version, inside)
+    }
+
+    /// The same for any number of handlers: without an event if nobody can tell.
+    #[inline(never)]
+    fn emit_to_many<O: Offer>(
+        &self,
+        route: &Route,
+        offer: O,
+        company: Option<&Company<'_>>,
+        version: u64,
+        inside: &Inside,
+    ) -> Delivery {
+        if !route.is_quiet() || company.is_some() || inside.depth() > self.easy_depth {
+            return self.emit_loudly(route, offer, company, version, inside);
+        }
+        offer.give(false, |payload, kept| {
+            let round = Quiet::new(self, route, payload, kept, version, inside.depth());
+            match self.call_quietly(&round) {
+                0 => self.end_eventful(&round),
+                called => Delivery::called_quietly(called),
+            }
+        })
+    }
+
+    /// Calls quiet handlers: how many there were, or 0 if anything else happened.
+    #[inline(never)]
+    fn call_quietly<'r>(&self, round: &Quiet<'r>) -> u32 {
+        round.route.parts.run_quiet(round);
+        if round.emission.get().is_none() { round.called.get() } else { 0 }
+    }
+
+    /// The end of a round of quiet handlers in which something happened besides calls, or nobody was called.
+    #[cold]
+    #[inline(never)]
+    fn end_eventful(&self, round: &Quiet<'_>) -> Delivery {
+        let Some(emission) = round.emission.get() else { return self.met_nobody(&round.route.topic) };
+        emission.add_called(round.called.get());
+        self.finish(round.route, emission);
+        Delivery::of(emission)
+    }
+
+    /// The same for a route with one handler, which was not just called.
+    #[cold]
+    #[inline(never)]
+    #[allow(clippy::too_many_arguments, reason = "all of it stands in registers on the fast way")]
+    fn end_unusual(
+        &self,
+        route: &Route,
+        payload: &Erased,
+        kept: &Kept,
+        version: u64,
+        depth: u32,
+        slot: &dyn Slot,
+        unusual: Caught<Called>,
+    ) -> Delivery {
+        let round = Quiet::new(self, route, payload, kept, version, depth);
+        round.pattern.set(route.parts.iter().next().map(|part| part.node().pattern()));
+        let _ = match unusual {
+            Ok(called) => round.note(called, slot),
+            Err(panic) => round.panicked(panic, slot),
+        };
+        self.end_eventful(&round)
+    }
+
+    /// Emits on a route that is right, with an event.
+    #[inline(never)]
+    fn emit_loudly<O: Offer>(
+        &self,
+        route: &Route,
+        offer: O,
+        company: Option<&Company<'_>>,
+        version: u64,
+        inside: &Inside,
+    ) -> Delivery {
+        if inside.depth() > self.easy_depth {
             if let Some(error) = self.too_deep(route, inside) {
                 return self.refuse(error);
             }
@@ -145,11 +235,12 @@ impl Core {
         let retain = route.retains || (route.up.is_some() && self.ancestors_retain());
         offer.give(retain, |payload, kept| {
             let emission = Emission::new(self, version, inside.depth());
-            let emission = match company.identity {
+            let emission = match company.and_then(|company| company.identity) {
                 None => emission,
                 Some((id, stamp)) => emission.with_identity(id, stamp),
             };
-            let event = Event::new(&route.topic, payload, kept, &emission).with_envelope(company.envelope);
+            let envelope = company.and_then(|company| company.envelope);
+            let event = Event::new(&route.topic, payload, kept, &emission).with_envelope(envelope);
             if route.is_plain() {
                 route.parts.run(self, &event);
             } else {
@@ -255,29 +346,11 @@ impl Core {
             }
         }
         if let Some(old) = old.filter(|old| old.parts.is_many())
-            && let Some(route) = self.patch(cell, &old, version, scoped_at)
+            && let Some(route) = self.patch(cell, &old, scoped_at)
         {
             return Ok(Some(route));
         }
-        let nodes = self.index_now().find(topic, hash);
-        let mut bin = Bin::default();
-        let route = match self.writer.try_lock() {
-            None => self.plan_uncached(topic, hash, name, payload, scoped_at, &nodes),
-            Some(mut writer) => {
-                // Writers are out now: what was matched is right if nothing that concerns the topic changed since.
-                let exact = self.index_now().exact(topic, hash).cloned();
-                let same_exact = exact.as_ref().map(Arc::as_ptr)
-                    == nodes.first().filter(|node| node.pattern().is_exact()).map(Arc::as_ptr);
-                if self.stamps.of(scope) == scoped_at && same_exact {
-                    self.plan_cached(&mut writer, cell, topic, hash, name, payload, scoped_at, &nodes, &mut bin)
-                } else {
-                    drop(writer);
-                    self.plan_uncached(topic, hash, name, payload, scoped_at, &nodes)
-                }
-            }
-        };
-        self.empty(bin);
-        route
+        self.plan_anew(Some(cell), topic, hash, name, payload)
     }
 
     /// The same by name: from the cache if the topic was admitted, else for this emit only.
@@ -285,23 +358,100 @@ impl Core {
         if let Some(cell) = self.cache.get(hash).or_else(|| self.cache.admit(hash)) {
             return self.route_at(cell, topic, hash, None, payload);
         }
-        let scoped_at = self.stamps.of(self.stamps.scope(topic));
-        let nodes = self.index_now().find(topic, hash);
-        self.plan_uncached(topic, hash, None, payload, scoped_at, &nodes)
+        self.plan_anew(None, topic, hash, None, payload)
+    }
+
+    /// Matches a topic and builds its route: for its place if there is one and no writer is busy, else for this emit only.
+    ///
+    /// Without the lock, what was read is looked at once more: every count only grows, so if none moved, all of it was current at
+    /// one moment (a double collect, after Afek et al., 1993). If one moved, a writer got on, and it is read anew.
+    fn plan_anew(
+        &self,
+        cell: Option<&Arc<Cell>>,
+        topic: &str,
+        hash: u64,
+        name: Option<&Topic>,
+        payload: PayloadType,
+    ) -> Result<Option<Arc<Route>>, Error> {
+        let scope = self.stamps.scope(topic);
+        let mut collects = 0;
+        loop {
+            let scoped_at = self.stamps.of(scope);
+            let nodes = self.find(topic, hash);
+            if let Some(cell) = cell
+                && let Some(mut writer) = self.writer.try_lock()
+            {
+                if self.stamps.of(scope) == scoped_at && self.knows_exact(topic, hash, &nodes) {
+                    let mut bin = Bin::default();
+                    let route =
+                        self.plan_cached(&mut writer, cell, topic, hash, name, payload, scoped_at, &nodes, &mut bin);
+                    drop(writer);
+                    self.empty(bin);
+                    return route;
+                }
+                continue;
+            }
+            let exact = nodes.first().filter(|node| node.pattern().is_exact());
+            if let Some(fixed) = exact.and_then(|node| node.payload()).filter(|fixed| fixed.id != payload.id) {
+                return Err(Error::type_mismatch(topic, fixed.name, payload.name));
+            }
+            let plan = if nodes.is_empty() && self.parent.is_none() && self.settings.load().is_none() {
+                None
+            } else {
+                Some(self.plan(topic, hash, name, payload, scoped_at, &nodes))
+            };
+            collects += 1;
+            if self.is_one_version(topic, hash, scope, scoped_at, &nodes, plan.as_ref()) || collects == COLLECTS {
+                return Ok(plan.map(|plan| Arc::new(Route::build(plan))));
+            }
+        }
+    }
+
+    /// Whether nothing that a plan was made of has changed while it was made.
+    fn is_one_version(
+        &self,
+        topic: &str,
+        hash: u64,
+        scope: Scope,
+        scoped_at: u64,
+        nodes: &Nodes,
+        plan: Option<&Plan>,
+    ) -> bool {
+        let settings = self.settings.load().as_ref().map_or(0, |settings| settings.version);
+        plan.is_none_or(|plan| plan.parts.are_current())
+            && plan.map_or(0, |plan| plan.settings) == settings
+            && self.stamps.of(scope) == scoped_at
+            && self.knows_exact(topic, hash, nodes)
+    }
+
+    /// The patterns that match a topic.
+    fn find(&self, topic: &str, hash: u64) -> Nodes {
+        self.index.load().as_ref().map(|index| index.find(topic, hash)).unwrap_or_default()
+    }
+
+    /// Whether the exact pattern of a topic is, or is not, among what was found for it.
+    fn knows_exact(&self, topic: &str, hash: u64, nodes: &Nodes) -> bool {
+        let found = nodes.first().filter(|node| node.pattern().is_exact());
+        let index = self.index.load();
+        index.as_ref().and_then(|index| index.exact(topic, hash)).map(Arc::as_ptr) == found.map(Arc::as_ptr)
     }
 
     /// Brings a route of many parts up to date without matching the topic anew.
-    fn patch(&self, cell: &Arc<Cell>, old: &Route, version: u64, scoped_at: u64) -> Option<Arc<Route>> {
-        let index = self.index_now();
-        let newer = index.newer_than(old.youngest)?;
-        let newer: Vec<Arc<Node>> = newer.filter(|node| node.pattern().matches(&old.topic)).cloned().collect();
+    fn patch(&self, cell: &Arc<Cell>, old: &Arc<Route>, scoped_at: u64) -> Option<Arc<Route>> {
+        let newer: Vec<Arc<Node>> = {
+            let index = self.index.load();
+            let newer = index.as_ref()?.newer_than(old.youngest)?;
+            newer.filter(|node| node.pattern().matches(&old.topic)).cloned().collect()
+        };
         let mut bin = Bin::default();
         let route = {
             let mut writer = self.writer.try_lock()?;
             let settings = self.settings.load().as_ref().map_or(0, |settings| settings.version);
-            if self.stamps.version() != version || old.settings != settings {
+            let in_place = cell.route.load().as_ref().is_some_and(|route| Arc::ptr_eq(route, old));
+            if !in_place || self.stamps.of(old.scope) != scoped_at || old.settings != settings {
                 return None;
             }
+            let version = self.stamps.version();
             let mut parts = old.parts.refreshed();
             for node in &newer {
                 parts = parts.with_newest(node)?;
@@ -341,28 +491,6 @@ impl Core {
         self.publish_route(writer, cell, &route, bin);
         self.note_idle(cell, &route, version);
         Ok(Some(route))
-    }
-
-    /// A route for one emit: the topic is seen for the first time, or a writer is busy.
-    fn plan_uncached(
-        &self,
-        topic: &str,
-        hash: u64,
-        name: Option<&Topic>,
-        payload: PayloadType,
-        scoped_at: u64,
-        nodes: &Nodes,
-    ) -> Result<Option<Arc<Route>>, Error> {
-        if let Some(fixed) = nodes.first().filter(|node| node.pattern().is_exact()).and_then(|node| node.payload())
-            && fixed.id != payload.id
-        {
-            return Err(Error::type_mismatch(topic, fixed.name, payload.name));
-        }
-        if nodes.is_empty() && self.parent.is_none() && self.settings.load().is_none() {
-            return Ok(None);
-        }
-        let plan = self.plan(topic, hash, name, payload, scoped_at, nodes);
-        Ok(Some(Arc::new(Route::build(plan))))
     }
 
     fn plan(
@@ -490,10 +618,13 @@ impl Core {
         let topic = report.topic();
         let hash = hash(topic);
         if let Ok(Some(route)) = self.route_named(topic, hash, offer.payload_type()) {
-            self.emit_on(&route, offer, Company::default(), self.stamps.version(), &inside);
+            self.emit_on(&route, offer, None, self.stamps.version(), &inside);
         }
     }
 }
+
+/// How often a route for one emit is read anew because writers changed what it is made of, before it is taken as it is.
+const COLLECTS: u32 = 64;
 
 /// The end of a bus's chain: its handlers, then the ways down and up.
 struct End<'r> {

@@ -20,7 +20,7 @@ pub enum Flow {
 
 /// Calls the handlers of one pattern on one bus, and answers for them.
 #[derive(Clone, Copy, Debug)]
-pub struct Caller<'c> {
+pub(crate) struct Caller<'c> {
     pub(crate) core: &'c Core,
     pub(crate) pattern: &'c Pattern,
 }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `emit` | one emit, from the handle or the name to the handlers |
 //! | `route` | the compiled list of handler tables of a topic |
+//! | `round` | calls with an event, and without one where nobody can tell |
 //! | `table`, `slot` | the handlers of a pattern; one handler |
 //! | `cell` | where routes are kept, and the by-name cache |
 //! | `stamps` | counts that say whether a route is still right |
@@ -20,6 +21,7 @@ pub(crate) mod failure;
 pub(crate) mod gate;
 pub(crate) mod index;
 pub(crate) mod node;
+pub(crate) mod round;
 pub(crate) mod route;
 pub(crate) mod slot;
 pub(crate) mod snap;

@@ -8,8 +8,10 @@ use sigtree_middleware::{Event, Stack, Topic};
 use smallvec::SmallVec;
 
 use super::core::Core;
-use super::failure::{Caller, Flow};
+use super::failure::Flow;
 use super::node::Node;
+use super::round::{Loud, Quiet};
+use super::slot::{Entry, Slot};
 use super::stamps::Scope;
 use super::table::Table;
 use crate::sync::{AtomicU64, Ordering};
@@ -39,6 +41,10 @@ pub(crate) struct Route {
     pub(crate) up: Option<Up>,
     /// Nothing but parts: no layers, mutes, sinks or parent.
     plain: bool,
+    /// Plain, with handlers that are all quiet, so that an emit needs no event.
+    quiet: bool,
+    /// The handler, if it is the only one and quiet: most routes are so.
+    only_quiet: Option<Entry>,
 }
 
 /// The handlers of one pattern and priority.
@@ -62,6 +68,8 @@ pub(crate) struct Chunk {
     parts: Box<[Part]>,
     /// Whether a handler among them keeps payloads.
     retains: bool,
+    /// Whether all of them are quiet.
+    quiet: bool,
 }
 
 /// The way up: the parent and the name it gives the topic.
@@ -106,6 +114,8 @@ impl Route {
         let retains = plan.retains_elsewhere
             || plan.parts.retain()
             || plan.layers.layers().iter().any(|layer| layer.middleware().retains());
+        let only_quiet = plan.parts.only().filter(|entry| plain && entry.is_quiet());
+        let quiet = plain && !plan.parts.is_empty() && plan.parts.are_quiet();
         Self {
             topic,
             hash,
@@ -123,6 +133,8 @@ impl Route {
             sinks: plan.sinks,
             up: plan.up,
             plain,
+            quiet,
+            only_quiet,
         }
     }
 
@@ -173,6 +185,18 @@ impl Route {
         self.plain
     }
 
+    /// Plain, with handlers that are all quiet.
+    #[inline]
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// The handler, if it is the only one, and quiet.
+    #[inline]
+    pub(crate) fn only_quiet(&self) -> Option<&dyn Slot> {
+        self.only_quiet.as_deref()
+    }
+
     /// Whether an emit would meet nobody at all.
     pub(crate) fn is_idle(&self) -> bool {
         self.plain && self.parts.is_empty()
@@ -191,7 +215,13 @@ impl Part {
 
     #[inline]
     fn run(&self, core: &Core, event: &Event<'_>) -> Flow {
-        self.table.run(&Caller { core, pattern: self.node.pattern() }, event)
+        self.table.run(&Loud { core, pattern: self.node.pattern(), event })
+    }
+
+    #[inline]
+    fn run_quiet<'r>(&'r self, round: &Quiet<'r>) -> Flow {
+        round.pattern.set(Some(self.node.pattern()));
+        self.table.run_quiet(round)
     }
 
     pub(crate) fn node(&self) -> &Arc<Node> {
@@ -277,15 +307,50 @@ impl Parts {
     pub(crate) fn run(&self, core: &Core, event: &Event<'_>) {
         match self {
             Self::Few(parts) => {
-                run_all(parts, core, event);
+                run_each(parts, |part| part.run(core, event));
             }
             Self::Many(chunks) => {
                 for chunk in chunks {
-                    if run_all(&chunk.parts, core, event) == Flow::End {
+                    if run_each(&chunk.parts, |part| part.run(core, event)) == Flow::End {
                         return;
                     }
                 }
             }
+        }
+    }
+
+    /// Calls handlers that are all quiet in order; no quiet handler can end the round, but a failure can.
+    #[inline]
+    pub(crate) fn run_quiet<'r>(&'r self, round: &Quiet<'r>) {
+        let run = |parts: &'r [Part]| run_each(parts, |part| part.run_quiet(round));
+        match self {
+            Self::Few(parts) => {
+                run(parts);
+            }
+            Self::Many(chunks) => {
+                for chunk in chunks {
+                    if run(&chunk.parts) == Flow::End {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// The handler, if there is one alone.
+    fn only(&self) -> Option<Entry> {
+        let mut parts = self.iter();
+        match (parts.next().map(Part::table), parts.next()) {
+            (Some(Table::One(entry)), None) => Some(entry.clone()),
+            _ => None,
+        }
+    }
+
+    /// Whether all handlers are quiet.
+    fn are_quiet(&self) -> bool {
+        match self {
+            Self::Few(parts) => parts.iter().all(|part| part.table.is_quiet()),
+            Self::Many(chunks) => chunks.iter().all(|chunk| chunk.quiet),
         }
     }
 
@@ -355,7 +420,11 @@ impl Parts {
 
 impl Chunk {
     fn of(parts: &[Part]) -> Arc<Self> {
-        Arc::new(Self { parts: parts.into(), retains: parts.iter().any(|part| part.table.retains()) })
+        Arc::new(Self {
+            parts: parts.into(),
+            retains: parts.iter().any(|part| part.table.retains()),
+            quiet: parts.iter().all(|part| part.table.is_quiet()),
+        })
     }
 }
 
@@ -407,9 +476,9 @@ fn nodes_of<'p>(parts: impl IntoIterator<Item = &'p Part>) -> Vec<Arc<Node>> {
 }
 
 #[inline]
-fn run_all(parts: &[Part], core: &Core, event: &Event<'_>) -> Flow {
+fn run_each<'p>(parts: &'p [Part], mut run: impl FnMut(&'p Part) -> Flow) -> Flow {
     for part in parts {
-        if part.run(core, event) == Flow::End {
+        if run(part) == Flow::End {
             return Flow::End;
         }
     }

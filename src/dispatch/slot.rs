@@ -5,13 +5,13 @@ use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
 
-use sigtree_middleware::Event;
+use sigtree_middleware::{Erased, Event};
 
 use super::gate::{self, Gate};
 use super::table::Uniform;
 use crate::connection::ConnectionId;
 use crate::policy::Policy;
-use crate::sync::{AtomicU32, Ordering};
+use crate::sync::{AtomicU32, Ordering, last_look};
 
 /// What became of one handler in one emit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +39,12 @@ pub enum Called {
 pub trait Slot: Send + Sync {
     /// Calls the handler if it is alive.
     fn invoke(&self, event: &Event<'_>) -> Called;
+
+    /// The same for a handler that is quiet: it sees the payload and nothing else.
+    fn invoke_quiet(&self, payload: &Erased) -> Called;
+
+    /// Whether the handler takes a payload by reference and returns nothing, so that it needs no event to be called.
+    fn is_quiet(&self) -> bool;
 
     /// The slot without what more is known of it.
     fn seen(&self) -> &dyn Slot;
@@ -72,6 +78,9 @@ pub trait Slot: Send + Sync {
 pub(crate) trait TypedSlot<T>: Slot {
     /// Calls the handler if it is alive.
     fn call(&self, payload: &T, event: &Event<'_>) -> Called;
+
+    /// The same for a handler that is quiet.
+    fn call_quiet(&self, payload: &T) -> Called;
 }
 
 /// An entry of a table.
@@ -163,7 +172,7 @@ impl Header {
 
 impl Drop for Header {
     fn drop(&mut self) {
-        if self.state.load(Ordering::Acquire) & GATED != 0 {
+        if last_look(&self.state) & GATED != 0 {
             gate::open_for(self.address());
         }
     }
@@ -174,8 +183,17 @@ pub trait Call: Send + Sync + Sized + 'static {
     /// Whether it keeps payloads.
     const RETAINS: bool = false;
 
+    /// See [`Slot::is_quiet`].
+    const QUIET: bool = false;
+
     /// Calls the handler with the event.
     fn call(&self, event: &Event<'_>) -> Called;
+
+    /// Calls a handler that is quiet with its payload.
+    fn call_quiet(&self, payload: &Erased) -> Called {
+        let _ = payload;
+        unreachable!("only quiet handlers are called without an event")
+    }
 
     /// Whether it takes payloads of this type.
     fn accepts(&self, payload: TypeId) -> bool {
@@ -221,6 +239,9 @@ pub trait Call: Send + Sync + Sized + 'static {
 pub(crate) trait CallTyped<T>: Call {
     /// Calls the handler with a payload whose type is known.
     fn call_typed(&self, payload: &T, event: &Event<'_>) -> Called;
+
+    /// The same for a handler that is quiet.
+    fn call_typed_quiet(&self, payload: &T) -> Called;
 }
 
 /// The slot of a handler form. The header is the last field: it is dropped when the handler is gone.
@@ -239,6 +260,15 @@ impl<C: Call> Slot for Holder<C> {
     #[inline]
     fn invoke(&self, event: &Event<'_>) -> Called {
         if self.header.is_plain() { self.call.call(event) } else { self.header.why_not() }
+    }
+
+    #[inline]
+    fn invoke_quiet(&self, payload: &Erased) -> Called {
+        if self.header.is_plain() { self.call.call_quiet(payload) } else { self.header.why_not() }
+    }
+
+    fn is_quiet(&self) -> bool {
+        C::QUIET
     }
 
     fn seen(&self) -> &dyn Slot {
@@ -282,6 +312,11 @@ impl<T, C: CallTyped<T>> TypedSlot<T> for Holder<C> {
     #[inline]
     fn call(&self, payload: &T, event: &Event<'_>) -> Called {
         if self.header.is_plain() { self.call.call_typed(payload, event) } else { self.header.why_not() }
+    }
+
+    #[inline]
+    fn call_quiet(&self, payload: &T) -> Called {
+        if self.header.is_plain() { self.call.call_typed_quiet(payload) } else { self.header.why_not() }
     }
 }
 

@@ -8,9 +8,8 @@ use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use sigtree_middleware::Event;
-
-use super::failure::{Caller, Flow};
+use super::failure::Flow;
+use super::round::{Loud, Quiet, Round};
 use super::slot::{Called, Entry, Slot, TypedSlot};
 
 const FAN_OUT: usize = 32;
@@ -35,6 +34,8 @@ pub(crate) struct Tree {
     branches: Box<[Arc<Branch>]>,
     /// How many of the handlers keep payloads.
     retainers: u32,
+    /// How many of them are not quiet.
+    loud: u32,
 }
 
 struct Branch(Box<[Arc<Leaf>]>);
@@ -48,12 +49,42 @@ pub(crate) enum Leaf {
 impl Table {
     /// Calls the handlers in order.
     #[inline]
-    pub(crate) fn run(&self, caller: &Caller<'_>, event: &Event<'_>) -> Flow {
+    pub(crate) fn run(&self, call: &Loud<'_>) -> Flow {
         match self {
-            Self::One(entry) => run_slots(std::slice::from_ref(entry), caller, event, |slot| slot.invoke(event)),
-            Self::Few(leaf) => leaf.run(caller, event),
-            Self::Tree(tree) => tree.run(caller, event),
-            Self::Bands(bands) => run_each(bands, |band| band.table.run(caller, event)),
+            Self::One(entry) => run_slot(&**entry, call, |slot| slot.invoke(call.event)),
+            Self::Few(leaf) => leaf.run(call),
+            Self::Tree(tree) => tree.each_leaf(|leaf| leaf.run(call)),
+            Self::Bands(bands) => run_each(bands, |band| band.table.run(call)),
+        }
+    }
+
+    /// Calls handlers that are all quiet in order.
+    #[inline]
+    pub(crate) fn run_quiet(&self, call: &Quiet<'_>) -> Flow {
+        match self {
+            Self::One(entry) => run_slot(&**entry, call, |slot| slot.invoke_quiet(call.payload)),
+            more => more.run_more_quiet(call),
+        }
+    }
+
+    /// The same for more than one; apart, so that the way of one handler is short.
+    #[inline(never)]
+    fn run_more_quiet(&self, call: &Quiet<'_>) -> Flow {
+        match self {
+            Self::One(_) => self.run_quiet(call),
+            Self::Few(leaf) => leaf.run_quiet(call),
+            Self::Tree(tree) => tree.each_leaf(|leaf| leaf.run_quiet(call)),
+            Self::Bands(bands) => run_each(bands, |band| band.table.run_quiet(call)),
+        }
+    }
+
+    /// Whether all handlers can be called without an event.
+    pub(crate) fn is_quiet(&self) -> bool {
+        match self {
+            Self::One(entry) => entry.is_quiet(),
+            Self::Few(leaf) => leaf.slots().all(Slot::is_quiet),
+            Self::Tree(tree) => tree.loud == 0,
+            Self::Bands(bands) => bands.iter().all(|band| band.table.is_quiet()),
         }
     }
 
@@ -171,15 +202,15 @@ impl Table {
         match self {
             Self::One(entry) => Self::One(entry.clone()),
             Self::Few(leaf) => Self::Few(leaf.share()),
-            Self::Tree(tree) => Self::Tree(Tree { branches: tree.branches.clone(), retainers: tree.retainers }),
+            Self::Tree(tree) => Self::Tree(Tree { branches: tree.branches.clone(), ..*tree }),
             Self::Bands(bands) => Self::Bands(bands.clone()),
         }
     }
 }
 
 impl Tree {
-    fn run(&self, caller: &Caller<'_>, event: &Event<'_>) -> Flow {
-        run_each(&self.branches, |branch| run_each(&branch.0, |leaf| leaf.run(caller, event)))
+    fn each_leaf(&self, mut run: impl FnMut(&Leaf) -> Flow) -> Flow {
+        run_each(&self.branches, |branch| run_each(&branch.0, |leaf| run(leaf)))
     }
 
     fn leaves(&self) -> impl Iterator<Item = &Arc<Leaf>> {
@@ -187,13 +218,16 @@ impl Tree {
     }
 
     fn grown_from(full: &Leaf, entry: Entry) -> Self {
-        let retainers = full.slots().filter(|slot| slot.retains()).count() as u32 + u32::from(entry.retains());
+        let count = |test: fn(&dyn Slot) -> bool| full.slots().filter(|slot| test(*slot)).count() as u32;
+        let retainers = count(|slot| slot.retains()) + u32::from(entry.retains());
+        let loud = count(|slot| !slot.is_quiet()) + u32::from(!entry.is_quiet());
         let leaves = [Arc::new(full.share()), Arc::new(Leaf::of(&[entry]))];
-        Self { branches: Box::new([Arc::new(Branch(Box::new(leaves)))]), retainers }
+        Self { branches: Box::new([Arc::new(Branch(Box::new(leaves)))]), retainers, loud }
     }
 
     fn with(&self, entry: Entry) -> Self {
         let retainers = self.retainers + u32::from(entry.retains());
+        let loud = self.loud + u32::from(!entry.is_quiet());
         let branch = last(&self.branches);
         let leaf = last(&branch.0);
         let branches = if leaf.len() < FAN_OUT {
@@ -205,7 +239,7 @@ impl Tree {
         } else {
             with_push(&self.branches, Arc::new(Branch(Box::new([Arc::new(Leaf::of(&[entry]))]))))
         };
-        Self { branches, retainers }
+        Self { branches, retainers, loud }
     }
 
     /// Where the handler of this age stands: branch, leaf, place.
@@ -218,14 +252,15 @@ impl Tree {
 
     fn without(&self, age: u64) -> Option<Self> {
         let Some((branch, leaf, at)) = self.find(age) else {
-            return Some(Self { branches: self.branches.clone(), retainers: self.retainers });
+            return Some(Self { branches: self.branches.clone(), ..*self });
         };
         let leaves = &self.branches[branch].0;
-        let retainers = self.retainers - u32::from(leaves[leaf].entry(at).retains());
+        let retainers = self.retainers - u32::from(leaves[leaf].get(at).retains());
+        let loud = self.loud - u32::from(!leaves[leaf].get(at).is_quiet());
         let leaves = with_set(leaves, leaf, leaves[leaf].without(at).map(Arc::new));
         let branch_left = (!leaves.is_empty()).then(|| Arc::new(Branch(leaves)));
         let branches = with_set(&self.branches, branch, branch_left);
-        (!branches.is_empty()).then_some(Self { branches, retainers })
+        (!branches.is_empty()).then_some(Self { branches, retainers, loud })
     }
 }
 
@@ -240,10 +275,18 @@ impl Leaf {
     }
 
     #[inline]
-    fn run(&self, caller: &Caller<'_>, event: &Event<'_>) -> Flow {
+    fn run(&self, call: &Loud<'_>) -> Flow {
         match self {
-            Self::Mixed(entries) => run_slots(entries, caller, event, |slot| slot.invoke(event)),
-            Self::Uniform(uniform) => uniform.run(caller, event),
+            Self::Mixed(entries) => run_slots(entries, call, |slot| slot.invoke(call.event)),
+            Self::Uniform(uniform) => uniform.run(call),
+        }
+    }
+
+    #[inline]
+    fn run_quiet(&self, call: &Quiet<'_>) -> Flow {
+        match self {
+            Self::Mixed(entries) => run_slots(entries, call, |slot| slot.invoke_quiet(call.payload)),
+            Self::Uniform(uniform) => uniform.run_quiet(call),
         }
     }
 
@@ -313,7 +356,8 @@ impl Leaf {
 
 /// Handlers that take the same payload type by reference: the type is looked at once for all of them.
 pub trait Uniform: Send + Sync {
-    fn run(&self, caller: &Caller<'_>, event: &Event<'_>) -> Flow;
+    fn run(&self, call: &Loud<'_>) -> Flow;
+    fn run_quiet(&self, call: &Quiet<'_>) -> Flow;
     fn len(&self) -> usize;
     fn get(&self, at: usize) -> &dyn Slot;
     fn entry(&self, at: usize) -> Entry;
@@ -333,9 +377,16 @@ impl<T: Any> Typed<T> {
 }
 
 impl<T: Any> Uniform for Typed<T> {
-    fn run(&self, caller: &Caller<'_>, event: &Event<'_>) -> Flow {
-        match event.payload::<T>() {
-            Some(payload) => run_slots(&self.0, caller, event, |slot| slot.call(payload, event)),
+    fn run(&self, call: &Loud<'_>) -> Flow {
+        match call.event.payload::<T>() {
+            Some(payload) => run_slots(&self.0, call, |slot| slot.call(payload, call.event)),
+            None => Flow::Go,
+        }
+    }
+
+    fn run_quiet(&self, call: &Quiet<'_>) -> Flow {
+        match call.payload.downcast_ref::<T>() {
+            Some(payload) => run_slots(&self.0, call, |slot| slot.call_quiet(payload)),
             None => Flow::Go,
         }
     }
@@ -367,15 +418,23 @@ impl<T: Any> Uniform for Typed<T> {
     }
 }
 
+/// Calls one slot.
+#[inline]
+fn run_slot<S: Slot + ?Sized, R: Round>(slot: &S, round: &R, call: impl Fn(&S) -> Called) -> Flow {
+    match catch_unwind(AssertUnwindSafe(|| call(slot))) {
+        Ok(Called::Done) => {
+            round.add_called(1);
+            Flow::Go
+        }
+        Ok(called) => round.note(called, slot.seen()),
+        Err(panic) => round.panicked(panic, slot.seen()),
+    }
+}
+
 /// Calls slots in order. A panic is caught around the whole run, which then goes on behind the handler that panicked: so
 /// isolation costs one landing pad a run and one store a handler.
 #[inline]
-fn run_slots<S: Slot + ?Sized>(
-    slots: &[Arc<S>],
-    caller: &Caller<'_>,
-    event: &Event<'_>,
-    call: impl Fn(&S) -> Called,
-) -> Flow {
+fn run_slots<S: Slot + ?Sized, R: Round>(slots: &[Arc<S>], round: &R, call: impl Fn(&S) -> Called) -> Flow {
     let at = Cell::new(0);
     let unusual = Cell::new(0);
     let mut from = 0;
@@ -383,33 +442,28 @@ fn run_slots<S: Slot + ?Sized>(
         let caught = catch_unwind(AssertUnwindSafe(|| {
             for (i, slot) in slots.iter().enumerate().skip(from) {
                 at.set(i);
-                match call(slot) {
-                    Called::Done => {}
-                    called => {
-                        unusual.set(unusual.get() + 1);
-                        if caller.note(called, slot.seen(), event) == Flow::End {
-                            return Flow::End;
-                        }
+                let called = call(slot);
+                if called != Called::Done {
+                    unusual.set(unusual.get() + 1);
+                    if round.note(called, slot.seen()) == Flow::End {
+                        return Flow::End;
                     }
                 }
             }
             Flow::Go
         }));
-        let seen = match caught {
-            Ok(Flow::Go) => slots.len(),
-            Ok(Flow::End) | Err(_) => at.get() + 1,
-        };
         match caught {
             Ok(flow) => {
-                event.emission().add_called((seen - from) as u32 - unusual.take());
+                let seen = if flow == Flow::Go { slots.len() } else { at.get() + 1 };
+                round.add_called((seen - from) as u32 - unusual.get());
                 return flow;
             }
             Err(panic) => {
-                event.emission().add_called((seen - from) as u32 - unusual.take() - 1);
-                if caller.panicked(panic, slots[at.get()].seen(), event) == Flow::End {
+                round.add_called((at.get() - from) as u32 - unusual.take());
+                if round.panicked(panic, slots[at.get()].seen()) == Flow::End {
                     return Flow::End;
                 }
-                from = seen;
+                from = at.get() + 1;
             }
         }
     }
