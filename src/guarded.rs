@@ -91,12 +91,27 @@ impl<C: Call> Guarded<C> {
         Some(before == 1)
     }
 
-    fn run(&self, event: &Event<'_>) -> Called {
-        if self.conditions.layers.is_empty() {
-            return self.call.call(event);
+    /// Calls the handler, if a call is left: the last one is taken before it, because a handler that panics was called too.
+    fn call_handler(&self, event: &Event<'_>) -> Called {
+        let Some(mut last) = self.take_call() else { return Called::Dead };
+        last |= self.conditions.until.as_ref().is_some_and(|until| until(event));
+        if last && self.over.swap(true, Ordering::AcqRel) {
+            return Called::Dead;
         }
+        match self.call.call(event) {
+            Called::Done if last => Called::Last,
+            called => called,
+        }
+    }
+
+    /// Runs the connection's own layers around the handler.
+    fn run_layers(&self, event: &Event<'_>) -> Called {
         let end = End { guarded: self, called: Cell::new(Called::Skipped) };
         Next::new(self.conditions.layers.layers(), &end).run(event);
+        if event.emission().has_error() {
+            // A layer broke a rule, or the handler's own error is still to be taken.
+            return Called::Failed;
+        }
         end.called.get()
     }
 }
@@ -112,18 +127,9 @@ impl<C: Call> Call for Guarded<C> {
         if !self.conditions.admit(event) {
             return Called::Skipped;
         }
-        let Some(last) = self.take_call() else { return Called::Dead };
-        if last {
-            // Before the call: a handler that panics was called too.
-            self.over.store(true, Ordering::Release);
-        }
-        let called = self.run(event);
-        if let Some(until) = &self.conditions.until
-            && until(event)
-        {
-            self.over.store(true, Ordering::Release);
-        }
-        if called == Called::Done && self.over.load(Ordering::Acquire) { Called::Last } else { called }
+        let layered = !self.conditions.layers.is_empty();
+        let called = if layered { self.run_layers(event) } else { self.call_handler(event) };
+        if layered && called == Called::Done && event.emission().level_is_stopped() { Called::Stop } else { called }
     }
 
     fn accepts(&self, payload: TypeId) -> bool {
@@ -161,7 +167,7 @@ struct End<'c, C> {
 
 impl<C: Call> Terminal for End<'_, C> {
     fn deliver(&self, event: &Event<'_>) {
-        self.called.set(self.guarded.call.call(event));
+        self.called.set(self.guarded.call_handler(event));
     }
 
     fn retains(&self) -> bool {

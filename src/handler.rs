@@ -89,7 +89,8 @@ pub trait IntoMethod<R, Form>: Send + Sync + 'static {
 /// What a handler may return: `()` or a `Result<(), E>`.
 #[diagnostic::on_unimplemented(
     message = "a handler cannot return `{Self}`",
-    note = "it returns `()` or a `Result<(), E>` whose error turns into a `Box<dyn std::error::Error + Send + Sync>`"
+    note = "it returns `()` or a `Result<(), E>` whose error turns into a `Box<dyn std::error::Error + Send + Sync>`",
+    note = "if it never returns, write what it would return: `|event: &Event| -> () ..`"
 )]
 pub trait Outcome {
     /// Whether there is nothing to be noted.

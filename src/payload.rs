@@ -20,6 +20,9 @@ impl PayloadType {
 
 /// A payload on its way into an emit, put into an `Arc` only if something in the route keeps it.
 pub trait Offer: Sized {
+    /// Whether it is made only if somebody listens.
+    const IS_MADE: bool = false;
+
     /// The payload's type.
     fn payload_type(&self) -> PayloadType;
 
@@ -80,6 +83,8 @@ impl<T: Any + Send + Sync> Offer for Shared<T> {
 }
 
 impl<T: Any + Send + Sync, F: FnOnce() -> T> Offer for Made<F> {
+    const IS_MADE: bool = true;
+
     fn payload_type(&self) -> PayloadType {
         PayloadType::of::<T>()
     }

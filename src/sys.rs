@@ -32,6 +32,7 @@ use sigtree_middleware::{Failure, Pattern, Topic};
 
 use crate::connection::ConnectionId;
 use crate::error::Error;
+use crate::payload::PayloadType;
 
 /// An emit was refused.
 #[derive(Debug, Clone)]
@@ -102,20 +103,29 @@ pub struct Disconnected {
 pub(crate) struct Report {
     topic: &'static str,
     place: u32,
+    payload: fn() -> PayloadType,
 }
 
-pub(crate) const REFUSED: Report = Report { topic: "$sys.refused", place: 0 };
-pub(crate) const DEAD: Report = Report { topic: "$sys.dead", place: 1 };
-pub(crate) const FILTERED: Report = Report { topic: "$sys.filtered", place: 2 };
-pub(crate) const HANDLER_FAILED: Report = Report { topic: "$sys.handler.failed", place: 3 };
-pub(crate) const CONNECTED: Report = Report { topic: "$sys.connected", place: 4 };
-pub(crate) const DISCONNECTED: Report = Report { topic: "$sys.disconnected", place: 5 };
+pub(crate) const REFUSED: Report = Report { topic: "$sys.refused", place: 0, payload: PayloadType::of::<Refused> };
+pub(crate) const DEAD: Report = Report { topic: "$sys.dead", place: 1, payload: PayloadType::of::<Dead> };
+pub(crate) const FILTERED: Report = Report { topic: "$sys.filtered", place: 2, payload: PayloadType::of::<Filtered> };
+pub(crate) const HANDLER_FAILED: Report =
+    Report { topic: "$sys.handler.failed", place: 3, payload: PayloadType::of::<HandlerFailed> };
+pub(crate) const CONNECTED: Report =
+    Report { topic: "$sys.connected", place: 4, payload: PayloadType::of::<Connected> };
+pub(crate) const DISCONNECTED: Report =
+    Report { topic: "$sys.disconnected", place: 5, payload: PayloadType::of::<Disconnected> };
 
 const ALL: [Report; 6] = [REFUSED, DEAD, FILTERED, HANDLER_FAILED, CONNECTED, DISCONNECTED];
 
 impl Report {
     pub(crate) fn topic(self) -> &'static str {
         self.topic
+    }
+
+    /// The payload type of a report's topic.
+    pub(crate) fn payload_on(topic: &str) -> Option<PayloadType> {
+        ALL.iter().find(|report| report.topic == topic).map(|report| (report.payload)())
     }
 
     pub(crate) fn bit(self) -> u32 {

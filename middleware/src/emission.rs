@@ -16,8 +16,8 @@ pub trait Host {
     /// The bus's clock.
     fn clock(&self) -> &dyn Clock;
 
-    /// A new event id.
-    fn next_id(&self) -> EventId;
+    /// A new id for an event of this time.
+    fn next_id(&self, stamp: Stamp) -> EventId;
 }
 
 /// When an event happened.
@@ -87,6 +87,16 @@ struct Notes {
 const STOP_LEVEL: u8 = 1;
 const STOP_BUBBLING: u8 = 2;
 const STOP_FAILED: u8 = 4;
+/// Set with the others and never cleared.
+const STOPPED: u8 = 8;
+
+/// Where an event was before it went on to another bus.
+#[derive(Debug, Clone, Copy)]
+#[must_use = "the event must be brought back to where it was"]
+pub struct Level {
+    version: u64,
+    stop: u8,
+}
 
 impl<'e> Emission<'e> {
     /// The state of a new emit; `version` is the bus's count of changes when it began, `depth` how many emits of this
@@ -118,7 +128,7 @@ impl<'e> Emission<'e> {
 
     /// The event's id, made now if nobody asked before.
     pub fn id(&self) -> EventId {
-        *self.id.get_or_init(|| self.host.next_id())
+        *self.id.get_or_init(|| self.host.next_id(self.stamp()))
     }
 
     /// The event's time, read now if nobody asked before.
@@ -190,18 +200,18 @@ impl<'e> Emission<'e> {
     /// Ends the handlers of this level.
     #[inline]
     pub fn stop_level(&self) {
-        self.stop.set(self.stop.get() | STOP_LEVEL);
+        self.stop.set(self.stop.get() | STOP_LEVEL | STOPPED);
     }
 
     /// Ends the event's way up after this level.
     #[inline]
     pub fn stop_bubbling(&self) {
-        self.stop.set(self.stop.get() | STOP_BUBBLING);
+        self.stop.set(self.stop.get() | STOP_BUBBLING | STOPPED);
     }
 
     /// Ends everything, because a handler failed.
     pub fn stop_failed(&self) {
-        self.stop.set(self.stop.get() | STOP_LEVEL | STOP_BUBBLING | STOP_FAILED);
+        self.stop.set(self.stop.get() | STOP_LEVEL | STOP_BUBBLING | STOP_FAILED | STOPPED);
     }
 
     /// Whether no further handler of this level is to be called.
@@ -228,21 +238,24 @@ impl<'e> Emission<'e> {
         self.stop.get() != 0
     }
 
-    /// Begins the level of another bus, whose count of changes is given; the count of the bus the event comes from.
+    /// Begins the level of another bus, whose count of changes is given; where the event was before.
     ///
-    /// What a handler stopped was the level before.
+    /// What a handler stopped was that level; only a failure that ends everything goes on.
     #[inline]
-    pub fn enter_level(&self, version: u64) -> u64 {
-        if self.stop.get() & STOP_FAILED == 0 {
-            self.stop.set(self.stop.get() & !STOP_LEVEL);
+    pub fn enter_level(&self, version: u64) -> Level {
+        let stop = self.stop.get();
+        if stop & STOP_FAILED == 0 {
+            self.stop.set(stop & STOPPED);
         }
-        self.version.replace(version)
+        Level { version: self.version.replace(version), stop }
     }
 
-    /// Goes back to the bus the event came from.
+    /// Brings the event back to where it was.
     #[inline]
-    pub fn leave_level(&self, version: u64) {
-        self.version.set(version);
+    pub fn leave_level(&self, level: Level) {
+        self.version.set(level.version);
+        let now = self.stop.get();
+        self.stop.set(if now & STOP_FAILED == 0 { level.stop | (now & STOPPED) } else { now });
     }
 
     /// Says why a layer did not go on; the first reason stands.
@@ -273,6 +286,11 @@ impl<'e> Emission<'e> {
     /// Hands a handler's error to whoever called the handler.
     pub fn set_error(&self, error: Box<dyn Error + Send + Sync>) {
         *self.notes().error.borrow_mut() = Some(error);
+    }
+
+    /// Whether an error waits to be taken.
+    pub fn has_error(&self) -> bool {
+        self.notes.get().is_some_and(|notes| notes.error.borrow().is_some())
     }
 
     /// Takes the error of the handler that just returned.

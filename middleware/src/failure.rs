@@ -13,7 +13,7 @@ pub struct Failure {
     pub topic: Topic,
     /// The pattern of the connection that failed; `None` for a layer of the stack.
     pub pattern: Option<Arc<str>>,
-    /// The name given to the connection or the layer, if any.
+    /// The name given to the connection, if any.
     pub name: Option<Arc<str>>,
     /// Where the handler was connected.
     pub site: Option<&'static Location<'static>>,

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use ulid::Ulid;
 
-use crate::Clock;
+use crate::Stamp;
 
 /// Identifies one event: a [ULID](https://github.com/ulid/spec), 16 bytes, sorted by time of creation.
 ///
@@ -44,8 +44,8 @@ impl fmt::Debug for EventId {
 
 /// Makes the ids of events; give a bus [`SequentialIds`] and its ids are the same in every run.
 pub trait Ids: Send + Sync + 'static {
-    /// A new id, different from all earlier ones.
-    fn next_id(&self, clock: &dyn Clock) -> EventId;
+    /// A new id, different from all earlier ones, for an event of this time.
+    fn next_id(&self, stamp: Stamp) -> EventId;
 }
 
 /// Unique, time-ordered ids: 48 bits of wall clock in milliseconds, 80 random bits that grow within a thread.
@@ -55,13 +55,13 @@ pub trait Ids: Send + Sync + 'static {
 pub struct UniqueIds;
 
 impl Ids for UniqueIds {
-    fn next_id(&self, clock: &dyn Clock) -> EventId {
+    fn next_id(&self, stamp: Stamp) -> EventId {
         thread_local! {
             static RANDOM: Cell<u128> = Cell::new(random_bits());
         }
         let random = RANDOM.get().wrapping_add(1);
         RANDOM.set(random);
-        EventId(Ulid::from_parts(milliseconds(clock.wall()), random))
+        EventId(Ulid::from_parts(milliseconds(stamp.wall), random))
     }
 }
 
@@ -70,7 +70,7 @@ impl Ids for UniqueIds {
 pub struct SequentialIds(AtomicU64);
 
 impl Ids for SequentialIds {
-    fn next_id(&self, _clock: &dyn Clock) -> EventId {
+    fn next_id(&self, _stamp: Stamp) -> EventId {
         EventId::from_bits(u128::from(self.0.fetch_add(1, Ordering::Relaxed) + 1))
     }
 }
@@ -86,19 +86,24 @@ fn milliseconds(wall: SystemTime) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
-    use crate::{ManualClock, SystemClock};
+
+    fn now() -> Stamp {
+        Stamp { offset: Duration::ZERO, wall: SystemTime::now() }
+    }
 
     #[test]
     fn unique_ids_grow_within_a_thread_and_millisecond() {
-        let clock = ManualClock::new();
-        let ids: Vec<_> = (0..100).map(|_| UniqueIds.next_id(&clock)).collect();
+        let stamp = now();
+        let ids: Vec<_> = (0..100).map(|_| UniqueIds.next_id(stamp)).collect();
         assert!(ids.windows(2).all(|pair| pair[0] < pair[1]), "{ids:?}");
     }
 
     #[test]
     fn threads_make_different_ids() {
-        let make = || (0..1_000).map(|_| UniqueIds.next_id(&SystemClock::new())).collect::<Vec<_>>();
+        let make = || (0..1_000).map(|_| UniqueIds.next_id(now())).collect::<Vec<_>>();
         let other = std::thread::spawn(make).join().unwrap();
         let mut all = make();
         all.extend(other);
@@ -110,8 +115,7 @@ mod tests {
     #[test]
     fn sequential_ids_count_from_one() {
         let ids = SequentialIds::default();
-        let clock = ManualClock::new();
-        assert_eq!(ids.next_id(&clock).to_bits(), 1);
-        assert_eq!(ids.next_id(&clock).to_bits(), 2);
+        assert_eq!(ids.next_id(now()).to_bits(), 1);
+        assert_eq!(ids.next_id(now()).to_bits(), 2);
     }
 }

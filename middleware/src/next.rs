@@ -3,7 +3,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{Cause, Erased, Event, Failure, Kept, Layer, Middleware, Topic};
+use crate::{Erased, Event, Kept, Layer, Middleware, Topic};
 
 /// The rest of the chain: run it, run it with another payload or topic, or end the event with a reason.
 ///
@@ -121,7 +121,7 @@ impl<'n> Next<'n> {
     #[must_use]
     pub fn retains(&self) -> bool {
         match self.0 {
-            Link::Layers { rest, end, .. } => end.retains() || rest.iter().any(|layer| layer.middleware().retains()),
+            Link::Layers { rest, end, routed } => end.retains() || rest.iter().any(|layer| layer.may_retain(routed)),
             Link::Before { layer, after } => layer.retains() || after.retains(),
         }
     }
@@ -157,17 +157,11 @@ impl fmt::Debug for Next<'_> {
     }
 }
 
+/// Hands the bus the error, which reports it as a failure of the layer.
 #[cold]
 fn refuse_type(event: &Event<'_>, given: &'static str) {
     let topic = event.topic();
-    event.emission().add_failure(Arc::new(Failure {
-        topic: topic.clone(),
-        pattern: None,
-        name: None,
-        site: None,
-        cause: Cause::Error(
-            format!("a layer replaced the payload of `{topic}` by a `{given}`: a payload keeps its type").into(),
-        ),
-    }));
+    let error = format!("a layer replaced the payload of `{topic}` by a `{given}`: a payload keeps its type");
+    event.emission().set_error(error.into());
     event.emission().discard(Cow::Borrowed("a layer changed the payload's type"));
 }

@@ -93,6 +93,10 @@ impl Stack {
         if self.layers.iter().all(|layer| layer.middleware.applies_to(topic)) {
             return self.clone();
         }
+        if !self.layers.iter().any(|layer| layer.middleware.applies_to(topic)) {
+            // Nothing sees the event, so nothing can send it to another topic either.
+            return Self::new();
+        }
         let layers = self.layers.iter().map(|layer| {
             let applies = layer.middleware.applies_to(topic);
             Layer { applies, ..layer.clone() }
@@ -117,6 +121,12 @@ impl Layer {
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
+    }
+
+    /// Whether it keeps payloads of the events it sees; `routed` says that it was asked for the topic.
+    #[must_use]
+    pub fn may_retain(&self, routed: bool) -> bool {
+        (self.applies || !routed) && self.middleware.retains()
     }
 
     /// Whether it wants this event: known from the route, unless there is none or the event left it.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, Weak};
 
-use sigtree_middleware::{Clock, EventId, Host, Ids, Limits, Pattern, Stack, Topic};
+use sigtree_middleware::{Clock, EventId, Host, Ids, Limits, Pattern, Stack, Stamp, Topic};
 
 use super::cell::Cache;
 use super::index::Index;
@@ -154,8 +154,8 @@ impl Host for Core {
         &*self.clock
     }
 
-    fn next_id(&self) -> EventId {
-        self.ids.next_id(&*self.clock)
+    fn next_id(&self, stamp: Stamp) -> EventId {
+        self.ids.next_id(stamp)
     }
 }
 

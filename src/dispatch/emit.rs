@@ -8,12 +8,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::thread::Result as Caught;
 
-use sigtree_middleware::{Emission, Erased, Event, EventId, Kept, Next, Place, Sealed, Stamp, Terminal, Topic};
+use sigtree_middleware::{Cause, Emission, Erased, Event, EventId, Kept, Next, Place, Sealed, Stamp, Terminal, Topic};
 
 use super::cell::Cell;
 use super::core::{Core, Settings};
-use super::failure::layer_panicked;
-use super::index::{Nodes, hash};
+use super::failure::{layer_failed, layer_panicked};
+use super::index::{Nodes, hash, is_reserved};
 use super::node::Node;
 use super::round::{Quiet, Round};
 use super::route::{Parts, Plan, Route, Sink, Up};
@@ -67,7 +67,7 @@ impl Core {
     }
 
     /// Emits on a topic by name.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn emit_named<O: Offer>(&self, topic: &str, offer: O, company: Option<&Company<'_>>) -> Delivery {
         let version = self.stamps.version();
         let hash = hash(topic);
@@ -77,7 +77,7 @@ impl Core {
             if let Some(route) = &*guard
                 && route.is_for(topic, hash)
                 && route.is_checked_at(version)
-                && route.payload == offer.payload_type().id
+                && route.payload.id == offer.payload_type().id
             {
                 return self.emit_on(route, offer, company, version, &inside);
             }
@@ -118,7 +118,7 @@ impl Core {
         if let Err(error) = Topic::check(topic, &self.limits) {
             return self.refuse(error.into());
         }
-        if topic == "$sys" || topic.starts_with("$sys.") {
+        if is_reserved(topic) {
             return self.refuse(Error::reserved(topic));
         }
         match self.route_named(topic, hash, offer.payload_type()) {
@@ -229,7 +229,7 @@ impl Core {
                 return self.refuse(error);
             }
         }
-        if route.is_idle() {
+        if route.is_idle() || (O::IS_MADE && route.is_idle_here() && self.nobody_above(route, offer.payload_type())) {
             return self.met_nobody(&route.topic);
         }
         let retain = route.retains || (route.up.is_some() && self.ancestors_retain());
@@ -251,6 +251,16 @@ impl Core {
             }
             Delivery::of(&emission)
         })
+    }
+
+    /// Whether an event of a route would meet nobody on the buses above.
+    fn nobody_above(&self, route: &Route, payload: PayloadType) -> bool {
+        let Some(up) = &route.up else { return true };
+        match up.parent.route_named(&up.topic, up.hash, payload) {
+            Ok(Some(route)) => route.is_idle_here() && up.parent.nobody_above(&route, payload),
+            Ok(None) => true,
+            Err(_) => false,
+        }
     }
 
     /// Takes an event that comes from another bus: a child, a parent, a bridge.
@@ -288,9 +298,9 @@ impl Core {
     }
 
     fn deliver(&self, route: &Route, event: &Event<'_>) {
-        if event.payload_type() != route.payload {
+        if event.payload_type() != route.payload.id {
             event.emission().discard("another payload type than the parent's".into());
-            self.refuse(Error::type_mismatch(&route.topic, "another type", "this one"));
+            self.refuse(Error::type_mismatch(&route.topic, route.payload.name, "another type"));
             return;
         }
         let event = event.with_topic(&route.topic);
@@ -304,7 +314,11 @@ impl Core {
             return end.deliver(event);
         }
         let run = || Next::routed(route.layers.layers(), &end).run(event);
-        match catch_unwind(AssertUnwindSafe(run)) {
+        let caught = catch_unwind(AssertUnwindSafe(run));
+        if let Some(error) = event.emission().take_error() {
+            layer_failed(self, Cause::Error(error), event);
+        }
+        match caught {
             Err(panic) => layer_panicked(self, panic, event),
             Ok(()) if !end.reached.get() => self.filtered(route, event),
             Ok(()) => {}
@@ -316,6 +330,7 @@ impl Core {
         let topic = event.topic();
         let payload = PayloadType { id: event.payload_type(), name: "another type" };
         match self.route_named(topic, hash(topic), payload) {
+            Ok(Some(route)) if route.muted => event.emission().add_muted(route.parts.handlers() as u32),
             Ok(Some(route)) => route.parts.run(self, event),
             Ok(None) => {}
             Err(error) => drop(self.refuse(error)),
@@ -336,8 +351,8 @@ impl Core {
         let scoped_at = self.stamps.of(scope);
         let old = cell.route.load_full().filter(|route| route.is_for(topic, hash));
         if let Some(old) = &old {
-            if old.payload != payload.id {
-                return Err(Error::type_mismatch(topic, "another type", payload.name));
+            if old.payload.id != payload.id {
+                return self.plan_retyped(cell, topic, hash, name, payload, old.payload);
             }
             if old.scoped_at() == scoped_at && old.parts.are_current() {
                 old.set_checked_at(version);
@@ -359,6 +374,29 @@ impl Core {
             return self.route_at(cell, topic, hash, None, payload);
         }
         self.plan_anew(None, topic, hash, None, payload)
+    }
+
+    /// The route of a topic whose place holds one for another payload type, which stands unless somebody fixed this one.
+    #[cold]
+    fn plan_retyped(
+        &self,
+        cell: &Arc<Cell>,
+        topic: &str,
+        hash: u64,
+        name: Option<&Topic>,
+        payload: PayloadType,
+        first: PayloadType,
+    ) -> Result<Option<Arc<Route>>, Error> {
+        let Some(writer) = self.writer.try_lock() else {
+            return self.plan_anew(None, topic, hash, name, payload);
+        };
+        let exact = self.index.load().as_ref().and_then(|index| index.exact(topic, hash).cloned());
+        let fixed = self.fixed_payload(&writer, topic, exact.as_ref()).unwrap_or(first);
+        drop(writer);
+        if fixed.id != payload.id {
+            return Err(Error::type_mismatch(topic, fixed.name, payload.name));
+        }
+        self.plan_anew(Some(cell), topic, hash, name, payload)
     }
 
     /// Matches a topic and builds its route: for its place if there is one and no writer is busy, else for this emit only.
@@ -513,7 +551,7 @@ impl Core {
             !sinks.is_empty() || (!layers.is_empty() && self.retainers.load(crate::sync::Ordering::Acquire) > 0);
         Plan {
             hash,
-            payload: payload.id,
+            payload,
             scope: self.stamps.scope(&topic),
             scoped_at,
             checked_at: 0,
@@ -568,7 +606,7 @@ impl Core {
     }
 
     fn report_dead(&self, topic: &str) {
-        if topic.starts_with("$sys") {
+        if is_reserved(topic) {
             return;
         }
         self.report(sys::DEAD, || sys::Dead { bus: self.name.clone(), topic: Topic::from_trusted(topic.into()) });
@@ -641,7 +679,9 @@ impl Terminal for End<'_> {
         }
         let Self { core, route, .. } = self;
         let emission = event.emission();
-        if route.muted {
+        if emission.level_is_stopped() {
+            // A layer stopped this level.
+        } else if route.muted {
             emission.add_muted(route.parts.handlers() as u32);
         } else {
             route.parts.run(core, event);
@@ -673,7 +713,7 @@ impl Terminal for End<'_> {
 /// The children a topic goes down to, with the names they give it.
 fn sinks(settings: &Settings, topic: &Topic) -> Box<[Sink]> {
     let local = |(prefix, child): &(Topic, std::sync::Weak<Core>)| {
-        let name = topic.strip_prefix(prefix.as_str())?.strip_prefix('.')?;
+        let name = topic.strip_prefix(prefix.as_str())?.strip_prefix('.').filter(|name| !is_reserved(name))?;
         Some(Sink { child: child.clone(), hash: hash(name), topic: Topic::from_trusted(name.into()) })
     };
     settings.sinks.iter().filter_map(local).collect()

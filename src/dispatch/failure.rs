@@ -70,7 +70,16 @@ impl Caller<'_> {
     #[cold]
     pub(crate) fn panicked(&self, panic: Box<dyn Any + Send>, slot: &dyn Slot, event: &Event<'_>) -> Flow {
         event.emission().add_called(1);
+        self.reap_if_over(slot);
         self.fail(Cause::of_panic(&*panic), Some(panic), slot, event)
+    }
+
+    /// The slot's policy or the bus's; a report that fails must not end or unwind what it reports.
+    fn policy(&self, slot: &dyn Slot, event: &Event<'_>) -> Policy {
+        match slot.policy().unwrap_or(self.core.policy) {
+            Policy::FailFast | Policy::Propagate if event.topic().is_reserved() => Policy::Isolate,
+            policy => policy,
+        }
     }
 
     fn reap_if_over(&self, slot: &dyn Slot) {
@@ -91,7 +100,7 @@ impl Caller<'_> {
         });
         let count = header.count_failure();
         report(self.core, &failure, event);
-        match slot.policy().unwrap_or(self.core.policy) {
+        match self.policy(slot, event) {
             Policy::Propagate => {
                 if let Some(panic) = panic {
                     event.emission().set_panic(panic);
@@ -110,18 +119,18 @@ impl Caller<'_> {
     }
 }
 
+/// Takes note of a layer that broke the rules of a chain.
+#[cold]
+pub(super) fn layer_failed(core: &Core, cause: Cause, event: &Event<'_>) {
+    let topic = event.topic().clone();
+    report(core, &Arc::new(Failure { topic, pattern: None, name: None, site: None, cause }), event);
+}
+
 /// Takes note of a layer that panicked; the emit is over.
 #[cold]
 pub(super) fn layer_panicked(core: &Core, panic: Box<dyn Any + Send>, event: &Event<'_>) {
-    let failure = Arc::new(Failure {
-        topic: event.topic().clone(),
-        pattern: None,
-        name: None,
-        site: None,
-        cause: Cause::of_panic(&*panic),
-    });
     event.emission().stop_failed();
-    report(core, &failure, event);
+    layer_failed(core, Cause::of_panic(&*panic), event);
     if core.policy == Policy::Propagate {
         event.emission().set_panic(panic);
     } else {

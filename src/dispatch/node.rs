@@ -1,7 +1,8 @@
 //! A distinct pattern and its handlers.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use sigtree_middleware::Pattern;
 use slotmap::new_key_type;
 
@@ -19,18 +20,28 @@ new_key_type! {
 pub(crate) struct Node {
     key: NodeKey,
     pattern: Pattern,
-    /// Patterns by creation: the order of calls after priority and exactness.
-    age: u64,
+    /// Patterns by creation: the order of calls after priority and exactness. A member of a list is created when it gets a handler
+    /// of its own.
+    age: AtomicU64,
     /// Grows with every new table. Written under the writer's lock after the table; read before it is trusted.
     version: AtomicU64,
     table: Snap<Table>,
     /// The payload type of an exact pattern's topic, fixed by the first handler that names one.
-    payload: OnceLock<fn() -> PayloadType>,
+    ///
+    /// Written under the writer's lock; an emit that finds it being written takes it for not fixed.
+    payload: Mutex<Option<fn() -> PayloadType>>,
 }
 
 impl Node {
     pub(crate) fn new(key: NodeKey, pattern: Pattern, age: u64) -> Self {
-        Self { key, pattern, age, version: AtomicU64::new(0), table: Snap::new(None), payload: OnceLock::new() }
+        Self {
+            key,
+            pattern,
+            age: AtomicU64::new(age),
+            version: AtomicU64::new(0),
+            table: Snap::new(None),
+            payload: Mutex::new(None),
+        }
     }
 
     pub(crate) fn key(&self) -> NodeKey {
@@ -42,12 +53,17 @@ impl Node {
     }
 
     pub(crate) fn age(&self) -> u64 {
-        self.age
+        self.age.load(Ordering::Relaxed)
+    }
+
+    /// Makes it as young as its first handler; only under the writer's lock, while no route holds it.
+    pub(crate) fn renew(&self, age: u64) {
+        self.age.store(age, Ordering::Relaxed);
     }
 
     /// Where the pattern stands among others of one topic: exact ones first, then by creation.
     pub(crate) fn rank(&self) -> (bool, u64) {
-        (!self.pattern.is_exact(), self.age)
+        (!self.pattern.is_exact(), self.age())
     }
 
     /// The count of tables so far. Pairs with `publish`: equal counts mean the same table.
@@ -58,12 +74,17 @@ impl Node {
 
     /// The payload type of the topic, if a handler fixed it.
     pub(crate) fn payload(&self) -> Option<PayloadType> {
-        self.payload.get().map(|of| of())
+        self.payload.try_lock().and_then(|payload| *payload).map(|of| of())
     }
 
     /// Fixes the payload type, unless that was done.
     pub(crate) fn fix_payload(&self, of: fn() -> PayloadType) {
-        let _ = self.payload.set(of);
+        self.payload.lock().get_or_insert(of);
+    }
+
+    /// Gives the type up with the last handler.
+    pub(crate) fn free_payload(&self) {
+        *self.payload.lock() = None;
     }
 
     /// The current handlers, if there are any.

@@ -1,6 +1,5 @@
 //! A route: the handler tables that match a topic, compiled for one bus.
 
-use std::any::TypeId;
 use std::cmp::Reverse;
 use std::sync::{Arc, Weak};
 
@@ -14,6 +13,7 @@ use super::round::{Loud, Quiet};
 use super::slot::{Entry, Slot};
 use super::stamps::Scope;
 use super::table::Table;
+use crate::payload::PayloadType;
 use crate::sync::{AtomicU64, Ordering};
 
 /// What an emit on a topic runs. Immutable but for the counts that say how long it has been right.
@@ -21,7 +21,7 @@ pub(crate) struct Route {
     pub(crate) topic: Topic,
     pub(crate) hash: u64,
     /// The type the topic's payloads have.
-    pub(crate) payload: TypeId,
+    pub(crate) payload: PayloadType,
     pub(crate) scope: Scope,
     /// The count of wildcard patterns in the scope when they were matched.
     scoped_at: AtomicU64,
@@ -92,7 +92,7 @@ pub(crate) struct Sink {
 pub(crate) struct Plan {
     pub(crate) topic: Topic,
     pub(crate) hash: u64,
-    pub(crate) payload: TypeId,
+    pub(crate) payload: PayloadType,
     pub(crate) scope: Scope,
     pub(crate) scoped_at: u64,
     pub(crate) checked_at: u64,
@@ -113,7 +113,7 @@ impl Route {
         let plain = plan.layers.is_empty() && !plan.muted && plan.sinks.is_empty() && plan.up.is_none();
         let retains = plan.retains_elsewhere
             || plan.parts.retain()
-            || plan.layers.layers().iter().any(|layer| layer.middleware().retains());
+            || plan.layers.layers().iter().any(|layer| layer.may_retain(true));
         let only_quiet = plan.parts.only().filter(|entry| plain && entry.is_quiet());
         let quiet = plain && !plan.parts.is_empty() && plan.parts.are_quiet();
         Self {
@@ -200,6 +200,11 @@ impl Route {
     /// Whether an emit would meet nobody at all.
     pub(crate) fn is_idle(&self) -> bool {
         self.plain && self.parts.is_empty()
+    }
+
+    /// Whether an emit would meet nobody on this bus.
+    pub(crate) fn is_idle_here(&self) -> bool {
+        self.parts.is_empty() && self.layers.is_empty() && self.sinks.is_empty()
     }
 }
 

@@ -112,7 +112,12 @@ fn run_later() {
     }
     let _level = Level;
     while let Some(job) = QUEUE.with(|queue| queue.borrow_mut().pop_front()) {
-        job();
+        if std::thread::panicking() {
+            // A second panic would end the process: this one is the first one's company, and was reported.
+            drop(std::panic::catch_unwind(std::panic::AssertUnwindSafe(job)));
+        } else {
+            job();
+        }
     }
 }
 

@@ -177,8 +177,19 @@ impl Core {
 
     /// The place of a topic that has a signal, made with the first one.
     pub(crate) fn signal_cell(&self, topic: &Topic, payload: PayloadType) -> Result<Arc<Cell>, Error> {
-        let mut writer = self.writer.lock();
-        let writer = &mut *writer;
+        let mut bin = Bin::default();
+        let cell = self.signal_cell_locked(&mut self.writer.lock(), topic, payload, &mut bin);
+        self.empty(bin);
+        cell
+    }
+
+    fn signal_cell_locked(
+        &self,
+        writer: &mut Writer,
+        topic: &Topic,
+        payload: PayloadType,
+        bin: &mut Bin,
+    ) -> Result<Arc<Cell>, Error> {
         let known = writer.signals.get(topic).map(|book| book.payload);
         let fixed = known.or_else(|| self.index_now().exact(topic, hash(topic)).and_then(|node| node.payload()));
         if let Some(fixed) = fixed.filter(|fixed| fixed.id != payload.id) {
@@ -191,16 +202,25 @@ impl Core {
         let cell = Arc::new(Cell::new());
         cell.add_handle();
         writer.signals.insert(topic.clone(), SignalBook { cell: Arc::downgrade(&cell), payload });
+        // A route emitted by name may have taken another type, which was nobody's.
+        self.cache.near(hash(topic)).for_each(|cell| clear(cell, bin));
+        self.stamps.changed();
         Ok(cell)
     }
 
     /// Forgets the place of a topic whose last signal is about to go; `cell` is that signal's.
     pub(crate) fn release_signal(&self, topic: &Topic, cell: &Arc<Cell>) {
-        let mut writer = self.writer.lock();
+        let mut bin = Bin::default();
+        self.release_signal_locked(&mut self.writer.lock(), topic, cell, &mut bin);
+        self.empty(bin);
+    }
+
+    fn release_signal_locked(&self, writer: &mut Writer, topic: &Topic, cell: &Arc<Cell>, bin: &mut Bin) {
         // Handles are added under the lock or from a handle, so none can come now if there is none.
         if cell.has_handles() {
             return;
         }
+        self.cache.near(hash(topic)).for_each(|cell| clear(cell, bin));
         if writer.signals.get(topic).is_some_and(|book| std::ptr::eq(book.cell.as_ptr(), Arc::as_ptr(cell))) {
             writer.signals.remove(topic);
         }
@@ -243,9 +263,15 @@ impl Core {
     ) -> Result<(ConnectionId, u64), Error> {
         let writer = &mut **writer;
         if let Some(name) = &new.unique
-            && writer.names.get(name).is_some_and(|id| writer.connections.contains_key(*id))
+            && let Some(id) = writer.names.get(name).copied()
+            && let Some(entry) = writer.entry(id)
         {
-            return Err(Error::not_unique(name));
+            let expired = entry.is_expired();
+            bin.entries.push(entry);
+            if !expired {
+                return Err(Error::not_unique(name));
+            }
+            self.cut(writer, id, bin);
         }
         let known = writer.find(&self.index_now(), &new.pattern);
         self.check_payload(writer, known.as_ref(), &new.pattern, new.payload)?;
@@ -254,7 +280,10 @@ impl Core {
         // Looking after others may have taken the node with them.
         let known = known.filter(|node| writer.nodes.contains_key(node.key()));
 
-        let node = known.unwrap_or_else(|| self.create(writer, &new.pattern));
+        let node = match known {
+            Some(node) => self.renewed(writer, node),
+            None => self.create(writer, &new.pattern),
+        };
         if let Some(payload) = new.payload.filter(|_| new.pattern.is_exact()) {
             node.fix_payload(payload);
         }
@@ -298,12 +327,23 @@ impl Core {
         payload: Option<fn() -> PayloadType>,
     ) -> Result<(), Error> {
         let (Some(topic), Some(payload)) = (pattern.as_topic(), payload) else { return Ok(()) };
-        let fixed = node.and_then(|node| node.payload());
+        let fixed = Report::payload_on(topic);
+        let fixed = fixed.or_else(|| node.and_then(|node| node.payload()));
         let fixed = fixed.or_else(|| writer.signals.get(topic).map(|book| book.payload));
         match fixed {
             Some(fixed) if fixed.id != payload().id => Err(Error::type_mismatch(topic, fixed.name, payload().name)),
             _ => Ok(()),
         }
+    }
+
+    /// A known pattern, which becomes as young as its first handler if it was known as a member of lists only.
+    fn renewed(&self, writer: &mut Writer, node: Arc<Node>) -> Arc<Node> {
+        if writer.nodes[node.key()].handlers == 0 {
+            writer.next_age += 1;
+            node.renew(writer.next_age);
+            self.publish(writer, SmallVec::from_iter([Change::Renew(node.clone())]));
+        }
+        node
     }
 
     /// Makes a pattern known, and the members of a list before it.
@@ -383,8 +423,11 @@ impl Core {
         self.take_from_routes(writer, &node, &old, before, bin);
         let book = &mut writer.nodes[node.key()];
         book.handlers -= 1;
-        if book.handlers == 0 && book.lists == 0 {
-            self.forget(writer, &node);
+        if book.handlers == 0 {
+            node.free_payload();
+            if book.lists == 0 {
+                self.forget(writer, &node);
+            }
         }
         bin.disconnected.push(sys::Disconnected {
             bus: self.name.clone(),

@@ -84,7 +84,8 @@ impl Rig {
     /// Runs a closure on an event without content, emitted at some time on the clock.
     pub fn run_at(&self, offset: Duration, layer: impl FnOnce(&Event<'_>, Next<'_>)) {
         let stamp = Stamp { offset, wall: self.clock.wall() };
-        let emission = Emission::new(self, self.version.get(), self.depth.get()).with_identity(self.next_id(), stamp);
+        let emission =
+            Emission::new(self, self.version.get(), self.depth.get()).with_identity(self.next_id(stamp), stamp);
         let (topic, kept) = (Topic::new("a").unwrap(), Kept::borrowed());
         layer(&Event::new(&topic, &(), &kept, &emission), Next::new(&[], self));
     }
@@ -151,9 +152,9 @@ impl Host for Rig {
         &self.clock
     }
 
-    fn next_id(&self) -> EventId {
+    fn next_id(&self, stamp: Stamp) -> EventId {
         self.ids_made.set(self.ids_made.get() + 1);
-        self.ids.next_id(&self.clock)
+        self.ids.next_id(stamp)
     }
 }
 

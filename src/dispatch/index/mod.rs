@@ -48,6 +48,8 @@ pub(crate) enum Change {
     Remove(Arc<Node>),
     /// Regular expressions are compiled once and shared by both copies.
     Regexes(Arc<RegexTiers>),
+    /// A pattern that was known as a member of a list only has handlers now.
+    Renew(Arc<Node>),
     Link {
         member: NodeKey,
         list: Arc<Node>,
@@ -64,6 +66,7 @@ impl Index {
         match change {
             Change::Add(node) => self.add(node),
             Change::Remove(node) => self.remove(node),
+            Change::Renew(node) => self.renew(node),
             Change::Regexes(regexes) => self.regexes = regexes.clone(),
             Change::Link { member, list } => self.lists.entry(*member).or_default().push(list.clone()),
             Change::Unlink { member, list } => {
@@ -143,6 +146,17 @@ impl Index {
             Kind::Wildcard(segments) => self.trie.add(segments, node),
             Kind::Regex(_) | Kind::List(_) => {}
         }
+        self.remember(node);
+    }
+
+    fn renew(&mut self, node: &Arc<Node>) {
+        if !node.pattern().is_exact() {
+            self.recent.retain(|other| !Arc::ptr_eq(other, node));
+            self.remember(node);
+        }
+    }
+
+    fn remember(&mut self, node: &Arc<Node>) {
         if self.recent.len() == RECENT {
             let forgotten = self.recent.pop_front();
             self.recent_since = forgotten.map_or(self.recent_since, |node| node.age());
@@ -171,6 +185,6 @@ pub(crate) fn hash(topic: &str) -> u64 {
 }
 
 /// Whether a topic is one of the bus's own.
-fn is_reserved(topic: &str) -> bool {
+pub(crate) fn is_reserved(topic: &str) -> bool {
     topic == "$sys" || topic.starts_with("$sys.")
 }
