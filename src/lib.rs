@@ -1,4 +1,133 @@
 //! Hierarchical signals with middleware.
+//!
+//! Connect handlers to topics, emit events, and let what happens in one part of a program reach the others without either
+//! knowing the other.
+//!
+//! | to | see |
+//! |---|---|
+//! | make a bus, connect, emit | [`Bus`] |
+//! | emit on one topic, fast and typed | [`Signal`], [`Signal::pin`] |
+//! | know what a handler may look like | [`IntoHandler`] |
+//! | call a handler once, first, or only sometimes | [`On`] |
+//! | end, keep or silence a connection | [`Connection`], [`ConnectionSet`], [`Mute`] |
+//! | let an object listen that the bus does not keep alive | [`Receiver`], [`Bus::connect_weak`] |
+//! | know what became of an emit | [`Delivery`], [`Bus::explain`] |
+//! | know why something was refused | [`Error`] |
+//! | decide what a failure does | [`Policy`] |
+//! | send a source, a priority, metadata along | [`EventBuilder`] |
+//! | put something around the handlers | [`Middleware`], [`Stack`], [`middleware`] |
+//! | look back, or give the past again | [`History`], [`Replay`], [`On::replay_last`] |
+//! | make a tree of buses | [`Bus::child`], [`ChildBuilder`], [`Bus::bridge`] |
+//! | hear of what a bus does | [`sys`] |
+//!
+//! # Topics and patterns
+//!
+//! A [`Topic`] is a name of segments with dots between. A [`Pattern`] is a topic; or has `*` for exactly one segment and `**` for any
+//! number of them, anywhere; or is a list of such; or a regular expression.
+//!
+//! ```
+//! use sigtree::{Bus, Event, Pattern};
+//!
+//! let bus = Bus::new();
+//! let _any = bus.connect("radar.**", |_: &Event| {})?;
+//! let _one = bus.connect("radar.*.new", |_: &Event| {})?;
+//! let _two = bus.connect(["radar.track.new", "radar.track.lost"], |_: &Event| {})?;
+//! let _odd = bus.connect(Pattern::regex("radar\\.[a-z]+\\.new")?, |_: &Event| {})?;
+//!
+//! assert_eq!(bus.emit("radar.track.new", 7_u32).called(), 4);
+//! assert_eq!(bus.emit("radar", 7_u32).called(), 1);
+//! # Ok::<(), sigtree::Error>(())
+//! ```
+//!
+//! # Types
+//!
+//! A topic has one payload type, fixed by its first signal or its first typed handler. Another type is an error where it is connected
+//! or emitted, never a silent miss. On a wildcard a typed handler sees the topics of its type.
+//!
+//! ```
+//! use sigtree::Bus;
+//!
+//! let bus = Bus::new();
+//! let _number = bus.connect("count", |_: &u32| {})?;
+//! assert!(bus.connect("count", |_: &String| {}).unwrap_err().is_type_mismatch());
+//! assert!(bus.try_emit("count", "seven").unwrap_err().is_type_mismatch());
+//!
+//! let _texts = bus.connect("**", |_: &String| {})?;
+//! assert_eq!(bus.emit("count", 7_u32).called(), 1);
+//! # Ok::<(), sigtree::Error>(())
+//! ```
+//!
+//! # Lives
+//!
+//! A [`Connection`] governs its handler: dropped, the handler is freed with all it captured. So it belongs into the struct
+//! that listens, and the two end together. A bus lives as long as a [`Bus`] handle or a child does; a handler that emits on
+//! its own bus holds a [`WeakBus`].
+//!
+//! ```
+//! use sigtree::{Bus, Connection};
+//!
+//! struct Screen {
+//!     _tracks: Connection,
+//! }
+//!
+//! let bus = Bus::new();
+//! let screen = Screen { _tracks: bus.connect("track.*", |id: &u32| println!("track {id}"))? };
+//! assert_eq!(bus.connections(), 1);
+//! drop(screen);
+//! assert_eq!(bus.connections(), 0);
+//! # Ok::<(), sigtree::Error>(())
+//! ```
+//!
+//! # Failures
+//!
+//! Emitting does not fail; it returns a [`Delivery`]. A handler that panics or returns an error stops no other one unless the
+//! [`Policy`] says so, and is told of in the delivery, in a `tracing` event, in [`Bus::failures`], and on `$sys.handler.failed`.
+//!
+//! ```
+//! use sigtree::Bus;
+//!
+//! let bus = Bus::new();
+//! let _bad = bus.connect("job", |n: &u32| if *n > 9 { Err("too much") } else { Ok(()) })?;
+//! let _good = bus.connect("job", |_: &u32| {})?;
+//! let delivery = bus.emit("job", 10_u32);
+//! assert_eq!((delivery.called(), delivery.failed()), (2, 1));
+//! assert!(delivery.ok().is_err());
+//! # Ok::<(), sigtree::Error>(())
+//! ```
+//!
+//! # Middleware
+//!
+//! A layer sees each event before the handlers and may let it go on, changed or not, or end it with a reason. The first one
+//! added sees it first.
+//!
+//! ```
+//! use sigtree::{Bus, Filter, Transform};
+//!
+//! let bus = Bus::new();
+//! bus.layer(Filter::payload(|metres: &f64| *metres < 400_000.0).reason("out of range"));
+//! bus.layer(Transform::new(|metres: &f64| metres.round()));
+//! let _screen = bus.connect("plot", |metres: &f64| assert_eq!(*metres, 1235.0))?;
+//!
+//! assert_eq!(bus.emit("plot", 1234.5678).failed(), 0);
+//! assert_eq!(bus.emit("plot", 1e9).filtered(), Some("out of range"));
+//! # Ok::<(), sigtree::Error>(())
+//! ```
+//!
+//! # Threads
+//!
+//! Everything can be used from any thread and from inside handlers. Handlers run in the thread that emits. An emit never waits:
+//! it sees one version of handlers and layers, which writers replace beside it. Emitting through a [`Signal`] or on a name that
+//! was emitted lately takes no lock and no memory; what a handler shares between threads is what threads then wait for.
+//!
+//! # What is lost
+//!
+//! An event that meets no handler is gone, and what a [`History`] forgets is gone; both are told of (`$sys.dead`,
+//! [`HistoryStats`](middleware::HistoryStats)). There are no queues and no async handlers. With `panic = "abort"` a panic
+//! ends the process, as it does everywhere else.
+//!
+//! # Features
+//!
+//! `serde`: `Serialize` and `Deserialize` for topics, patterns and the other words.
 #![forbid(unsafe_code)]
 
 mod builder;
@@ -40,3 +169,8 @@ pub use policy::Policy;
 pub use receiver::Receiver;
 pub use signal::{Emittable, Pinned, Signal};
 pub use tree::ChildBuilder;
+
+/// The examples of the README are run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -41,8 +41,11 @@ pub struct Event<'e> {
 /// It holds a `OnceCell`, so an `Event` is not `Sync`; that is what tells `Fn(&Event)` from `Fn(&T)`.
 pub struct Kept {
     shared: OnceCell<Arc<Erased>>,
-    copy: Option<fn(&Erased) -> Option<Arc<Erased>>>,
+    copy: Option<CopyOf>,
 }
+
+/// Makes a copy of a payload, if it is of the type that is expected.
+type CopyOf = fn(&Erased) -> Option<Arc<Erased>>;
 
 impl Kept {
     /// For a payload on the stack that cannot be copied: it cannot be kept.

@@ -3,6 +3,67 @@
 //!
 //! Write middleware against this small crate; it knows no bus. Applications depend on
 //! [`sigtree`](https://docs.rs/sigtree), which re-exports all of it as `sigtree::middleware`.
+//!
+//! # Words
+//!
+//! | to | see |
+//! |---|---|
+//! | name what happens, and what to listen to | [`Topic`], [`Pattern`], [`Limits`] |
+//! | look at what is sent | [`Event`], [`Envelope`], [`Source`], [`EventId`] |
+//! | know what went wrong | [`Failure`], [`Cause`], [`ParseError`] |
+//! | tell the time, and make ids, as a test wants them | [`Clock`], [`ManualClock`], [`Ids`], [`SequentialIds`] |
+//!
+//! # Stock pieces
+//!
+//! | to | see |
+//! |---|---|
+//! | let some events pass | [`Filter`] |
+//! | change payloads | [`Transform`] |
+//! | look at what passes | [`Inspect`], [`Trace`] |
+//! | put a layer around some topics only | [`Scoped`] |
+//! | keep a bounded past, and give it again | [`History`], [`Replay`] |
+//!
+//! # Middleware of one's own
+//!
+//! One trait, one method. `next.run(event)` goes on; returning without it ends the event, best with a reason.
+//!
+//! ```
+//! use std::sync::atomic::{AtomicU32, Ordering};
+//! use sigtree::Bus;
+//! use sigtree_middleware::{Event, Middleware, Next};
+//!
+//! /// Lets so many events through.
+//! struct Quota(AtomicU32);
+//!
+//! impl Middleware for Quota {
+//!     fn handle(&self, event: &Event<'_>, next: Next<'_>) {
+//!         let left = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+//!         match left {
+//!             Ok(_) => next.run(event),
+//!             Err(_) => next.discard(event, "no quota left"),
+//!         }
+//!     }
+//! }
+//!
+//! let bus = Bus::new();
+//! bus.layer(Quota(AtomicU32::new(1)));
+//! let _handler = bus.connect("job", |_: &u32| {})?;
+//! assert_eq!(bus.emit("job", 1_u32).called(), 1);
+//! assert_eq!(bus.emit("job", 2_u32).filtered(), Some("no quota left"));
+//! # Ok::<(), sigtree::Error>(())
+//! ```
+//!
+//! What a layer keeps of an event it [shares](Event::share); then it says so with [`Middleware::retains`], and the bus puts
+//! each payload into one `Arc` for all who keep it. A layer that concerns few topics says so with [`Middleware::applies_to`],
+//! and costs the others nothing.
+//!
+//! # Names of other systems
+//!
+//! [`Topic`] and [`Pattern`] convert from and to the names of NATS, MQTT, AMQP and Redis, exactly or not at all.
+//!
+//! # Features
+//!
+//! `serde`: `Serialize` and `Deserialize` for the words.
 #![forbid(unsafe_code)]
 
 mod clock;
@@ -56,3 +117,8 @@ extern crate self as sigtree_middleware;
 #[cfg(test)]
 #[path = "../tests/support/mod.rs"]
 mod support;
+
+/// The examples of the README are run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -15,7 +15,7 @@ use super::core::{Core, Settings};
 use super::failure::{layer_failed, layer_panicked};
 use super::index::{Nodes, hash, is_reserved};
 use super::node::Node;
-use super::round::{Quiet, Round};
+use super::round::{Errand, Quiet, Round};
 use super::route::{Parts, Plan, Route, Sink, Up};
 use super::slot::{Called, Slot};
 use super::stamps::Scope;
@@ -145,7 +145,7 @@ impl Core {
             return offer.give(false, |payload, kept| {
                 match catch_unwind(AssertUnwindSafe(|| slot.invoke_quiet(payload))) {
                     Ok(Called::Done) => Delivery::called_quietly(1),
-                    unusual => self.end_unusual(route, payload, kept, version, inside.depth(), slot, unusual),
+                    unusual => self.end_unusual(route, (payload, kept), version, inside.depth(), slot, unusual),
                 }
             });
         }
@@ -162,56 +162,85 @@ impl Core {
         version: u64,
         inside: &Inside,
     ) -> Delivery {
-        if !route.is_quiet() || company.is_some() || inside.depth() > self.easy_depth {
+        if company.is_some() || inside.depth() > self.easy_depth {
+            return self.emit_loudly(route, offer, company, version, inside);
+        }
+        let rises = route.is_quiet_here() && !links_exist() && !self.ancestors_retain();
+        if !route.is_quiet() && !rises {
             return self.emit_loudly(route, offer, company, version, inside);
         }
         offer.give(false, |payload, kept| {
-            let round = Quiet::new(self, route, payload, kept, version, inside.depth());
-            match self.call_quietly(&round) {
-                0 => self.end_eventful(&round),
-                called => Delivery::called_quietly(called),
+            let errand = Errand::new(self, payload, kept, version, inside.depth());
+            self.call_quietly(route, &errand);
+            match errand.called.get() {
+                called if called > 0 && errand.emission().is_none() => Delivery::called_quietly(called),
+                _ => self.end_eventful(route, &errand),
             }
         })
     }
 
-    /// Calls quiet handlers: how many there were, or 0 if anything else happened.
+    /// Calls quiet handlers here, and on the buses above as long as they are quiet there too.
     #[inline(never)]
-    fn call_quietly<'r>(&self, round: &Quiet<'r>) -> u32 {
-        round.route.parts.run_quiet(round);
-        if round.emission.get().is_none() { round.called.get() } else { 0 }
+    fn call_quietly(&self, route: &Route, errand: &Errand<'_>) {
+        route.parts.run_quiet(&Quiet::new(self, &route.topic, errand));
+        if let Some(up) = &route.up
+            && !(errand.emission().is_none() && up.parent.rise_quietly(up, errand))
+        {
+            errand.with_event(&route.topic, |event| {
+                if !event.emission().bubbling_is_stopped() {
+                    up.parent.receive(&up.topic, up.hash, event);
+                }
+            });
+        }
     }
 
-    /// The end of a round of quiet handlers in which something happened besides calls, or nobody was called.
+    /// Takes an errand from a child, if the topic's route is at hand and quiet.
+    #[inline]
+    fn rise_quietly(&self, up: &Up, errand: &Errand<'_>) -> bool {
+        let version = self.stamps.version();
+        let Some(cell) = self.cache.get(up.hash) else { return false };
+        let guard = cell.route.load();
+        let Some(route) = &*guard else { return false };
+        let fits = route.is_for(&up.topic, up.hash)
+            && route.is_checked_at(version)
+            && (route.is_quiet() || route.is_quiet_here())
+            && route.payload.id == errand.payload.type_id();
+        if fits {
+            self.call_quietly(route, errand);
+        }
+        fits
+    }
+
+    /// The end of an errand in which something happened besides calls, or nobody was called.
     #[cold]
     #[inline(never)]
-    fn end_eventful(&self, round: &Quiet<'_>) -> Delivery {
-        let Some(emission) = round.emission.get() else { return self.met_nobody(&round.route.topic) };
-        emission.add_called(round.called.get());
-        self.finish(round.route, emission);
+    fn end_eventful(&self, route: &Route, errand: &Errand<'_>) -> Delivery {
+        let Some(emission) = errand.emission() else { return self.met_nobody(&route.topic) };
+        emission.add_called(errand.called.get());
+        self.finish(route, emission);
         Delivery::of(emission)
     }
 
     /// The same for a route with one handler, which was not just called.
     #[cold]
     #[inline(never)]
-    #[allow(clippy::too_many_arguments, reason = "all of it stands in registers on the fast way")]
     fn end_unusual(
         &self,
         route: &Route,
-        payload: &Erased,
-        kept: &Kept,
+        (payload, kept): (&Erased, &Kept),
         version: u64,
         depth: u32,
         slot: &dyn Slot,
         unusual: Caught<Called>,
     ) -> Delivery {
-        let round = Quiet::new(self, route, payload, kept, version, depth);
+        let errand = Errand::new(self, payload, kept, version, depth);
+        let round = Quiet::new(self, &route.topic, &errand);
         round.pattern.set(route.parts.iter().next().map(|part| part.node().pattern()));
         let _ = match unusual {
             Ok(called) => round.note(called, slot),
             Err(panic) => round.panicked(panic, slot),
         };
-        self.end_eventful(&round)
+        self.end_eventful(route, &errand)
     }
 
     /// Emits on a route that is right, with an event.
@@ -224,10 +253,10 @@ impl Core {
         version: u64,
         inside: &Inside,
     ) -> Delivery {
-        if inside.depth() > self.easy_depth {
-            if let Some(error) = self.too_deep(route, inside) {
-                return self.refuse(error);
-            }
+        if inside.depth() > self.easy_depth
+            && let Some(error) = self.too_deep(route, inside)
+        {
+            return self.refuse(error);
         }
         if route.is_idle() || (O::IS_MADE && route.is_idle_here() && self.nobody_above(route, offer.payload_type())) {
             return self.met_nobody(&route.topic);

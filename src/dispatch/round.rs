@@ -2,12 +2,12 @@
 
 use std::any::Any;
 use std::cell::{Cell, OnceCell};
+use std::fmt;
 
-use sigtree_middleware::{Emission, Erased, Event, Kept, Pattern};
+use sigtree_middleware::{Emission, Erased, Event, Kept, Pattern, Topic};
 
 use super::core::Core;
 use super::failure::{Caller, Flow};
-use super::route::Route;
 use super::slot::{Called, Slot};
 
 /// What a run of handlers reports to.
@@ -49,73 +49,82 @@ impl Round for Loud<'_> {
     }
 }
 
-/// A round of quiet handlers on a plain route: the event is made only when something out of the ordinary happens, which none of
-/// the handlers can tell.
-pub struct Quiet<'r> {
-    pub(crate) core: &'r Core,
-    pub(crate) route: &'r Route,
-    pub(crate) payload: &'r Erased,
-    kept: &'r Kept,
+/// An emit whose handlers are all quiet, so far: the event is made only when something out of the ordinary happens, which none of
+/// them can tell.
+pub(crate) struct Errand<'e> {
+    /// The bus it was emitted on.
+    core: &'e Core,
+    pub(crate) payload: &'e Erased,
+    kept: &'e Kept,
     version: u64,
     depth: u32,
     pub(crate) called: Cell<u32>,
-    pub(crate) emission: OnceCell<Emission<'r>>,
+    emission: OnceCell<Emission<'e>>,
+}
+
+/// A round of quiet handlers of one route.
+#[derive(Debug)]
+pub struct Quiet<'r, 'e> {
+    core: &'r Core,
+    topic: &'r Topic,
+    pub(crate) errand: &'r Errand<'e>,
     /// The pattern whose handlers are being called.
     pub(crate) pattern: Cell<Option<&'r Pattern>>,
 }
 
-impl<'r> Quiet<'r> {
+impl<'e> Errand<'e> {
     #[inline]
-    pub(crate) fn new(
-        core: &'r Core,
-        route: &'r Route,
-        payload: &'r Erased,
-        kept: &'r Kept,
-        version: u64,
-        depth: u32,
-    ) -> Self {
-        Self {
-            core,
-            route,
-            payload,
-            kept,
-            version,
-            depth,
-            called: Cell::new(0),
-            emission: OnceCell::new(),
-            pattern: Cell::new(None),
-        }
+    pub(crate) fn new(core: &'e Core, payload: &'e Erased, kept: &'e Kept, version: u64, depth: u32) -> Self {
+        Self { core, payload, kept, version, depth, called: Cell::new(0), emission: OnceCell::new() }
     }
 
-    fn with_event(&self, report: impl FnOnce(&Caller<'_>, &Event<'_>) -> Flow) -> Flow {
+    /// The emission, if anything happened besides calls.
+    #[inline]
+    pub(crate) fn emission(&self) -> Option<&Emission<'e>> {
+        self.emission.get()
+    }
+
+    /// Goes on with an event, as it is on the bus that names its topic so.
+    pub(crate) fn with_event<R>(&self, topic: &Topic, go_on: impl FnOnce(&Event<'_>) -> R) -> R {
         let emission = self.emission.get_or_init(|| Emission::new(self.core, self.version, self.depth));
-        let event = Event::new(&self.route.topic, self.payload, self.kept, emission);
-        let pattern = self.pattern.get().expect("set before the first call");
-        report(&Caller { core: self.core, pattern }, &event)
+        go_on(&Event::new(topic, self.payload, self.kept, emission))
     }
 }
 
-impl Round for Quiet<'_> {
+impl<'r, 'e> Quiet<'r, 'e> {
+    #[inline]
+    pub(crate) fn new(core: &'r Core, topic: &'r Topic, errand: &'r Errand<'e>) -> Self {
+        Self { core, topic, errand, pattern: Cell::new(None) }
+    }
+
+    fn with_caller(&self, report: impl FnOnce(&Caller<'_>, &Event<'_>) -> Flow) -> Flow {
+        let pattern = self.pattern.get().expect("set before the first call");
+        let caller = Caller { core: self.core, pattern };
+        self.errand.with_event(self.topic, |event| report(&caller, event))
+    }
+}
+
+impl Round for Quiet<'_, '_> {
     #[cold]
     #[inline(never)]
     fn note(&self, called: Called, slot: &dyn Slot) -> Flow {
-        self.with_event(|caller, event| caller.note(called, slot, event))
+        self.with_caller(|caller, event| caller.note(called, slot, event))
     }
 
     #[cold]
     #[inline(never)]
     fn panicked(&self, panic: Box<dyn Any + Send>, slot: &dyn Slot) -> Flow {
-        self.with_event(|caller, event| caller.panicked(panic, slot, event))
+        self.with_caller(|caller, event| caller.panicked(panic, slot, event))
     }
 
     #[inline]
     fn add_called(&self, n: u32) {
-        self.called.set(self.called.get() + n);
+        self.errand.called.set(self.errand.called.get() + n);
     }
 }
 
-impl std::fmt::Debug for Quiet<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Quiet").field("called", &self.called).finish_non_exhaustive()
+impl fmt::Debug for Errand<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Errand").field("called", &self.called).field("emission", &self.emission.get()).finish()
     }
 }

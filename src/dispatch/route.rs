@@ -43,6 +43,8 @@ pub(crate) struct Route {
     plain: bool,
     /// Plain, with handlers that are all quiet, so that an emit needs no event.
     quiet: bool,
+    /// The same but for a parent, which has to be looked at.
+    quiet_here: bool,
     /// The handler, if it is the only one and quiet: most routes are so.
     only_quiet: Option<Entry>,
 }
@@ -116,6 +118,8 @@ impl Route {
             || plan.layers.layers().iter().any(|layer| layer.may_retain(true));
         let only_quiet = plan.parts.only().filter(|entry| plain && entry.is_quiet());
         let quiet = plain && !plan.parts.is_empty() && plan.parts.are_quiet();
+        let bare = plan.layers.is_empty() && !plan.muted && plan.sinks.is_empty();
+        let quiet_here = bare && plan.up.is_some() && plan.parts.are_quiet();
         Self {
             topic,
             hash,
@@ -134,6 +138,7 @@ impl Route {
             up: plan.up,
             plain,
             quiet,
+            quiet_here,
             only_quiet,
         }
     }
@@ -191,6 +196,12 @@ impl Route {
         self.quiet
     }
 
+    /// The same but for a parent, with quiet handlers or none.
+    #[inline]
+    pub(crate) fn is_quiet_here(&self) -> bool {
+        self.quiet_here
+    }
+
     /// The handler, if it is the only one, and quiet.
     #[inline]
     pub(crate) fn only_quiet(&self) -> Option<&dyn Slot> {
@@ -224,7 +235,7 @@ impl Part {
     }
 
     #[inline]
-    fn run_quiet<'r>(&'r self, round: &Quiet<'r>) -> Flow {
+    fn run_quiet<'r>(&'r self, round: &Quiet<'r, '_>) -> Flow {
         round.pattern.set(Some(self.node.pattern()));
         self.table.run_quiet(round)
     }
@@ -326,7 +337,7 @@ impl Parts {
 
     /// Calls handlers that are all quiet in order; no quiet handler can end the round, but a failure can.
     #[inline]
-    pub(crate) fn run_quiet<'r>(&'r self, round: &Quiet<'r>) {
+    pub(crate) fn run_quiet<'r>(&'r self, round: &Quiet<'r, '_>) {
         let run = |parts: &'r [Part]| run_each(parts, |part| part.run_quiet(round));
         match self {
             Self::Few(parts) => {

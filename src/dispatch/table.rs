@@ -60,16 +60,16 @@ impl Table {
 
     /// Calls handlers that are all quiet in order.
     #[inline]
-    pub(crate) fn run_quiet(&self, call: &Quiet<'_>) -> Flow {
+    pub(crate) fn run_quiet(&self, call: &Quiet<'_, '_>) -> Flow {
         match self {
-            Self::One(entry) => run_slot(&**entry, call, |slot| slot.invoke_quiet(call.payload)),
+            Self::One(entry) => run_slot(&**entry, call, |slot| slot.invoke_quiet(call.errand.payload)),
             more => more.run_more_quiet(call),
         }
     }
 
     /// The same for more than one; apart, so that the way of one handler is short.
     #[inline(never)]
-    fn run_more_quiet(&self, call: &Quiet<'_>) -> Flow {
+    fn run_more_quiet(&self, call: &Quiet<'_, '_>) -> Flow {
         match self {
             Self::One(_) => self.run_quiet(call),
             Self::Few(leaf) => leaf.run_quiet(call),
@@ -283,9 +283,9 @@ impl Leaf {
     }
 
     #[inline]
-    fn run_quiet(&self, call: &Quiet<'_>) -> Flow {
+    fn run_quiet(&self, call: &Quiet<'_, '_>) -> Flow {
         match self {
-            Self::Mixed(entries) => run_slots(entries, call, |slot| slot.invoke_quiet(call.payload)),
+            Self::Mixed(entries) => run_slots(entries, call, |slot| slot.invoke_quiet(call.errand.payload)),
             Self::Uniform(uniform) => uniform.run_quiet(call),
         }
     }
@@ -357,7 +357,7 @@ impl Leaf {
 /// Handlers that take the same payload type by reference: the type is looked at once for all of them.
 pub trait Uniform: Send + Sync {
     fn run(&self, call: &Loud<'_>) -> Flow;
-    fn run_quiet(&self, call: &Quiet<'_>) -> Flow;
+    fn run_quiet(&self, call: &Quiet<'_, '_>) -> Flow;
     fn len(&self) -> usize;
     fn get(&self, at: usize) -> &dyn Slot;
     fn entry(&self, at: usize) -> Entry;
@@ -384,8 +384,8 @@ impl<T: Any> Uniform for Typed<T> {
         }
     }
 
-    fn run_quiet(&self, call: &Quiet<'_>) -> Flow {
-        match call.payload.downcast_ref::<T>() {
+    fn run_quiet(&self, call: &Quiet<'_, '_>) -> Flow {
+        match call.errand.payload.downcast_ref::<T>() {
             Some(payload) => run_slots(&self.0, call, |slot| slot.call_quiet(payload)),
             None => Flow::Go,
         }

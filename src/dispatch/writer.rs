@@ -58,15 +58,15 @@ struct Book {
     handlers: u32,
     /// The lists it is a member of.
     lists: u32,
-    /// The places of routes that may hold it.
-    routes: Places,
+    /// The places of routes that may hold it; most patterns of a large bus are in none.
+    routes: Option<Box<Places>>,
 }
 
 /// A set of places of routes, small as a rule.
 #[derive(Default)]
 struct Places {
     few: SmallVec<[CellKey; 2]>,
-    many: Option<Box<HashSet<CellKey, RandomState>>>,
+    many: Option<HashSet<CellKey, RandomState>>,
 }
 
 /// What the writer knows of a topic that has a `Signal`.
@@ -444,7 +444,7 @@ impl Core {
     /// Removes what a pattern lost from the routes that hold it, so that its memory is freed: a route of many parts is
     /// patched, others are built anew with the next emit.
     fn take_from_routes(&self, writer: &mut Writer, node: &Arc<Node>, old: &Arc<Table>, before: u64, bin: &mut Bin) {
-        let places = std::mem::take(&mut writer.nodes[node.key()].routes);
+        let Some(places) = writer.nodes[node.key()].routes.take() else { return };
         for key in places.into_iter() {
             let Some(cell) = writer.cells.get(key).and_then(Weak::upgrade) else {
                 writer.cells.remove(key);
@@ -460,7 +460,7 @@ impl Core {
             match patched {
                 Some(patched) => {
                     bin.routes.extend(cell.route.swap(Some(Arc::new(patched))));
-                    writer.nodes[node.key()].routes.add(key);
+                    writer.nodes[node.key()].add_route(key);
                 }
                 None => clear(&cell, bin),
             }
@@ -487,11 +487,12 @@ impl Core {
 
     /// Brings the spare copy of the index up to date, publishes it, and keeps the other as the spare.
     fn publish(&self, writer: &mut Writer, changes: SmallVec<[Change; 2]>) {
-        let missed = std::mem::replace(&mut writer.pending, changes.clone());
+        let missed = std::mem::take(&mut writer.pending);
         let index = self.own_spare(writer);
         for change in missed.iter().chain(&changes) {
             index.apply(change);
         }
+        writer.pending = changes;
         let next = std::mem::take(&mut writer.spare);
         writer.spare = self.index.swap(Some(next)).unwrap_or_default();
     }
@@ -513,7 +514,7 @@ impl Core {
         let key = *cell.key.get_or_init(|| writer.cells.insert(Arc::downgrade(cell)));
         for part in route.parts.iter() {
             if let Some(book) = writer.nodes.get_mut(part.node().key()) {
-                book.routes.add(key);
+                book.add_route(key);
             }
         }
         bin.routes.extend(cell.route.swap(Some(route.clone())));
@@ -531,7 +532,7 @@ impl Core {
         if let Some(key) = cell.key.get() {
             for node in new {
                 if let Some(book) = writer.nodes.get_mut(node.key()) {
-                    book.routes.add(*key);
+                    book.add_route(*key);
                 }
             }
         }
@@ -579,6 +580,12 @@ impl Writer {
     }
 }
 
+impl Book {
+    fn add_route(&mut self, place: CellKey) {
+        self.routes.get_or_insert_default().add(place);
+    }
+}
+
 impl Places {
     const FEW: usize = 16;
 
@@ -587,12 +594,12 @@ impl Places {
             Some(many) => drop(many.insert(key)),
             None if self.few.contains(&key) => {}
             None if self.few.len() < Self::FEW => self.few.push(key),
-            None => self.many = Some(Box::new(self.few.drain(..).chain([key]).collect())),
+            None => self.many = Some(self.few.drain(..).chain([key]).collect()),
         }
     }
 
     fn into_iter(self) -> impl Iterator<Item = CellKey> {
-        self.few.into_iter().chain(self.many.into_iter().flat_map(|many| *many))
+        self.few.into_iter().chain(self.many.into_iter().flatten())
     }
 }
 

@@ -7,24 +7,23 @@ use sigtree_middleware::Topic;
 
 use super::super::node::Node;
 
-/// Each entry carries its hash, so that growing the table does not visit every node.
+/// The nodes alone: one word an entry, and a look at the pattern's text for each entry when the table grows.
 #[derive(Clone, Default)]
-pub(super) struct Exact(HashTable<(u64, Arc<Node>)>);
+pub(super) struct Exact(HashTable<Arc<Node>>);
 
 impl Exact {
     #[inline]
     pub(super) fn get(&self, topic: &str, hash: u64) -> Option<&Arc<Node>> {
-        self.0.find(hash, |(other, node)| *other == hash && node.pattern().as_str() == topic).map(|(_, node)| node)
+        self.0.find(hash, |node| node.pattern().as_str() == topic)
     }
 
     pub(super) fn add(&mut self, topic: &Topic, node: &Arc<Node>) {
-        let hash = super::hash(topic);
-        self.0.insert_unique(hash, (hash, node.clone()), |(hash, _)| *hash);
+        let hash_of = |node: &Arc<Node>| super::hash(node.pattern().as_str());
+        self.0.insert_unique(super::hash(topic), node.clone(), hash_of);
     }
 
     pub(super) fn remove(&mut self, topic: &Topic) {
-        let hash = super::hash(topic);
-        if let Ok(entry) = self.0.find_entry(hash, |(_, node)| node.pattern().as_str() == topic.as_str()) {
+        if let Ok(entry) = self.0.find_entry(super::hash(topic), |node| node.pattern().as_str() == topic.as_str()) {
             entry.remove();
         }
     }

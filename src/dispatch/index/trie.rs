@@ -29,8 +29,7 @@ pub(super) struct Trie {
 struct TrieNode {
     /// The child for `*`; the root is nobody's child and stands for none.
     star: NodeId,
-    parent: NodeId,
-    segment: SegmentId,
+    /// How many children there are, and whether this node stands for a `**`.
     children: u32,
     /// The pattern that ends here.
     end: Option<Arc<Node>>,
@@ -38,7 +37,11 @@ struct TrieNode {
     tail: Option<Arc<Node>>,
 }
 
+/// Marks a node that stands for a `**` with more behind it, in its number of children.
+const DEEP_NODE: u32 = 1 << 31;
+
 type Ids = SmallVec<[SegmentId; 16]>;
+type Path = SmallVec<[NodeId; 17]>;
 type Spelling<'s> = SmallVec<[Segment<'s>; 16]>;
 
 impl Default for Trie {
@@ -74,21 +77,21 @@ impl Trie {
     pub(super) fn get<'s>(&self, segments: impl Iterator<Item = Segment<'s>>) -> Option<&Arc<Node>> {
         let segments: Spelling<'s> = segments.collect();
         let (path, has_tail) = split_tail(&segments);
-        let node = &self.nodes[self.follow(path)? as usize];
+        let node = &self.nodes[end_of(&self.follow(path)?)];
         if has_tail { node.tail.as_ref() } else { node.end.as_ref() }
     }
 
     pub(super) fn remove<'s>(&mut self, segments: impl Iterator<Item = Segment<'s>>) {
         let segments: Spelling<'s> = segments.collect();
         let (path, has_tail) = split_tail(&segments);
-        let Some(at) = self.follow(path) else { return };
-        let node = &mut self.nodes[at as usize];
+        let Some(nodes) = self.follow(path) else { return };
+        let node = &mut self.nodes[end_of(&nodes)];
         if has_tail {
-            node.tail = None
+            node.tail = None;
         } else {
-            node.end = None
+            node.end = None;
         }
-        self.prune(at, path);
+        self.prune(&nodes, path);
     }
 
     /// Adds the patterns that match, in any order, perhaps more than once.
@@ -137,7 +140,7 @@ impl Trie {
         for id in ids {
             for &at in &reached {
                 let node = &self.nodes[at as usize];
-                if node.segment == DEEP && at != ROOT {
+                if node.children & DEEP_NODE != 0 {
                     next.push(at);
                 }
                 if *id != UNKNOWN
@@ -165,12 +168,19 @@ impl Trie {
         }
     }
 
-    fn follow(&self, path: &[Segment<'_>]) -> Option<NodeId> {
-        path.iter().try_fold(ROOT, |at, segment| match segment {
-            Segment::Deep => self.child(at, DEEP),
-            Segment::One => self.child(at, ONE),
-            Segment::Literal(text) => self.child(at, self.segments.get(text)),
-        })
+    /// The nodes along a path, the root first.
+    fn follow(&self, path: &[Segment<'_>]) -> Option<Path> {
+        let mut nodes = Path::from_slice(&[ROOT]);
+        let mut at = ROOT;
+        for segment in path {
+            at = match segment {
+                Segment::Deep => self.child(at, DEEP),
+                Segment::One => self.child(at, ONE),
+                Segment::Literal(text) => self.child(at, self.segments.get(text)),
+            }?;
+            nodes.push(at);
+        }
+        Some(nodes)
     }
 
     fn child(&self, at: NodeId, segment: SegmentId) -> Option<NodeId> {
@@ -187,7 +197,7 @@ impl Trie {
             return child;
         }
         let segment = text.map_or(known, |text| self.segments.acquire(text));
-        let node = TrieNode { parent: at, segment, ..TrieNode::default() };
+        let node = TrieNode { children: if segment == DEEP { DEEP_NODE } else { 0 }, ..TrieNode::default() };
         let child = match self.free.pop() {
             Some(id) => {
                 self.nodes[id as usize] = node;
@@ -208,11 +218,12 @@ impl Trie {
         child
     }
 
-    /// Removes the node and those above it that nothing needs any more; `path` spells the way to it.
-    fn prune(&mut self, mut at: NodeId, path: &[Segment<'_>]) {
-        for segment in path.iter().rev() {
-            let TrieNode { parent, segment: id, children, ref end, ref tail, .. } = self.nodes[at as usize];
-            if children > 0 || end.is_some() || tail.is_some() {
+    /// Removes the last node of a path and those above it that nothing needs any more; `path` spells the way from the root.
+    fn prune(&mut self, nodes: &[NodeId], path: &[Segment<'_>]) {
+        for (way, segment) in nodes.windows(2).zip(path).rev() {
+            let &[parent, at] = way else { unreachable!("windows of two") };
+            let TrieNode { children, ref end, ref tail, .. } = self.nodes[at as usize];
+            if children & !DEEP_NODE > 0 || end.is_some() || tail.is_some() {
                 return;
             }
             match *segment {
@@ -222,15 +233,19 @@ impl Trie {
                     self.deeps -= 1;
                 }
                 Segment::Literal(text) => {
-                    self.edges.remove(&(parent, id));
+                    self.edges.remove(&(parent, self.segments.get(text)));
                     self.segments.release(text);
                 }
             }
             self.nodes[parent as usize].children -= 1;
             self.free.push(at);
-            at = parent;
         }
     }
+}
+
+/// Where a path ends.
+fn end_of(path: &[NodeId]) -> usize {
+    path.last().map_or(ROOT, |at| *at) as usize
 }
 
 /// The segments before a last `**`, and whether there is one.

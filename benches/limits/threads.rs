@@ -1,0 +1,67 @@
+//! Two threads on one signal: throughput against one thread.
+
+use std::hint::black_box;
+use std::sync::Barrier;
+use std::time::Instant;
+
+use sigtree::{Bus, Receiver, Signal};
+
+use crate::clock::median;
+use crate::table::Table;
+use crate::tracks::{TRACK, Track, see};
+
+struct Screen;
+
+impl Screen {
+    fn show(&self, track: &Track) {
+        see(track);
+    }
+}
+
+pub(crate) fn rows(table: &mut Table) {
+    if !table.wants("threads") {
+        return;
+    }
+    for n in [1, 10] {
+        let bus = Bus::new();
+        let signal = bus.signal::<Track>("radar.track").expect("a good topic");
+        let _connections: Vec<_> = (0..n).map(|_| signal.connect(see).expect("good")).collect();
+        table.least(&format!("two threads on one signal, {n} closures"), scaling(&signal), "x", 1.9);
+
+        let bus = Bus::new();
+        let signal = bus.signal::<Track>("radar.track").expect("a good topic");
+        let screen = Receiver::new(Screen);
+        for _ in 0..n {
+            screen.connect(&bus, "radar.track", Screen::show).expect("good");
+        }
+        table.least(&format!("two threads on one signal, Receiver, {n} methods"), scaling(&signal), "x", 1.9);
+    }
+}
+
+const EMITS: usize = 20_000;
+
+/// Emits per second of two threads over those of one; the median of pairs taken in turns.
+fn scaling(signal: &Signal<Track>) -> f64 {
+    let ratios = (0..101).map(|_| per_second(signal, 2) / per_second(signal, 1)).collect();
+    median(ratios)
+}
+
+fn per_second(signal: &Signal<Track>, threads: usize) -> f64 {
+    let barrier = Barrier::new(threads);
+    let took: f64 = std::thread::scope(|scope| {
+        let running: Vec<_> = (0..threads)
+            .map(|_| {
+                scope.spawn(|| {
+                    barrier.wait();
+                    let start = Instant::now();
+                    for _ in 0..EMITS {
+                        black_box(signal.emit(black_box(&TRACK)));
+                    }
+                    start.elapsed().as_secs_f64()
+                })
+            })
+            .collect();
+        running.into_iter().map(|thread| thread.join().expect("no panic")).sum::<f64>() / threads as f64
+    });
+    threads as f64 * EMITS as f64 / took
+}
