@@ -1,0 +1,169 @@
+//! A topic has one payload type: a second one is an error, never a silent miss.
+//!
+//! The type is held by the signals of the topic and by the handlers that are connected to the very topic and name a type. When
+//! the last of them is gone the topic is free again. An emit alone, or a handler on a wildcard, holds nothing.
+
+mod support;
+
+use sigtree::{Bus, Event, Signal, sys};
+use support::Recorder;
+
+#[test]
+fn a_handler_of_another_type_is_refused() {
+    let bus = Bus::new();
+    let _first = bus.connect("a", |_: &u32| {}).unwrap();
+    let error = bus.connect("a", |_: &String| {}).unwrap_err();
+    assert!(error.is_type_mismatch());
+    assert_eq!(
+        error.to_string(),
+        "topic `a` carries `u32`, not `alloc::string::String`: a topic has one payload type; use another topic or that type",
+    );
+    assert!(bus.connect("a", |_: std::sync::Arc<String>| {}).unwrap_err().is_type_mismatch());
+    assert!(bus.connect("a", |_: &String, _: &Event<'_>| {}).unwrap_err().is_type_mismatch());
+    assert!(bus.on("a").priority(1).connect(|_: &String| {}).unwrap_err().is_type_mismatch());
+    let receiver = std::sync::Arc::new(());
+    assert!(bus.connect_weak("a", &receiver, |_: &(), _: &String| {}).unwrap_err().is_type_mismatch());
+    assert_eq!(bus.connections(), 1);
+    let _untyped = bus.connect("a", |_: &Event<'_>| {}).unwrap();
+}
+
+#[test]
+fn a_signal_of_another_type_is_refused() {
+    let bus = Bus::new();
+    let handler = bus.connect("a", |_: &u32| {}).unwrap();
+    assert!(bus.signal::<String>("a").unwrap_err().is_type_mismatch());
+    let signal: Signal<u32> = bus.signal("a").unwrap();
+    drop(handler);
+    assert!(bus.signal::<String>("a").unwrap_err().is_type_mismatch());
+    assert!(bus.connect("a", |_: &String| {}).unwrap_err().is_type_mismatch());
+    drop(signal);
+    assert!(bus.signal::<String>("a").is_ok());
+}
+
+#[test]
+fn an_emit_of_another_type_is_refused() {
+    let seen = Recorder::new();
+    let bus = Bus::new();
+    let _handler = bus.connect("a", |_: &u32| {}).unwrap();
+    let _all = bus.connect("**", seen.events()).unwrap();
+    for _ in 0..4 {
+        let refused = bus.emit("a", String::from("text"));
+        assert!(refused.refusal().unwrap().is_type_mismatch());
+        assert_eq!(refused.called(), 0);
+        assert!(bus.try_emit("a", 1_u64).unwrap_err().is_type_mismatch());
+        assert_eq!(bus.emit("a", 1_u32).called(), 2);
+    }
+    assert_eq!(seen.take(), ["a 1"; 4]);
+    assert_eq!(bus.refusals(), 8);
+}
+
+#[test]
+fn an_emit_meets_the_type_of_the_signal() {
+    let bus = Bus::new();
+    let _all = bus.connect("**", |_: &Event<'_>| {}).unwrap();
+    for _ in 0..4 {
+        assert_eq!(bus.emit("a", 1_u32).called(), 1);
+    }
+    // The route of the emits before is no reason to let another type through.
+    let signal: Signal<String> = bus.signal("a").unwrap();
+    for _ in 0..4 {
+        assert!(bus.try_emit("a", 1_u32).unwrap_err().is_type_mismatch());
+        assert_eq!(bus.try_emit("a", String::from("text")).unwrap().called(), 1);
+        assert_eq!(signal.emit(String::from("text")).called(), 1);
+    }
+}
+
+#[test]
+fn a_first_handler_fixes_the_type_whatever_was_emitted_before() {
+    let bus = Bus::new();
+    for _ in 0..4 {
+        bus.emit("a", 1_u32);
+    }
+    let _handler = bus.connect("a", |_: &String| {}).unwrap();
+    for _ in 0..4 {
+        assert!(bus.try_emit("a", 1_u32).unwrap_err().is_type_mismatch());
+        assert_eq!(bus.try_emit("a", String::from("text")).unwrap().called(), 1);
+    }
+}
+
+#[test]
+fn the_topic_is_free_when_its_last_holder_is_gone() {
+    let bus = Bus::new();
+    let _all = bus.connect("**", |_: &Event<'_>| {}).unwrap();
+    let handler = bus.connect("a", |_: &u32| {}).unwrap();
+    let signal: Signal<u32> = bus.signal("a").unwrap();
+    let clone = signal.clone();
+    for n in 0..4 {
+        bus.emit("a", n);
+        signal.emit(n);
+    }
+    drop(handler);
+    drop(signal);
+    assert!(bus.connect("a", |_: &String| {}).unwrap_err().is_type_mismatch());
+    drop(clone);
+    let other: Signal<String> = bus.signal("a").unwrap();
+    let _handler = bus.connect("a", |_: &String| {}).unwrap();
+    for _ in 0..4 {
+        assert_eq!(other.emit(String::from("text")).called(), 2);
+        assert_eq!(bus.try_emit("a", String::from("text")).unwrap().called(), 2);
+    }
+}
+
+#[test]
+fn a_list_that_names_the_topic_does_not_hold_its_type() {
+    let bus = Bus::new();
+    let _list = bus.connect(["a", "b"], |_: &Event<'_>| {}).unwrap();
+    let handler = bus.connect("a", |_: &u32| {}).unwrap();
+    drop(handler);
+    let _other = bus.connect("a", |_: &String| {}).unwrap();
+    assert_eq!(bus.try_emit("a", String::from("text")).unwrap().called(), 2);
+}
+
+#[test]
+fn a_typed_handler_on_a_wildcard_sees_its_type_only() {
+    let seen = Recorder::new();
+    let bus = Bus::new();
+    let (numbers, texts, kept) = (seen.clone(), seen.clone(), seen.clone());
+    let _connections = [
+        bus.connect("*", move |n: &u32| numbers.note(format_args!("number {n}"))).unwrap(),
+        bus.connect("*", move |text: &String| texts.note(format_args!("text {text}"))).unwrap(),
+        bus.connect(["a", "b"], move |n: std::sync::Arc<u32>| kept.note(format_args!("kept {n}"))).unwrap(),
+        bus.connect("**", seen.events()).unwrap(),
+    ];
+    for _ in 0..3 {
+        assert_eq!(bus.emit("a", 1_u32).called(), 3);
+        assert_eq!(bus.emit("b", String::from("x")).called(), 2);
+        assert_eq!(seen.take(), ["number 1", "kept 1", "a 1", "text x", "b x"]);
+    }
+}
+
+#[test]
+fn a_child_of_another_type_is_refused_by_the_parent_and_reported() {
+    let seen = Recorder::new();
+    let parent = Bus::new();
+    let child = parent.child("child").unwrap();
+    let list = seen.clone();
+    let _refusals = parent.connect("$sys.refused", move |refused: &sys::Refused| list.note(&refused.error)).unwrap();
+    let _parents = parent.connect("child.a", |_: &u32| {}).unwrap();
+    let _own = child.connect("a", |_: &String| {}).unwrap();
+    for _ in 0..3 {
+        let delivery = child.emit("a", String::from("text"));
+        assert_eq!(delivery.called(), 1);
+        assert!(delivery.filtered().is_some_and(|reason| reason.contains("type")), "{delivery}");
+        let reports = seen.take();
+        assert_eq!(reports.len(), 1);
+        assert!(reports[0].starts_with("topic `child.a` carries "), "{}", reports[0]);
+    }
+    assert_eq!((parent.refusals(), child.refusals()), (3, 0));
+}
+
+#[test]
+fn the_types_of_the_reports_are_fixed() {
+    let bus = Bus::new();
+    assert!(bus.connect("$sys.dead", |_: &u32| {}).unwrap_err().is_type_mismatch());
+    let seen = Recorder::new();
+    let list = seen.clone();
+    let _dead = bus.connect("$sys.dead", move |dead: &sys::Dead| list.note(&dead.topic)).unwrap();
+    bus.emit("a", 1_u32);
+    assert_eq!(seen.take(), ["a"]);
+}
