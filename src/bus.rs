@@ -241,6 +241,9 @@ impl Bus {
 
     /// Emits an event: calls the handlers of every pattern that matches the topic, here and on the buses above.
     ///
+    /// The payload's type is the type of the topic: a literal `900` is an `i32`, which a handler of `&u32` does not see; write
+    /// `900_u32`, or use a [`Signal`], which says so at compile time.
+    ///
     /// A malformed topic is refused: counted, reported on `$sys.refused`, and in the delivery. For a topic known at compile time a
     /// [`Signal`] is faster.
     #[inline]

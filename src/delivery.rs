@@ -158,7 +158,12 @@ impl fmt::Display for Delivery {
             return write!(f, "refused: {error}");
         }
         let Tally { called, skipped, muted, failed } = self.tally;
-        write!(f, "{called} called, {skipped} skipped, {muted} muted, {failed} failed")?;
+        write!(f, "{called} called")?;
+        for (count, what) in [(skipped, "skipped"), (muted, "muted"), (failed, "failed")] {
+            if count > 0 {
+                write!(f, ", {count} {what}")?;
+            }
+        }
         if self.stopped {
             f.write_str(", stopped")?;
         }

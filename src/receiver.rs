@@ -11,6 +11,7 @@ use crate::bus::Bus;
 use crate::connection::{ConnectionId, ConnectionSet};
 use crate::error::Error;
 use crate::handler::{Bound, IntoMethod};
+use crate::on::On;
 
 /// An object that listens for as long as somebody owns it.
 ///
@@ -18,7 +19,8 @@ use crate::handler::{Bound, IntoMethod};
 /// keeps it alive. Unlike a weak reference to a plain `Arc`, it costs no shared counter per call, so threads that emit to the same
 /// receiver do not slow each other down.
 ///
-/// An object that owns a clone of its own `Receiver` never dies, as with any `Arc`.
+/// An object that owns a clone of its own `Receiver` never dies, as with any `Arc`. One that owns a `Bus` or a `Signal` of the bus
+/// it listens to keeps that bus alive until its last clone is dropped.
 ///
 /// # Examples
 ///
@@ -67,9 +69,23 @@ impl<T: Send + Sync + 'static> Receiver<T> {
         F: IntoMethod<T, M>,
         M: 'static,
     {
+        self.connect_on(bus.on(pattern), method)
+    }
+
+    /// The same with conditions: `screen.connect_on(bus.on("track.*").priority(5), Screen::show)`.
+    ///
+    /// # Errors
+    ///
+    /// As [`On::connect`].
+    #[track_caller]
+    pub fn connect_on<F, M>(&self, on: On, method: F) -> Result<ConnectionId, Error>
+    where
+        F: IntoMethod<T, M>,
+        M: 'static,
+    {
         let site = Location::caller();
         let call = Bound { receiver: self.0.value.clone(), method, form: PhantomData };
-        let connection = bus.on(pattern).connect_call(call, F::payload_type(), site)?;
+        let connection = on.connect_call(call, F::payload_type(), site)?;
         let id = connection.id();
         self.0.connections.lock().add(connection);
         Ok(id)

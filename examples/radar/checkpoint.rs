@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use sigtree::middleware::Report as ReplayReport;
+use sigtree::ReplayReport;
 use sigtree::{Bus, Error, Event, History, Receiver};
 
 use crate::picture::Picture;

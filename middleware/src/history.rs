@@ -57,7 +57,8 @@ use crate::{Clock, Erased, Event, IntoPattern, Limits, Middleware, Next, ParseEr
 ///
 /// Recording asks for the event's id and time, copies a few pointers, and goes through a queue and a lock that it only
 /// tries. Since the history [keeps](Middleware::retains) payloads, the bus puts each payload into one `Arc`, which all
-/// who keep the event share. Recording allocates nothing else, unless one event pushes out more than four others.
+/// who keep the event share. Recording allocates nothing else, unless
+/// more than four entries fall out at once or a late connection is following.
 ///
 /// # Concurrency
 ///

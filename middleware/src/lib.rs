@@ -104,7 +104,7 @@ pub use middleware::Middleware;
 pub use next::{Next, Place, Terminal};
 pub use parse_error::ParseError;
 pub use pattern::{IntoPattern, Kind, Pattern, Segment, Segments};
-pub use replay::{Replay, Replayed, Report, Speed, SpeedError, Target};
+pub use replay::{Replay, ReplayReport, Replayed, Speed, SpeedError, Target};
 pub use scoped::Scoped;
 pub use stack::{Layer, Stack};
 pub use topic::Topic;

@@ -9,7 +9,7 @@ use crate::{Event, Next, Topic};
 /// Call [`next.run(event)`](Next::run) to go on and return to end the event; what stands after `run` happens when the
 /// handlers are done. The first layer added sees the event first; that is the only order there is.
 ///
-/// Closures `Fn(&Event, Next)`, tuples, `Option`, `Box` and `Arc` of middleware are middleware.
+/// Closures `Fn(&Event, Next)`, tuples, `Option`, `Arc` and `Box<dyn Middleware>` of middleware are middleware.
 ///
 /// # Examples
 ///
@@ -49,6 +49,9 @@ pub trait Middleware: Send + Sync + 'static {
     }
 
     /// Whether it wants to see the events of a topic; asked once per route, so it must always answer the same.
+    ///
+    /// A layer that answers `false` is left out of the route. In a tuple it is called all the same if another member wants the
+    /// topic, so `handle` must be able to meet any event.
     fn applies_to(&self, topic: &Topic) -> bool {
         let _ = topic;
         true
@@ -61,7 +64,7 @@ pub trait Middleware: Send + Sync + 'static {
 }
 
 /// `a::b::Filter<c::D>` without its path and parameters: `Filter`.
-fn short_name(full: &'static str) -> &'static str {
+pub(crate) fn short_name(full: &'static str) -> &'static str {
     let end = full.find('<').unwrap_or(full.len());
     full[..end].rsplit("::").next().unwrap_or(full)
 }

@@ -66,7 +66,7 @@ pub enum Speed {
 
 /// What a [`Replay`] did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Report {
+pub struct ReplayReport {
     /// Events that the target took.
     pub replayed: usize,
     /// Events that the target refused.
@@ -165,8 +165,8 @@ impl Replay {
     ///
     /// Each event has its moment, counted from the first; the time that handlers take is not added to the pauses. When
     /// an event was recorded later than one that was emitted after it, there is no pause between the two.
-    pub fn run(&self, target: &(impl Target + ?Sized)) -> Report {
-        let mut report = Report::default();
+    pub fn run(&self, target: &(impl Target + ?Sized)) -> ReplayReport {
+        let mut report = ReplayReport::default();
         let began = self.clock.elapsed();
         for entry in &self.entries {
             let passed = self.clock.elapsed().saturating_sub(began);

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
+use crate::middleware::short_name;
 use crate::{Event, Middleware, Next};
 
 /// Goes on with a payload made from the one it got, of the same type.
@@ -108,7 +109,7 @@ where
     }
 
     fn describe(&self) -> Cow<'static, str> {
-        format!("transform of `{}`", type_name::<T>()).into()
+        format!("transform of `{}`", short_name(type_name::<T>())).into()
     }
 }
 

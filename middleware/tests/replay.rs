@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
-use sigtree_middleware::{Clock, Envelope, History, ManualClock, Replay, Replayed, Report, Source, Speed, Target};
+use sigtree_middleware::{
+    Clock, Envelope, History, ManualClock, Replay, ReplayReport, Replayed, Source, Speed, Target,
+};
 use support::{Layered, Rig};
 
 /// A history of 1 to 6, one a second: odd ones on `a.odd`, even ones on `a.even`.
@@ -74,7 +76,7 @@ fn each_choice_narrows_what_is_left() {
 fn runs_in_order_and_marks_what_it_replays() {
     let rig = Rig::new();
     let report = recorded().replay().range(..=3).run(&Layered { rig: &rig, layer: None::<History> });
-    assert_eq!(report, Report { replayed: 3, ..Report::default() });
+    assert_eq!(report, ReplayReport { replayed: 3, ..ReplayReport::default() });
     assert_eq!(rig.seen(), ["a.odd 1*", "a.even 2*", "a.odd 3*"]);
 }
 
@@ -140,7 +142,7 @@ fn events_come_at_their_moments_whatever_handlers_take() {
 fn counts_what_the_target_refuses() {
     let odd = To(|event: &Replayed<'_>| *event.topic() == "a.odd" && event.envelope().replayed);
     let report = recorded().replay().run(&odd);
-    assert_eq!(report, Report { replayed: 3, refused: 3, waited: Duration::ZERO });
+    assert_eq!(report, ReplayReport { replayed: 3, refused: 3, waited: Duration::ZERO });
 }
 
 #[test]

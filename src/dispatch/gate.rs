@@ -44,23 +44,19 @@ impl Gate {
 
 /// The gates of slots that are waited for, by the address of the slot's header, which no other live slot has.
 ///
-/// The lock is the standard one also under the model checkers: nothing they watch happens while it is held.
-static GATES: LazyLock<std::sync::Mutex<HashMap<usize, Arc<Gate>>>> = LazyLock::new(Default::default);
+/// The lock is the real one also under the model checkers: nothing they watch happens while it is held.
+static GATES: LazyLock<parking_lot::Mutex<HashMap<usize, Arc<Gate>>>> = LazyLock::new(Default::default);
 
 /// The gate of the slot at `address`, which must be flagged to call [`open_for`] when it is dropped.
 pub(crate) fn gate_for(address: usize) -> Arc<Gate> {
-    lock().entry(address).or_default().clone()
+    GATES.lock().entry(address).or_default().clone()
 }
 
 /// Opens the gate of the slot at `address`, whose handler is gone.
 #[cold]
 pub(crate) fn open_for(address: usize) {
-    let gate = lock().remove(&address);
+    let gate = GATES.lock().remove(&address);
     if let Some(gate) = gate {
         gate.open();
     }
-}
-
-fn lock() -> std::sync::MutexGuard<'static, HashMap<usize, Arc<Gate>>> {
-    GATES.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
