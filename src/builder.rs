@@ -158,9 +158,10 @@ impl BusBuilder {
             let _ = scopes;
             MODEL_SCOPES
         };
-        let retaining = self.stack.layers().iter().filter(|layer| layer.middleware().retains()).count();
-        let settings = (!self.stack.is_empty())
-            .then(|| Arc::new(Settings { version: 1, stack: self.stack, ..Settings::default() }));
+        let retaining = self.stack.retaining();
+        let settings = (!self.stack.is_empty()).then(|| {
+            Arc::new(Settings { version: 1, stack: self.stack, retaining_layers: retaining, ..Settings::default() })
+        });
         Arc::new(Core {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             name: self.name,

@@ -329,16 +329,21 @@ impl Bus {
     /// Adds a layer behind those there are: the first one added sees the event first.
     pub fn layer(&self, middleware: impl Middleware) {
         let layer = Stack::new().with(middleware);
+        let retaining = layer.retaining();
         self.core.change_settings(|settings| {
-            let layers = std::mem::take(&mut settings.stack);
-            settings.stack = layers.and(&layer);
+            settings.stack = settings.stack.and(&layer);
+            settings.retaining_layers += retaining;
         });
     }
 
     /// Swaps the stack for another and hands back the old one; each emit sees one of them, whole.
     #[allow(clippy::must_use_candidate, reason = "the old stack is wanted rarely")]
     pub fn set_stack(&self, stack: Stack) -> Stack {
-        self.core.change_settings(|settings| std::mem::replace(&mut settings.stack, stack))
+        let retaining = stack.retaining();
+        self.core.change_settings(|settings| {
+            settings.retaining_layers = retaining;
+            std::mem::replace(&mut settings.stack, stack)
+        })
     }
 
     /// The stack as it is.

@@ -70,6 +70,8 @@ pub(crate) struct Guarded<C> {
     call: C,
     conditions: Box<Conditions>,
     pattern: Pattern,
+    /// Asked of the layers once, when no lock is held.
+    retains: bool,
     left: AtomicU64,
     over: AtomicBool,
 }
@@ -78,7 +80,8 @@ impl<C: Call> Guarded<C> {
     pub(crate) fn new(call: C, conditions: Conditions, pattern: Pattern) -> Self {
         let left = AtomicU64::new(conditions.times.unwrap_or(u64::MAX));
         let over = AtomicBool::new(conditions.times == Some(0));
-        Self { call, conditions: Box::new(conditions), pattern, left, over }
+        let retains = call.retains() || conditions.keeps || conditions.layers.retaining() > 0;
+        Self { call, conditions: Box::new(conditions), pattern, retains, left, over }
     }
 
     /// Takes one of the calls that are left: whether there was one, and whether it is the last.
@@ -137,9 +140,7 @@ impl<C: Call> Call for Guarded<C> {
     }
 
     fn retains(&self) -> bool {
-        self.call.retains()
-            || self.conditions.keeps
-            || self.conditions.layers.layers().iter().any(|layer| layer.middleware().retains())
+        self.retains
     }
 
     fn policy(&self) -> Option<Policy> {

@@ -73,6 +73,12 @@ impl Stack {
         &self.layers
     }
 
+    /// How many layers keep payloads: for those who write a bus.
+    #[must_use]
+    pub fn retaining(&self) -> usize {
+        self.layers.iter().filter(|layer| layer.middleware.retains()).count()
+    }
+
     /// How many layers there are.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -56,6 +56,8 @@ pub(crate) struct Settings {
     /// Grows with every change.
     pub(crate) version: u64,
     pub(crate) stack: Stack,
+    /// How many of the layers keep payloads.
+    pub(crate) retaining_layers: usize,
     /// Patterns whose topics are muted, once for each guard.
     pub(crate) mutes: Vec<Pattern>,
     /// Children that events go down to.

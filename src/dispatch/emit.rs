@@ -11,16 +11,13 @@ use std::thread::Result as Caught;
 use sigtree_middleware::{Cause, Emission, Erased, Event, EventId, Kept, Next, Place, Sealed, Stamp, Terminal, Topic};
 
 use super::cell::Cell;
-use super::core::{Core, Settings};
+use super::core::Core;
 use super::failure::{layer_failed, layer_panicked};
-use super::index::{Nodes, hash, is_reserved};
-use super::node::Node;
+use super::index::{hash, is_reserved};
 use super::round::{Errand, Quiet, Round};
-use super::route::{Parts, Plan, Route, Sink, Up};
+use super::route::{Route, Sink, Up};
 use super::slot::{Called, Slot};
-use super::stamps::Scope;
 use super::thread::{self, Inside};
-use super::writer::{Bin, Writer};
 use crate::delivery::Delivery;
 use crate::error::Error;
 use crate::payload::{Offer, Owned, PayloadType};
@@ -97,7 +94,7 @@ impl Core {
     ) -> Delivery {
         let version = self.stamps.version();
         let payload = offer.payload_type();
-        match self.route_at(cell, topic, hash(topic), Some(topic), payload) {
+        match self.route_at(cell, topic, payload) {
             Ok(Some(route)) => self.emit_on(&route, offer, company, version, inside),
             Ok(None) => self.met_nobody(topic),
             Err(error) => self.refuse(error),
@@ -165,7 +162,9 @@ impl Core {
         if company.is_some() || inside.depth() > self.easy_depth {
             return self.emit_loudly(route, offer, company, version, inside);
         }
-        let rises = route.is_quiet_here() && !links_exist() && !self.ancestors_retain();
+        // Whether a payload that is still to be made has listeners above is found out on the other way.
+        let unheard_here = O::IS_MADE && route.is_idle_here();
+        let rises = route.is_quiet_here() && !unheard_here && !links_exist() && !self.ancestors_retain();
         if !route.is_quiet() && !rises {
             return self.emit_loudly(route, offer, company, version, inside);
         }
@@ -366,248 +365,6 @@ impl Core {
         }
     }
 
-    /// The route of a topic whose place is known; `None` if nobody listens and nothing else is to be done.
-    fn route_at(
-        &self,
-        cell: &Arc<Cell>,
-        topic: &str,
-        hash: u64,
-        name: Option<&Topic>,
-        payload: PayloadType,
-    ) -> Result<Option<Arc<Route>>, Error> {
-        let version = self.stamps.version();
-        let scope = self.stamps.scope(topic);
-        let scoped_at = self.stamps.of(scope);
-        let old = cell.route.load_full().filter(|route| route.is_for(topic, hash));
-        if let Some(old) = &old {
-            if old.payload.id != payload.id {
-                return self.plan_retyped(cell, topic, hash, name, payload, old.payload);
-            }
-            if old.scoped_at() == scoped_at && old.parts.are_current() {
-                old.set_checked_at(version);
-                self.note_idle(cell, old, version);
-                return Ok(Some(old.clone()));
-            }
-        }
-        if let Some(old) = old.filter(|old| old.parts.is_many())
-            && let Some(route) = self.patch(cell, &old, scoped_at)
-        {
-            return Ok(Some(route));
-        }
-        self.plan_anew(Some(cell), topic, hash, name, payload)
-    }
-
-    /// The same by name: from the cache if the topic was admitted, else for this emit only.
-    fn route_named(&self, topic: &str, hash: u64, payload: PayloadType) -> Result<Option<Arc<Route>>, Error> {
-        if let Some(cell) = self.cache.get(hash).or_else(|| self.cache.admit(hash)) {
-            return self.route_at(cell, topic, hash, None, payload);
-        }
-        self.plan_anew(None, topic, hash, None, payload)
-    }
-
-    /// The route of a topic whose place holds one for another payload type, which stands unless somebody fixed this one.
-    #[cold]
-    fn plan_retyped(
-        &self,
-        cell: &Arc<Cell>,
-        topic: &str,
-        hash: u64,
-        name: Option<&Topic>,
-        payload: PayloadType,
-        first: PayloadType,
-    ) -> Result<Option<Arc<Route>>, Error> {
-        let Some(writer) = self.writer.try_lock() else {
-            return self.plan_anew(None, topic, hash, name, payload);
-        };
-        let exact = self.index.load().as_ref().and_then(|index| index.exact(topic, hash).cloned());
-        let fixed = self.fixed_payload(&writer, topic, exact.as_ref()).unwrap_or(first);
-        drop(writer);
-        if fixed.id != payload.id {
-            return Err(Error::type_mismatch(topic, fixed.name, payload.name));
-        }
-        self.plan_anew(Some(cell), topic, hash, name, payload)
-    }
-
-    /// Matches a topic and builds its route: for its place if there is one and no writer is busy, else for this emit only.
-    ///
-    /// Without the lock, what was read is looked at once more: every count only grows, so if none moved, all of it was current at
-    /// one moment (a double collect, after Afek et al., 1993). If one moved, a writer got on, and it is read anew.
-    fn plan_anew(
-        &self,
-        cell: Option<&Arc<Cell>>,
-        topic: &str,
-        hash: u64,
-        name: Option<&Topic>,
-        payload: PayloadType,
-    ) -> Result<Option<Arc<Route>>, Error> {
-        let scope = self.stamps.scope(topic);
-        let mut collects = 0;
-        loop {
-            let scoped_at = self.stamps.of(scope);
-            let nodes = self.find(topic, hash);
-            if let Some(cell) = cell
-                && let Some(mut writer) = self.writer.try_lock()
-            {
-                if self.stamps.of(scope) == scoped_at && self.knows_exact(topic, hash, &nodes) {
-                    let mut bin = Bin::default();
-                    let route =
-                        self.plan_cached(&mut writer, cell, topic, hash, name, payload, scoped_at, &nodes, &mut bin);
-                    drop(writer);
-                    self.empty(bin);
-                    return route;
-                }
-                continue;
-            }
-            let exact = nodes.first().filter(|node| node.pattern().is_exact());
-            if let Some(fixed) = exact.and_then(|node| node.payload()).filter(|fixed| fixed.id != payload.id) {
-                return Err(Error::type_mismatch(topic, fixed.name, payload.name));
-            }
-            let plan = if nodes.is_empty() && self.parent.is_none() && self.settings.load().is_none() {
-                None
-            } else {
-                Some(self.plan(topic, hash, name, payload, scoped_at, &nodes))
-            };
-            collects += 1;
-            if self.is_one_version(topic, hash, scope, scoped_at, &nodes, plan.as_ref()) || collects == COLLECTS {
-                return Ok(plan.map(|plan| Arc::new(Route::build(plan))));
-            }
-        }
-    }
-
-    /// Whether nothing that a plan was made of has changed while it was made.
-    fn is_one_version(
-        &self,
-        topic: &str,
-        hash: u64,
-        scope: Scope,
-        scoped_at: u64,
-        nodes: &Nodes,
-        plan: Option<&Plan>,
-    ) -> bool {
-        let settings = self.settings.load().as_ref().map_or(0, |settings| settings.version);
-        plan.is_none_or(|plan| plan.parts.are_current())
-            && plan.map_or(0, |plan| plan.settings) == settings
-            && self.stamps.of(scope) == scoped_at
-            && self.knows_exact(topic, hash, nodes)
-    }
-
-    /// The patterns that match a topic.
-    fn find(&self, topic: &str, hash: u64) -> Nodes {
-        self.index.load().as_ref().map(|index| index.find(topic, hash)).unwrap_or_default()
-    }
-
-    /// Whether the exact pattern of a topic is, or is not, among what was found for it.
-    fn knows_exact(&self, topic: &str, hash: u64, nodes: &Nodes) -> bool {
-        let found = nodes.first().filter(|node| node.pattern().is_exact());
-        let index = self.index.load();
-        index.as_ref().and_then(|index| index.exact(topic, hash)).map(Arc::as_ptr) == found.map(Arc::as_ptr)
-    }
-
-    /// Brings a route of many parts up to date without matching the topic anew.
-    fn patch(&self, cell: &Arc<Cell>, old: &Arc<Route>, scoped_at: u64) -> Option<Arc<Route>> {
-        let newer: Vec<Arc<Node>> = {
-            let index = self.index.load();
-            let newer = index.as_ref()?.newer_than(old.youngest)?;
-            newer.filter(|node| node.pattern().matches(&old.topic)).cloned().collect()
-        };
-        let mut bin = Bin::default();
-        let route = {
-            let mut writer = self.writer.try_lock()?;
-            let settings = self.settings.load().as_ref().map_or(0, |settings| settings.version);
-            let in_place = cell.route.load().as_ref().is_some_and(|route| Arc::ptr_eq(route, old));
-            if !in_place || self.stamps.of(old.scope) != scoped_at || old.settings != settings {
-                return None;
-            }
-            let version = self.stamps.version();
-            let mut parts = old.parts.refreshed();
-            for node in &newer {
-                parts = parts.with_newest(node)?;
-            }
-            let route = Arc::new(old.with_parts(parts, scoped_at, version, writer.youngest()));
-            self.publish_patched(&mut writer, cell, &route, &newer, &mut bin);
-            route
-        };
-        self.empty(bin);
-        Some(route)
-    }
-
-    #[allow(clippy::too_many_arguments)]
-    fn plan_cached(
-        &self,
-        writer: &mut Writer,
-        cell: &Arc<Cell>,
-        topic: &str,
-        hash: u64,
-        name: Option<&Topic>,
-        payload: PayloadType,
-        scoped_at: u64,
-        nodes: &Nodes,
-        bin: &mut Bin,
-    ) -> Result<Option<Arc<Route>>, Error> {
-        let exact = nodes.first().filter(|node| node.pattern().is_exact());
-        if let Some(fixed) = self.fixed_payload(writer, topic, exact)
-            && fixed.id != payload.id
-        {
-            return Err(Error::type_mismatch(topic, fixed.name, payload.name));
-        }
-        let version = self.stamps.version();
-        let mut plan = self.plan(topic, hash, name, payload, scoped_at, nodes);
-        plan.checked_at = version;
-        plan.youngest = writer.youngest();
-        let route = Arc::new(Route::build(plan));
-        self.publish_route(writer, cell, &route, bin);
-        self.note_idle(cell, &route, version);
-        Ok(Some(route))
-    }
-
-    fn plan(
-        &self,
-        topic: &str,
-        hash: u64,
-        name: Option<&Topic>,
-        payload: PayloadType,
-        scoped_at: u64,
-        nodes: &Nodes,
-    ) -> Plan {
-        let topic = name.cloned().unwrap_or_else(|| Topic::from_trusted(topic.into()));
-        let settings = self.settings.load();
-        let default = Settings::default();
-        let settings = settings.as_deref().unwrap_or(&default);
-        let reserved = topic.is_reserved();
-        let layers = if reserved { Default::default() } else { settings.stack.for_topic(&topic) };
-        let sinks = if reserved { Box::default() } else { sinks(settings, &topic) };
-        let retains_elsewhere =
-            !sinks.is_empty() || (!layers.is_empty() && self.retainers.load(crate::sync::Ordering::Acquire) > 0);
-        Plan {
-            hash,
-            payload,
-            scope: self.stamps.scope(&topic),
-            scoped_at,
-            checked_at: 0,
-            settings: settings.version,
-            youngest: 0,
-            parts: Parts::of(nodes),
-            muted: settings.mutes.iter().any(|pattern| pattern.matches(&topic)),
-            layers,
-            sinks,
-            up: if reserved { None } else { self.up(&topic) },
-            retains_elsewhere,
-            topic,
-        }
-    }
-
-    fn up(&self, topic: &Topic) -> Option<Up> {
-        let parent = self.parent.as_ref().filter(|parent| parent.bubbles)?;
-        let topic = Topic::from_trusted(format!("{}.{topic}", parent.prefix).into());
-        Some(Up { parent: parent.core.clone(), hash: hash(&topic), topic })
-    }
-
-    fn note_idle(&self, cell: &Cell, route: &Route, version: u64) {
-        if route.is_idle() && !self.wants(sys::DEAD) {
-            cell.set_empty_at(version);
-        }
-    }
-
     /// The error if an emit is too deep; the topics of deep emits are noted for it.
     #[cold]
     fn too_deep(&self, route: &Route, inside: &Inside) -> Option<Error> {
@@ -690,9 +447,6 @@ impl Core {
     }
 }
 
-/// How often a route for one emit is read anew because writers changed what it is made of, before it is taken as it is.
-const COLLECTS: u32 = 64;
-
 /// The end of a bus's chain: its handlers, then the ways down and up.
 struct End<'r> {
     core: &'r Core,
@@ -737,15 +491,6 @@ impl Terminal for End<'_> {
     fn place(&self) -> Place<'_> {
         Place::Bus
     }
-}
-
-/// The children a topic goes down to, with the names they give it.
-fn sinks(settings: &Settings, topic: &Topic) -> Box<[Sink]> {
-    let local = |(prefix, child): &(Topic, std::sync::Weak<Core>)| {
-        let name = topic.strip_prefix(prefix.as_str())?.strip_prefix('.').filter(|name| !is_reserved(name))?;
-        Some(Sink { child: child.clone(), hash: hash(name), topic: Topic::from_trusted(name.into()) })
-    };
-    settings.sinks.iter().filter_map(local).collect()
 }
 
 /// Whether there is any way for an event to meet a bus twice: a sink or a bridge, anywhere in the process. Until the first

@@ -3,6 +3,7 @@
 //! | file | idea |
 //! |---|---|
 //! | `emit` | one emit, from the handle or the name to the handlers |
+//! | `plan` | finding a topic's route: the one there is, mended or built anew |
 //! | `route` | the compiled list of handler tables of a topic |
 //! | `round` | calls with an event, and without one where nobody can tell |
 //! | `table`, `slot` | the handlers of a pattern; one handler |
@@ -21,6 +22,7 @@ pub(crate) mod failure;
 pub(crate) mod gate;
 pub(crate) mod index;
 pub(crate) mod node;
+pub(crate) mod plan;
 pub(crate) mod round;
 pub(crate) mod route;
 pub(crate) mod slot;

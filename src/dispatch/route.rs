@@ -105,7 +105,7 @@ pub(crate) struct Plan {
     pub(crate) muted: bool,
     pub(crate) sinks: Box<[Sink]>,
     pub(crate) up: Option<Up>,
-    /// Whether anything else keeps payloads: what an event that is redirected or sinks may meet.
+    /// Whether anything else keeps payloads: a layer, or what an event that is redirected or sinks may meet.
     pub(crate) retains_elsewhere: bool,
 }
 
@@ -113,9 +113,7 @@ impl Route {
     pub(crate) fn build(plan: Plan) -> Self {
         let Plan { topic, hash, payload, scope, scoped_at, checked_at, settings, youngest, .. } = plan;
         let plain = plan.layers.is_empty() && !plan.muted && plan.sinks.is_empty() && plan.up.is_none();
-        let retains = plan.retains_elsewhere
-            || plan.parts.retain()
-            || plan.layers.layers().iter().any(|layer| layer.may_retain(true));
+        let retains = plan.retains_elsewhere || plan.parts.retain();
         let only_quiet = plan.parts.only().filter(|entry| plain && entry.is_quiet());
         let quiet = plain && !plan.parts.is_empty() && plan.parts.are_quiet();
         let bare = plan.layers.is_empty() && !plan.muted && plan.sinks.is_empty();

@@ -105,10 +105,12 @@ impl Core {
         new: ConnectionSpec,
         make: impl FnOnce(Header) -> Entry,
     ) -> Result<(ConnectionId, u64), Error> {
+        // It holds the handler: if it is refused, it is dropped after the lock is given back.
+        let mut make = Some(make);
         let mut bin = Bin::default();
         let pattern = new.pattern.clone();
         let site = new.site;
-        let connected = self.connect_locked(&mut self.writer.lock(), new, make, &mut bin);
+        let connected = self.connect_locked(&mut self.writer.lock(), new, &mut make, &mut bin);
         self.empty(bin);
         let (id, version) = connected?;
         tracing::debug!(target: "sigtree::dispatch", bus = %self.name, %pattern, ?id, "connected at {site}");
@@ -229,16 +231,16 @@ impl Core {
         }
     }
 
-    /// Changes the settings and tells every route.
+    /// Changes the settings and tells every route; `change` runs under the lock, so it must not call user code.
     pub(crate) fn change_settings<R>(&self, change: impl FnOnce(&mut Settings) -> R) -> R {
         let mut bin = Bin::default();
         let result = {
             let _writer = self.writer.lock();
             let mut settings = self.settings.load_full().map(|settings| (*settings).clone()).unwrap_or_default();
             settings.version += 1;
-            let before = retaining_layers(&settings);
+            let before = settings.retaining_layers + settings.sinks.len();
             let result = change(&mut settings);
-            let after = retaining_layers(&settings);
+            let after = settings.retaining_layers + settings.sinks.len();
             self.retainers.fetch_add(after.wrapping_sub(before), Ordering::AcqRel);
             bin.settings = self.settings.swap(Some(Arc::new(settings)));
             self.stamps.touch_all();
@@ -258,7 +260,7 @@ impl Core {
         &self,
         writer: &mut MutexGuard<'_, Writer>,
         new: ConnectionSpec,
-        make: impl FnOnce(Header) -> Entry,
+        make: &mut Option<impl FnOnce(Header) -> Entry>,
         bin: &mut Bin,
     ) -> Result<(ConnectionId, u64), Error> {
         let writer = &mut **writer;
@@ -290,6 +292,7 @@ impl Core {
         writer.next_age += 1;
         let age = writer.next_age;
         let id = writer.connections.insert(Record { node: node.clone(), age });
+        let make = make.take().expect("taken once");
         let entry = make(Header::new(id, age, new.site));
         let retains = entry.retains();
         if entry.ends_itself() {
@@ -607,8 +610,4 @@ impl Places {
 fn clear(cell: &Cell, bin: &mut Bin) {
     cell.set_empty_at(0);
     bin.routes.extend(cell.route.swap(None));
-}
-
-fn retaining_layers(settings: &Settings) -> usize {
-    settings.stack.layers().iter().filter(|layer| layer.middleware().retains()).count() + settings.sinks.len()
 }

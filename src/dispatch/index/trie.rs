@@ -99,7 +99,7 @@ impl Trie {
         if self.nodes[ROOT as usize].children == 0 && self.nodes[ROOT as usize].tail.is_none() {
             return;
         }
-        let ids: Ids = topic.split('.').map(|text| self.segments.get(text)).collect();
+        let ids: Ids = spelled(topic).map(|text| self.segments.get(text)).collect();
         if super::is_reserved(topic) {
             // Only patterns that spell `$sys` see it: no wildcard stands for the first segment.
             if let Some(child) = self.child(ROOT, ids[0]) {
@@ -117,9 +117,14 @@ impl Trie {
     /// A match without inner `**`: each trie node is reached in one way.
     fn descend(&self, at: NodeId, ids: &[SegmentId], found: &mut Nodes) {
         let node = &self.nodes[at as usize];
-        found.extend(node.tail.clone());
+        if let Some(tail) = &node.tail {
+            found.push(tail.clone());
+        }
         let Some((id, rest)) = ids.split_first() else {
-            return found.extend(node.end.clone());
+            if let Some(end) = &node.end {
+                found.push(end.clone());
+            }
+            return;
         };
         if *id != UNKNOWN
             && let Some(child) = self.edges.get(&(at, *id))
@@ -241,6 +246,17 @@ impl Trie {
             self.free.push(at);
         }
     }
+}
+
+/// The segments of a topic; found by bytes, because a dot is one byte.
+fn spelled(topic: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(topic);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let dot = text.bytes().position(|byte| byte == b'.');
+        rest = dot.map(|dot| &text[dot + 1..]);
+        Some(dot.map_or(text, |dot| &text[..dot]))
+    })
 }
 
 /// Where a path ends.
