@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use sigtree_middleware::{Clock, Ids, Limits, Stack, SystemClock, Topic, UniqueIds};
 
 use crate::bus::Bus;
+use crate::dispatch::books::Writer;
 use crate::dispatch::cell::Cache;
 use crate::dispatch::core::{Core, Counters, Parent, Settings};
 use crate::dispatch::snap::Snap;
 use crate::dispatch::stamps::Stamps;
-use crate::dispatch::writer::Writer;
 use crate::policy::Policy;
 use crate::sync::{AtomicU32, AtomicUsize, Mutex};
 
@@ -179,6 +179,7 @@ impl BusBuilder {
             writer: Mutex::new(Writer::default()),
             counters: Counters::default(),
             interest: AtomicU32::new(0),
+            reports: Default::default(),
             retainers: AtomicUsize::new(retaining),
             children: Mutex::new(Vec::new()),
         })

@@ -8,10 +8,10 @@ use sigtree_middleware::{Clock, IntoPattern, Middleware, Replayed, Stack, Target
 use crate::builder::BusBuilder;
 use crate::connection::{Connection, ConnectionId, Mute};
 use crate::delivery::Delivery;
+use crate::dispatch::books::Writer;
 use crate::dispatch::core::Core;
 use crate::dispatch::emit::Company;
 use crate::dispatch::thread;
-use crate::dispatch::writer::Writer;
 use crate::error::Error;
 use crate::event_builder::EventBuilder;
 use crate::handler::{IntoHandler, IntoMethod};
@@ -339,11 +339,7 @@ impl Bus {
     /// Swaps the stack for another and hands back the old one; each emit sees one of them, whole.
     #[allow(clippy::must_use_candidate, reason = "the old stack is wanted rarely")]
     pub fn set_stack(&self, stack: Stack) -> Stack {
-        let retaining = stack.retaining();
-        self.core.change_settings(|settings| {
-            settings.retaining_layers = retaining;
-            std::mem::replace(&mut settings.stack, stack)
-        })
+        self.core.swap_stack(stack)
     }
 
     /// The stack as it is.

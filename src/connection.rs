@@ -6,7 +6,9 @@ use sigtree_middleware::Pattern;
 use slotmap::new_key_type;
 
 use crate::dispatch::core::Core;
+use crate::dispatch::slot::{Header, Slot};
 use crate::dispatch::thread;
+use crate::dispatch::writer::Joined;
 use crate::error::Error;
 
 new_key_type! {
@@ -52,18 +54,25 @@ pub struct Connection {
 struct Link {
     core: Weak<Core>,
     id: ConnectionId,
+    /// The handler's slot, for as long as the bus or an emit holds it.
+    slot: Weak<dyn Slot>,
+}
+
+impl Link {
+    /// Looks at the slot, if the handler is still connected.
+    fn look<R>(&self, look: impl FnOnce(&Header) -> R) -> Option<R> {
+        let slot = self.slot.upgrade()?;
+        let alive = self.core.strong_count() > 0 && !slot.header().is_dead();
+        alive.then(|| look(slot.header()))
+    }
 }
 
 impl Connection {
-    pub(crate) fn new(core: &Arc<Core>, id: ConnectionId) -> Self {
-        Self { link: Some(Link { core: Arc::downgrade(core), id }) }
+    pub(crate) fn new(core: &Arc<Core>, joined: Joined) -> Self {
+        Self { link: Some(Link { core: Arc::downgrade(core), id: joined.id, slot: joined.slot }) }
     }
 
     /// The connection's id on its bus.
-    ///
-    /// # Panics
-    ///
-    /// Never: only a connection that was given up has none.
     #[must_use]
     pub fn id(&self) -> ConnectionId {
         self.link().id
@@ -72,11 +81,7 @@ impl Connection {
     /// Whether the handler is still connected; `false` also when its bus is gone.
     #[must_use]
     pub fn is_connected(&self) -> bool {
-        let link = self.link();
-        link.core
-            .upgrade()
-            .and_then(|core| core.with_entry(link.id, |entry| !entry.header().is_dead()))
-            .unwrap_or(false)
+        self.link().look(|_| ()).is_some()
     }
 
     /// Leaves the handler connected for as long as the bus lives.
@@ -93,20 +98,14 @@ impl Connection {
     #[doc(alias = "block")]
     pub fn mute(&self) -> Mute {
         let link = self.link().clone();
-        if let Some(core) = link.core.upgrade() {
-            core.with_entry(link.id, |entry| entry.header().mute());
-        }
+        link.look(Header::mute);
         Mute { what: Muted::Connection(link) }
     }
 
     /// Whether the handler is muted by itself; a mute of its pattern or bus does not count.
     #[must_use]
     pub fn is_muted(&self) -> bool {
-        let link = self.link();
-        link.core
-            .upgrade()
-            .and_then(|core| core.with_entry(link.id, |entry| entry.header().is_muted()))
-            .unwrap_or(false)
+        self.link().look(Header::is_muted).unwrap_or(false)
     }
 
     /// Disconnects; the same as dropping it, said aloud.
@@ -116,10 +115,12 @@ impl Connection {
 
     /// Disconnects and waits until no call of the handler is running and what it captured is freed.
     ///
+    /// It waits also if the connection has ended already, by itself or by its id.
+    ///
     /// # Errors
     ///
-    /// Would deadlock, if this thread is itself inside an emit that holds the handler, or holds a
-    /// [`Pinned`](crate::Pinned) that does; timeout, if a call was still running then. In both cases the handler is
+    /// Would deadlock, if the handler is not free yet and this thread is itself inside an emit, whichever, or holds a
+    /// [`Pinned`](crate::Pinned), or leaked one; timeout, if a call was still running then. In both cases the handler is
     /// disconnected all the same.
     ///
     /// # Concurrency
@@ -127,8 +128,12 @@ impl Connection {
     /// Do not hold a lock that the handler wants. Emits pay nothing for this: it waits for the handler's memory to be freed.
     pub fn disconnect_wait(mut self, timeout: Duration) -> Result<(), Error> {
         let Some(link) = self.link.take() else { return Ok(()) };
-        let Some(core) = link.core.upgrade() else { return Ok(()) };
-        let Some(gate) = core.disconnect_gated(link.id) else { return Ok(()) };
+        if let Some(core) = link.core.upgrade() {
+            core.disconnect(link.id);
+        }
+        let Some(slot) = link.slot.upgrade() else { return Ok(()) };
+        let gate = slot.header().gate();
+        drop(slot);
         if gate.is_open() {
             return Ok(());
         }
@@ -179,6 +184,8 @@ impl fmt::Debug for Connection {
 #[must_use = "dropping the set disconnects its handlers"]
 pub struct ConnectionSet {
     connections: Vec<Connection>,
+    /// How many there were after those that had ended were last taken out.
+    swept: usize,
 }
 
 impl ConnectionSet {
@@ -188,11 +195,24 @@ impl ConnectionSet {
     }
 
     /// Takes one connection more.
+    ///
+    /// Connections that ended by themselves are taken out in passing, whenever the set has doubled.
     pub fn add(&mut self, connection: Connection) {
-        self.connections.push(connection);
+        drop(self.add_and_sweep(connection));
     }
 
-    /// How many there are.
+    /// The same; hands out what ended, to be dropped where no lock is held.
+    pub(crate) fn add_and_sweep(&mut self, connection: Connection) -> Vec<Connection> {
+        self.connections.push(connection);
+        if self.connections.len() < 2 * self.swept.max(8) {
+            return Vec::new();
+        }
+        let ended = self.connections.extract_if(.., |connection| !connection.is_connected()).collect();
+        self.swept = self.connections.len();
+        ended
+    }
+
+    /// How many there are, those that ended and were not taken out yet among them.
     #[must_use]
     pub fn len(&self) -> usize {
         self.connections.len()
@@ -206,6 +226,7 @@ impl ConnectionSet {
 
     /// Disconnects all of them.
     pub fn clear(&mut self) {
+        self.swept = 0;
         self.connections.clear();
     }
 
@@ -218,13 +239,13 @@ impl ConnectionSet {
 
 impl Extend<Connection> for ConnectionSet {
     fn extend<I: IntoIterator<Item = Connection>>(&mut self, connections: I) {
-        self.connections.extend(connections);
+        connections.into_iter().for_each(|connection| self.add(connection));
     }
 }
 
 impl FromIterator<Connection> for ConnectionSet {
     fn from_iter<I: IntoIterator<Item = Connection>>(connections: I) -> Self {
-        Self { connections: connections.into_iter().collect() }
+        Self { connections: connections.into_iter().collect(), swept: 0 }
     }
 }
 
@@ -253,9 +274,7 @@ impl Drop for Mute {
     fn drop(&mut self) {
         match &self.what {
             Muted::Connection(link) => {
-                if let Some(core) = link.core.upgrade() {
-                    core.with_entry(link.id, |entry| entry.header().unmute());
-                }
+                link.look(Header::unmute);
             }
             Muted::Pattern(core, pattern) => {
                 if let Some(core) = core.upgrade() {

@@ -14,10 +14,9 @@ use sigtree_middleware::{
     Emission, Entry, Envelope, Erased, Event, EventId, History, Kept, Late, Pattern, Sealed, Stamp, Topic,
 };
 
-use crate::connection::ConnectionId;
 use crate::dispatch::core::Core;
 use crate::dispatch::failure::Caller;
-use crate::dispatch::slot::{Call, Called};
+use crate::dispatch::slot::{Call, Called, Slot};
 use crate::dispatch::thread::Inside;
 use crate::policy::Policy;
 
@@ -26,7 +25,8 @@ pub(crate) struct CatchUp<C> {
     call: C,
     core: Weak<Core>,
     pattern: Pattern,
-    id: OnceLock<ConnectionId>,
+    /// Its own slot, so that handing over an event takes no lock of the bus.
+    slot: OnceLock<Weak<dyn Slot>>,
     /// The first version whose emits are the handler's own; all are before it is known.
     since: AtomicU64,
     caught_up: AtomicBool,
@@ -50,7 +50,7 @@ impl<C: Call> CatchUp<C> {
             call,
             core: Arc::downgrade(core),
             pattern,
-            id: OnceLock::new(),
+            slot: OnceLock::new(),
             since: AtomicU64::new(0),
             caught_up: AtomicBool::new(false),
             waiting: Mutex::default(),
@@ -58,8 +58,8 @@ impl<C: Call> CatchUp<C> {
     }
 
     /// Gives the handler the last `n` entries, then what came meanwhile; from then on emits call it themselves.
-    pub(crate) fn catch_up(self: &Arc<Self>, id: ConnectionId, since: u64, history: &History, n: usize) {
-        let _ = self.id.set(id);
+    pub(crate) fn catch_up(self: &Arc<Self>, slot: Weak<dyn Slot>, since: u64, history: &History, n: usize) {
+        let _ = self.slot.set(slot);
         self.since.store(since, Ordering::Release);
         history.follow(Arc::new(Follower { of: Arc::downgrade(self), since, pattern: self.pattern.clone() }), n);
         while let Some(waiting) = self.next_waiting() {
@@ -93,18 +93,17 @@ impl<C: Call> CatchUp<C> {
             // The history has it.
             return;
         }
-        let (Some(core), Some(id)) = (self.core.upgrade(), self.id.get()) else { return };
-        core.with_entry(*id, |slot| {
-            if slot.header().is_muted() || slot.header().is_dead() {
-                return;
-            }
-            let inside = Inside::enter();
-            let emission = Emission::new(&*core, since, inside.depth()).with_identity(waiting.id, waiting.stamp);
-            let sealed = waiting.envelope.clone().map(Sealed::from);
-            let kept = Kept::shared(waiting.payload.clone());
-            let event = Event::new(&waiting.topic, &*waiting.payload, &kept, &emission).with_envelope(sealed.as_ref());
-            Caller { core: &core, pattern: &self.pattern }.call_one(&**slot, &event, || self.call.call(&event));
-        });
+        let slot = self.slot.get().and_then(Weak::upgrade);
+        let (Some(core), Some(slot)) = (self.core.upgrade(), slot) else { return };
+        if slot.header().is_muted() || slot.header().is_dead() {
+            return;
+        }
+        let inside = Inside::enter();
+        let emission = Emission::new(&*core, since, inside.depth()).with_identity(waiting.id, waiting.stamp);
+        let sealed = waiting.envelope.clone().map(Sealed::from);
+        let kept = Kept::shared(waiting.payload.clone());
+        let event = Event::new(&waiting.topic, &*waiting.payload, &kept, &emission).with_envelope(sealed.as_ref());
+        Caller { core: &core, pattern: &self.pattern }.call_one(&*slot, &event, || self.call.call(&event));
     }
 }
 

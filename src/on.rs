@@ -213,14 +213,15 @@ fn connect_in<C: Call>(
     past: Option<(History, usize)>,
 ) -> Result<Connection, Error> {
     let Some((history, n)) = past else {
-        let (id, _) = core.connect(spec, |header| Holder::entry(call, header))?;
-        return Ok(Connection::new(core, id));
+        let joined = core.connect(spec, |header| Holder::entry(call, header))?;
+        return Ok(Connection::new(core, joined));
     };
     let late = CatchUp::new(call, core, spec.pattern.clone());
-    let slot = late.clone();
-    let (id, since) = core.connect(spec, |header| Holder::entry(slot, header))?;
-    let connection = Connection::new(core, id);
-    late.catch_up(id, since, &history, n);
+    let call = late.clone();
+    let joined = core.connect(spec, |header| Holder::entry(call, header))?;
+    let (since, slot) = (joined.since, joined.slot.clone());
+    let connection = Connection::new(core, joined);
+    late.catch_up(slot, since, &history, n);
     Ok(connection)
 }
 

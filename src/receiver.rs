@@ -87,7 +87,8 @@ impl<T: Send + Sync + 'static> Receiver<T> {
         let call = Bound { receiver: self.0.value.clone(), method, form: PhantomData };
         let connection = on.connect_call(call, F::payload_type(), site)?;
         let id = connection.id();
-        self.0.connections.lock().add(connection);
+        let ended = self.0.connections.lock().add_and_sweep(connection);
+        drop(ended);
         Ok(id)
     }
 

@@ -36,6 +36,7 @@ use crate::payload::PayloadType;
 
 /// An emit was refused.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Refused {
     /// The bus's name.
     pub bus: Arc<str>,
@@ -45,6 +46,7 @@ pub struct Refused {
 
 /// An event met no handler.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Dead {
     /// The name of the bus it was emitted on.
     pub bus: Arc<str>,
@@ -54,6 +56,7 @@ pub struct Dead {
 
 /// A layer of the stack ended an event.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Filtered {
     /// The name of the bus whose stack it was.
     pub bus: Arc<str>,
@@ -65,6 +68,7 @@ pub struct Filtered {
 
 /// A handler or layer failed.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct HandlerFailed {
     /// The name of the bus it was connected to.
     pub bus: Arc<str>,
@@ -74,6 +78,7 @@ pub struct HandlerFailed {
 
 /// A handler was connected.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Connected {
     /// The bus's name.
     pub bus: Arc<str>,
@@ -87,6 +92,7 @@ pub struct Connected {
 
 /// A handler was disconnected, by whatever means.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Disconnected {
     /// The bus's name.
     pub bus: Arc<str>,
@@ -116,27 +122,37 @@ pub(crate) const CONNECTED: Report =
 pub(crate) const DISCONNECTED: Report =
     Report { topic: "$sys.disconnected", place: 5, payload: PayloadType::of::<Disconnected> };
 
-const ALL: [Report; 6] = [REFUSED, DEAD, FILTERED, HANDLER_FAILED, CONNECTED, DISCONNECTED];
-
 impl Report {
+    /// How many there are.
+    pub(crate) const COUNT: usize = Self::ALL.len();
+
+    /// All of them, each at its place.
+    pub(crate) const ALL: [Self; 6] = [REFUSED, DEAD, FILTERED, HANDLER_FAILED, CONNECTED, DISCONNECTED];
+
     pub(crate) fn topic(self) -> &'static str {
         self.topic
     }
 
     /// The payload type of a report's topic.
     pub(crate) fn payload_on(topic: &str) -> Option<PayloadType> {
-        ALL.iter().find(|report| report.topic == topic).map(|report| (report.payload)())
+        Self::ALL.iter().find(|report| report.topic == topic).map(|report| report.payload())
+    }
+
+    pub(crate) fn payload(self) -> PayloadType {
+        (self.payload)()
     }
 
     pub(crate) fn bit(self) -> u32 {
         1 << self.place
     }
 
-    /// The bits of the reports a pattern sees.
-    pub(crate) fn seen_by(pattern: &Pattern) -> u32 {
-        if !pattern.sees_reserved() {
-            return 0;
-        }
-        ALL.iter().filter(|report| pattern.matches(report.topic)).map(|report| report.bit()).sum()
+    pub(crate) fn place(self) -> usize {
+        self.place as usize
+    }
+
+    /// The reports a pattern sees.
+    pub(crate) fn seen_by(pattern: &Pattern) -> impl Iterator<Item = Self> {
+        let all: &[Self] = if pattern.sees_reserved() { &Self::ALL } else { &[] };
+        all.iter().filter(|report| pattern.matches(report.topic)).copied()
     }
 }

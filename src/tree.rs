@@ -190,14 +190,28 @@ impl<'p> ChildBuilder<'p> {
     /// If the name is malformed or reserved, or a child of this name is alive.
     pub fn build(self) -> Result<Bus, Error> {
         let prefix = self.prefix()?;
-        let parent = self.parent.core().clone();
-        parent.add_child(&prefix, || self.make(&prefix), false).map(Bus::of)
+        let (child, was_there) = self.add(&prefix);
+        if was_there { Err(Error::child_exists(&prefix)) } else { Ok(Bus::of(child)) }
     }
 
     fn get_or_build(self) -> Result<Bus, Error> {
         let prefix = self.prefix()?;
-        let parent = self.parent.core().clone();
-        parent.add_child(&prefix, || self.make(&prefix), true).map(Bus::of)
+        Ok(Bus::of(self.add(&prefix).0))
+    }
+
+    /// The child of this name, and whether it was there already.
+    fn add(&self, prefix: &Topic) -> (Arc<Core>, bool) {
+        let parent = self.parent.core();
+        if let Some(child) = parent.living_child(prefix) {
+            return (child, true);
+        }
+        // Made without a lock, because its layers are asked things; of two made at once, the first one added stays.
+        let (child, was_there) = parent.add_child(prefix, self.make(prefix));
+        if self.sink && !was_there {
+            add_link();
+            parent.add_sink(prefix.clone(), &child);
+        }
+        (child, was_there)
     }
 
     fn prefix(&self) -> Result<Topic, Error> {
@@ -211,13 +225,7 @@ impl<'p> ChildBuilder<'p> {
         if let Some(own) = &self.settings {
             settings = own.for_child(settings.name);
         }
-        let child =
-            settings.build_child(Parent { core: core.clone(), prefix: prefix.clone(), bubbles: !self.isolated });
-        if self.sink {
-            add_link();
-            core.add_sink(prefix.clone(), &child);
-        }
-        child
+        settings.build_child(Parent { core: core.clone(), prefix: prefix.clone(), bubbles: !self.isolated })
     }
 }
 

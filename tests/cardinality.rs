@@ -79,6 +79,11 @@ fn names_do_not_pile_up() {
     assert!(grown < AGAIN, "{topics} topics without handlers took {} KiB", grown >> 10);
     drop(patterns);
 
+    let _stays = bus.connect("**", |_: &u64| {}).unwrap();
+    growth(&Churn(bus.clone()), 0, topics / 10);
+    let grown = growth(&Churn(bus.clone()), topics, topics);
+    assert!(grown < AGAIN, "{topics} signals that came and went took {} KiB", grown >> 10);
+
     let grown = growth(&Remembering::default(), 0, count(1_000_000));
     assert!(grown > count(BOUND), "the twin that remembers all names took {} MiB and passes for bounded", grown >> 20);
 }
@@ -103,5 +108,14 @@ impl Named for Remembering {
         if !names.contains_key(topic) {
             names.insert(topic.into(), vec![1; 4]);
         }
+    }
+}
+
+/// Signals that come and go under a pattern that stays.
+struct Churn(Bus);
+
+impl Named for Churn {
+    fn emit(&self, topic: &str) {
+        self.0.signal::<u64>(topic).unwrap().emit(1);
     }
 }

@@ -2,11 +2,12 @@
 
 mod support;
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use sigtree::{Bus, Connection, ConnectionSet, Error};
+use sigtree::{Bus, Connection, ConnectionSet, Error, Policy};
 use support::Recorder;
 
 /// Long enough that nobody waits for it but a broken library.
@@ -202,4 +203,77 @@ fn the_message_says_that_it_is_disconnected_all_the_same() {
     pinned.emit(1);
     let message = connection.disconnect_wait(LONG).unwrap_err().to_string();
     assert!(message.ends_with("the handler is disconnected all the same"), "{message}");
+}
+
+/// Ends a connection in some way while its handler runs, and waits for it: what waiting said, first when the handler was kept
+/// running and then when it was let go, and whether the handler had returned by then.
+fn ended_while_running(
+    connect: impl FnOnce(&Bus, Box<dyn Fn(&u32) -> Result<(), String> + Send + Sync>) -> Connection,
+    end: impl FnOnce(&Bus, &Connection),
+) -> (bool, bool) {
+    let bus = Bus::new();
+    let (inside, let_go, returned) =
+        (Arc::new(Barrier::new(2)), Arc::new(Barrier::new(2)), Arc::new(AtomicBool::new(false)));
+    let (entered, leave, done) = (inside.clone(), let_go.clone(), returned.clone());
+    let connection = connect(
+        &bus,
+        Box::new(move |n: &u32| {
+            if *n == 1 {
+                entered.wait();
+                leave.wait();
+                done.store(true, SeqCst);
+            }
+            Err("for those who end by failing".into())
+        }),
+    );
+    std::thread::scope(|scope| {
+        scope.spawn(|| bus.emit("a", 1_u32));
+        inside.wait();
+        end(&bus, &connection);
+        assert!(!connection.is_connected());
+        let second = scope.spawn(|| connection.disconnect_wait(LONG).is_ok() && returned.load(SeqCst));
+        // Not a proof that it waits, but a broken one is nearly always done by now.
+        std::thread::sleep(Duration::from_millis(20));
+        let early = second.is_finished();
+        let_go.wait();
+        (early, second.join().unwrap())
+    })
+}
+
+#[test]
+fn waiting_waits_also_for_a_connection_that_has_ended() {
+    let waited = (false, true);
+    let by_id = ended_while_running(
+        |bus, handler| bus.connect("a", handler).unwrap(),
+        |bus, connection| assert!(bus.disconnect(connection.id())),
+    );
+    assert_eq!(by_id, waited);
+    let by_once = ended_while_running(
+        |bus, handler| bus.on("a").once().connect(handler).unwrap(),
+        |bus, _| drop(bus.emit("a", 2_u32)),
+    );
+    assert_eq!(by_once, waited);
+    let by_failing = ended_while_running(
+        |bus, handler| bus.on("a").policy(Policy::detach_after(1)).connect(handler).unwrap(),
+        |bus, _| drop(bus.emit("a", 2_u32)),
+    );
+    assert_eq!(by_failing, waited);
+    let by_prune = ended_while_running(
+        |bus, handler| bus.on("a").times(1).connect(handler).unwrap(),
+        |bus, _| assert_eq!(bus.prune(), 1),
+    );
+    assert_eq!(by_prune, waited);
+}
+
+#[test]
+fn a_set_forgets_connections_that_ended() {
+    let bus = Bus::new();
+    let mut set = ConnectionSet::new();
+    set.add(bus.connect("kept", |_: &u32| {}).unwrap());
+    for n in 0..1_000_u32 {
+        set.add(bus.on("a").once().connect(|_: &u32| {}).unwrap());
+        bus.emit("a", n);
+    }
+    assert!(set.len() <= 16, "{}", set.len());
+    assert_eq!(bus.emit("kept", 1_u32).called(), 1);
 }

@@ -297,3 +297,22 @@ fn layers_see_events_that_nobody_handles() {
     bus.signal::<u32>("a").unwrap().emit(1);
     assert_eq!(seen.take().len(), 4);
 }
+
+#[test]
+fn a_swapped_out_stack_is_the_callers_alone() {
+    let bus = Bus::new();
+    let _handler = bus.connect("**", |_: &u32| {}).unwrap();
+    let signal: Signal<u32> = bus.signal("signal").unwrap();
+    let resource = Arc::new(());
+    let held = resource.clone();
+    bus.layer(move |event: &Event<'_>, next: Next<'_>| {
+        let _ = &held;
+        next.run(event);
+    });
+    signal.emit(1);
+    for _ in 0..3 {
+        bus.emit("by.name", 1_u32);
+    }
+    drop(bus.set_stack(Stack::new()));
+    assert_eq!(Arc::strong_count(&resource), 1);
+}

@@ -4,12 +4,12 @@
 mod crowd;
 
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use crowd::watch;
-use sigtree::{Bus, Policy, Receiver};
+use sigtree::{Bus, Event, History, Next, Policy, Receiver};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -128,6 +128,35 @@ fn when_they_are_refused_or_meet_nobody() {
     };
     assert_eq!(goes_through(&bus, PATIENCE, emit), Some(0));
     assert_eq!(bus.refusals(), 1);
+}
+
+#[test]
+fn when_an_event_comes_late_to_a_history_that_is_followed() {
+    let bus = Bus::new();
+    let history = History::new();
+    let (parked, go) = (Arc::new(Barrier::new(2)), Arc::new(Barrier::new(2)));
+    let (at, on) = (parked.clone(), go.clone());
+    bus.layer(move |event: &Event<'_>, next: Next<'_>| {
+        if event.payload() == Some(&1_u32) {
+            at.wait();
+            on.wait();
+        }
+        next.run(event);
+    });
+    bus.layer(history.clone());
+    let own = bus.clone();
+    let emit = thread::spawn(move || own.emit("a", 1_u32));
+    parked.wait();
+    let seen = Arc::new(AtomicU32::new(0));
+    let list = seen.clone();
+    let late = bus.on("a").replay_last(&history, 9).connect(move |n: &u32| list.store(*n, SeqCst)).unwrap();
+    let done = goes_through(&bus, PATIENCE, move || {
+        go.wait();
+        emit.join().unwrap();
+        seen.load(SeqCst) as usize
+    });
+    assert_eq!(done, Some(1));
+    drop(late);
 }
 
 /// The mistake: an emit takes the lock that a change takes.

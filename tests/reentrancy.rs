@@ -2,11 +2,12 @@
 
 mod support;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use sigtree::{Bus, Connection, Error, Event, Filter, Signal, Stack, Topic};
-use support::{Recorder, on_stack_of};
+use sigtree::{Bus, Connection, Error, Event, Filter, Policy, Signal, Stack, Topic};
+use support::{Recorder, boom, on_stack_of, quietly};
 
 /// What an emit at the depth limit was refused with, and how many emits came before it.
 struct Bottom {
@@ -301,4 +302,40 @@ fn a_child_may_be_made_and_dropped_inside() {
         assert!(bus.children().is_empty());
     });
     assert_eq!(during, ["first", "made.b 7", "last"]);
+}
+
+#[test]
+fn a_panic_does_not_lose_events_for_later() {
+    let seen = Recorder::new();
+    let bus = Bus::builder().policy(Policy::Propagate).build();
+    let weak = bus.downgrade();
+    let _first = bus
+        .connect("first", move |_: &u32| {
+            let bus = weak.upgrade().unwrap();
+            bus.emit_later("second", 1_u32);
+            bus.emit_later("bad", 1_u32);
+            bus.emit_later("bad", 2_u32);
+            bus.emit_later("third", 1_u32);
+        })
+        .unwrap();
+    let _bad = bus.connect("bad", |n: &u32| boom(*n)).unwrap();
+    let _seen = bus.connect("*", seen.numbers()).unwrap();
+    let panic = quietly(|| catch_unwind(AssertUnwindSafe(|| bus.emit("first", 1_u32)))).unwrap_err();
+    assert_eq!(panic.downcast_ref(), Some(&1_u32));
+    assert_eq!(seen.take(), ["first 1", "second 1", "bad 1", "bad 2", "third 1"]);
+    assert_eq!(bus.failures(), 2);
+
+    // And the same when the emit itself panics.
+    let weak = bus.downgrade();
+    let _worse = bus
+        .connect("worse", move |_: &u32| {
+            weak.upgrade().unwrap().emit_later("bad", 3_u32);
+            weak.upgrade().unwrap().emit_later("third", 2_u32);
+            boom(4_u32);
+        })
+        .unwrap();
+    let panic = quietly(|| catch_unwind(AssertUnwindSafe(|| bus.emit("worse", 1_u32)))).unwrap_err();
+    assert_eq!(panic.downcast_ref(), Some(&4_u32));
+    assert_eq!(seen.take(), ["worse 1", "bad 3", "third 2"]);
+    assert!(bus.emit("third", 3_u32).called() > 0);
 }

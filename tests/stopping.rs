@@ -164,3 +164,24 @@ fn the_next_event_is_not_stopped() {
     }
     assert_eq!(seen.take(), ["a 0", "a 2"]);
 }
+
+#[test]
+fn a_layer_around_a_handler_may_stop_the_others() {
+    let bus = Bus::new();
+    let goes_on = |event: &Event<'_>, next: Next<'_>| {
+        event.stop();
+        next.run(event);
+    };
+    let does_not = |event: &Event<'_>, _: Next<'_>| event.stop();
+    let handler = |_: &u32| {};
+    let counts = |first: sigtree::Connection| {
+        let _last = bus.connect("a", handler).unwrap();
+        let delivery = bus.emit("a", 1_u32);
+        drop(first);
+        (delivery.called(), delivery.skipped(), delivery.is_stopped())
+    };
+    assert_eq!(counts(bus.on("a").middleware(goes_on).connect(handler).unwrap()), (1, 0, true));
+    assert_eq!(counts(bus.on("a").middleware(does_not).connect(handler).unwrap()), (0, 1, true));
+    assert_eq!(counts(bus.on("a").once().middleware(goes_on).connect(handler).unwrap()), (1, 0, true));
+    assert_eq!(counts(bus.on("a").until(|_| true).middleware(goes_on).connect(handler).unwrap()), (1, 0, true));
+}

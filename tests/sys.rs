@@ -239,3 +239,46 @@ fn a_report_is_made_only_for_those_who_listen() {
     bus.emit("..", 1_u32);
     assert_eq!(made.0.load(Ordering::Relaxed), 1);
 }
+
+#[test]
+fn reports_cannot_be_forged_however_often_they_were_made() {
+    let seen = Recorder::new();
+    let bus = Bus::new();
+    let list = seen.clone();
+    let _dead = bus.connect("$sys.dead", move |dead: &sys::Dead| list.note(&dead.topic)).unwrap();
+    let reports = Arc::new(parking_lot::Mutex::new(Vec::new()));
+    let kept = reports.clone();
+    let _kept = bus.connect("$sys.dead", move |dead: Arc<sys::Dead>| kept.lock().push(dead)).unwrap();
+    for _ in 0..5 {
+        bus.emit("nobody", 1_u32);
+    }
+    assert_eq!(seen.take(), ["nobody"; 5]);
+    let report = reports.lock()[0].clone();
+    for _ in 0..5 {
+        assert!(bus.emit_shared("$sys.dead", report.clone()).refusal().is_some());
+        assert!(bus.emit("$sys.dead", (*report).clone()).refusal().is_some());
+    }
+    assert_eq!(seen.take(), [""; 0]);
+}
+
+#[test]
+fn reports_come_and_go_with_their_listeners() {
+    let seen = Recorder::new();
+    let bus = Bus::new();
+    for round in 0..3 {
+        assert_eq!(bus.emit("nobody", 1_u32).called(), 0);
+        let list = seen.clone();
+        let one = bus.connect("$sys.dead", move |dead: &sys::Dead| list.note(&dead.topic)).unwrap();
+        let all = bus.connect("$sys.**", seen.label("all")).unwrap();
+        seen.take();
+        bus.emit("nobody", 1_u32);
+        assert_eq!(seen.take(), ["nobody", "all"], "round {round}");
+        drop(one);
+        seen.take();
+        bus.emit("nobody", 1_u32);
+        assert_eq!(seen.take(), ["all"]);
+        drop(all);
+        bus.emit("nobody", 1_u32);
+        assert_eq!(seen.take(), [""; 0]);
+    }
+}

@@ -167,3 +167,23 @@ fn the_types_of_the_reports_are_fixed() {
     bus.emit("a", 1_u32);
     assert_eq!(seen.take(), ["a"]);
 }
+
+#[test]
+fn two_threads_at_once_find_the_type_as_surely_as_one() {
+    let bus = Bus::new();
+    let _fixed = bus.connect("a", |_: &u32| {}).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                for n in 0..20_000_u64 {
+                    assert!(bus.try_emit("a", n).is_err());
+                    if n % 16 == 0 {
+                        assert!(bus.connect("a", |_: &u64| {}).unwrap_err().is_type_mismatch());
+                        assert!(bus.signal::<u64>("a").unwrap_err().is_type_mismatch());
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(bus.refusals(), 40_000);
+}

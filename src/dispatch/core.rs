@@ -1,16 +1,15 @@
 //! The state of one bus.
 
 use std::fmt;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 use sigtree_middleware::{Clock, EventId, Host, Ids, Limits, Pattern, Stack, Stamp, Topic};
 
-use super::cell::Cache;
+use super::books::Writer;
+use super::cell::{Cache, Cell};
 use super::index::Index;
 use super::snap::Snap;
 use super::stamps::Stamps;
-use super::writer::Writer;
-use crate::error::Error;
 use crate::policy::Policy;
 use crate::sync::{AtomicU32, AtomicU64, AtomicUsize, Mutex, Ordering};
 use crate::sys;
@@ -35,6 +34,8 @@ pub(crate) struct Core {
     pub(crate) counters: Counters,
     /// Which reports somebody listens to, a bit each.
     pub(crate) interest: AtomicU32,
+    /// The places of the reports' routes, each made when somebody first listens. Emits by name never see these.
+    pub(crate) reports: [OnceLock<(Topic, Arc<Cell>)>; sys::Report::COUNT],
     /// Handlers and layers that keep payloads.
     pub(crate) retainers: AtomicUsize,
     /// The buses below, each for as long as somebody else holds it.
@@ -89,35 +90,33 @@ impl Counters {
     }
 }
 
+impl Settings {
+    /// How many of the layers and children keep payloads, or may.
+    pub(super) fn retaining(&self) -> usize {
+        self.retaining_layers + self.sinks.len()
+    }
+}
+
 impl Core {
     /// The children that are alive.
     pub(crate) fn living_children(&self) -> Vec<Arc<Self>> {
         self.children.lock().iter().filter_map(|(_, child)| child.upgrade()).collect()
     }
 
-    /// Adds a child, or takes the one of this name if that is wanted.
-    pub(crate) fn add_child(
-        &self,
-        prefix: &Topic,
-        make: impl FnOnce() -> Arc<Self>,
-        or_take: bool,
-    ) -> Result<Arc<Self>, Error> {
+    /// Adds a child; the one of this name if it is alive already, and whether it is.
+    pub(crate) fn add_child(&self, prefix: &Topic, child: Arc<Self>) -> (Arc<Self>, bool) {
         let mut children = self.children.lock();
         children.retain(|(_, child)| child.strong_count() > 0);
-        let known = children.iter().find(|(name, _)| name == prefix).and_then(|(_, child)| child.upgrade());
-        match known {
-            Some(child) if or_take => Ok(child),
-            Some(child) => {
-                drop(children);
-                drop(child);
-                Err(Error::child_exists(prefix))
-            }
-            None => {
-                let child = make();
-                children.push((prefix.clone(), Arc::downgrade(&child)));
-                Ok(child)
-            }
+        if let Some(known) = find(&children, prefix) {
+            return (known, true);
         }
+        children.push((prefix.clone(), Arc::downgrade(&child)));
+        (child, false)
+    }
+
+    /// The child of this name, if it is alive.
+    pub(crate) fn living_child(&self, prefix: &Topic) -> Option<Arc<Self>> {
+        find(&self.children.lock(), prefix)
     }
 
     /// Lets events under a child's name go down to it.
@@ -145,6 +144,10 @@ impl Core {
     pub(crate) fn wants(&self, report: sys::Report) -> bool {
         self.upwards().any(|core| core.interest.load(Ordering::Relaxed) & report.bit() != 0)
     }
+}
+
+fn find(children: &[(Topic, Weak<Core>)], prefix: &Topic) -> Option<Arc<Core>> {
+    children.iter().find(|(name, _)| name == prefix).and_then(|(_, child)| child.upgrade())
 }
 
 impl Host for Core {

@@ -434,15 +434,9 @@ impl Core {
     }
 
     fn emit_report<T: Send + Sync + 'static>(&self, report: Report, payload: T) {
-        let inside = Inside::enter();
-        if inside.depth() > self.depth_limit {
-            return;
-        }
-        let offer = Owned(payload);
-        let topic = report.topic();
-        let hash = hash(topic);
-        if let Ok(Some(route)) = self.route_named(topic, hash, offer.payload_type()) {
-            self.emit_on(&route, offer, None, self.stamps.version(), &inside);
+        let Some((topic, cell)) = self.reports[report.place()].get() else { return };
+        if Inside::enter().depth() <= self.depth_limit {
+            self.emit_at(cell, topic, Owned(payload), None);
         }
     }
 }
@@ -473,8 +467,9 @@ impl Terminal for End<'_> {
             emission.visit(core.id);
         }
         for Sink { child, topic, hash } in &route.sinks {
-            if let Some(child) = child.upgrade() {
-                child.receive(topic, *hash, event);
+            match child.upgrade() {
+                Some(child) => child.receive(topic, *hash, event),
+                None => core.try_forget_sinks(),
             }
         }
         if let Some(up) = &route.up

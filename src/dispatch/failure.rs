@@ -42,7 +42,11 @@ impl Caller<'_> {
         match called {
             Called::Done | Called::OtherType => {}
             Called::Muted => emission.add_muted(1),
-            Called::Skipped => emission.add_skipped(1),
+            Called::Skipped => {
+                // By a layer around the handler, which may have stopped the level too.
+                emission.add_skipped(1);
+                return flow_of(event);
+            }
             Called::Dead => {
                 emission.add_skipped(1);
                 self.reap_if_over(slot);
@@ -50,6 +54,7 @@ impl Caller<'_> {
             Called::Last => {
                 emission.add_called(1);
                 self.reap_if_over(slot);
+                return flow_of(event);
             }
             Called::Stop => {
                 emission.add_called(1);
@@ -105,7 +110,7 @@ impl Caller<'_> {
                 if let Some(panic) = panic {
                     event.emission().set_panic(panic);
                 }
-                return if event.emission().level_is_stopped() { Flow::End } else { Flow::Go };
+                return flow_of(event);
             }
             Policy::FailFast => event.emission().stop_failed(),
             Policy::DetachAfter(limit) if count >= limit.get() => {
@@ -115,8 +120,13 @@ impl Caller<'_> {
             Policy::Isolate | Policy::DetachAfter(_) => {}
         }
         discard(panic);
-        if event.emission().level_is_stopped() { Flow::End } else { Flow::Go }
+        flow_of(event)
     }
+}
+
+/// Whether the handlers of the level go on, by what they said on the event.
+fn flow_of(event: &Event<'_>) -> Flow {
+    if event.emission().level_is_stopped() { Flow::End } else { Flow::Go }
 }
 
 /// Takes note of a layer that broke the rules of a chain.
@@ -150,7 +160,7 @@ fn report(core: &Core, failure: &Arc<Failure>, event: &Event<'_>) {
 }
 
 /// Drops what a panic carried; its own drop may panic too.
-fn discard(panic: Option<Box<dyn Any + Send>>) {
+pub(super) fn discard(panic: Option<Box<dyn Any + Send>>) {
     if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
         std::mem::forget(again);
     }

@@ -10,11 +10,12 @@
 //! | `cell` | where routes are kept, and the by-name cache |
 //! | `stamps` | counts that say whether a route is still right |
 //! | `node`, `index` | distinct patterns, and which of them match a topic |
-//! | `core`, `writer` | a bus's state, and the one way to change it |
+//! | `core`, `writer`, `books` | a bus's state, the one way to change it, and what only writers look at |
 //! | `failure` | what happens when a handler fails |
 //! | `gate`, `thread` | waiting for running calls; what a thread is inside of |
 //! | `snap` | the only file that names arc-swap |
 
+pub(crate) mod books;
 pub(crate) mod cell;
 pub(crate) mod core;
 pub(crate) mod emit;

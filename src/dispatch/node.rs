@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use parking_lot::RwLock;
 use sigtree_middleware::Pattern;
 use slotmap::new_key_type;
 
@@ -29,7 +29,7 @@ pub(crate) struct Node {
     /// The payload type of an exact pattern's topic, fixed by the first handler that names one.
     ///
     /// Written under the writer's lock; an emit that finds it being written takes it for not fixed.
-    payload: Mutex<Option<fn() -> PayloadType>>,
+    payload: RwLock<Option<fn() -> PayloadType>>,
 }
 
 impl Node {
@@ -40,7 +40,7 @@ impl Node {
             age: AtomicU64::new(age),
             version: AtomicU64::new(0),
             table: Snap::new(None),
-            payload: Mutex::new(None),
+            payload: RwLock::new(None),
         }
     }
 
@@ -74,17 +74,17 @@ impl Node {
 
     /// The payload type of the topic, if a handler fixed it.
     pub(crate) fn payload(&self) -> Option<PayloadType> {
-        self.payload.try_lock().and_then(|payload| *payload).map(|of| of())
+        self.payload.try_read().and_then(|payload| *payload).map(|of| of())
     }
 
     /// Fixes the payload type, unless that was done.
     pub(crate) fn fix_payload(&self, of: fn() -> PayloadType) {
-        self.payload.lock().get_or_insert(of);
+        self.payload.write().get_or_insert(of);
     }
 
     /// Gives the type up with the last handler.
     pub(crate) fn free_payload(&self) {
-        *self.payload.lock() = None;
+        *self.payload.write() = None;
     }
 
     /// The current handlers, if there are any.

@@ -7,13 +7,13 @@ use std::sync::{Arc, Weak};
 
 use sigtree_middleware::{Stack, Topic};
 
+use super::books::{Bin, Writer};
 use super::cell::Cell;
 use super::core::{Core, Settings};
 use super::index::{Nodes, hash, is_reserved};
 use super::node::Node;
 use super::route::{Part, Parts, Plan, Route, Sink, Up};
 use super::stamps::Scope;
-use super::writer::{Bin, Writer};
 use crate::error::Error;
 use crate::payload::PayloadType;
 use crate::sync::Ordering;
@@ -148,7 +148,7 @@ impl Core {
         }
         let version = self.stamps.version();
         let route = Arc::new(Route::build(Plan { checked_at: version, youngest: writer.youngest(), ..plan }));
-        self.publish_route(writer, cell, &route, bin);
+        writer.put(cell, Some(route.clone()), bin);
         self.note_idle(cell, &route, version);
         Ok(Some(route))
     }
@@ -173,7 +173,7 @@ impl Core {
             }
             let route = old.with_parts(parts, scoped_at, self.stamps.version(), writer.youngest());
             let route = Arc::new(route);
-            self.publish_patched(&mut writer, cell, &route, &newer, &mut bin);
+            writer.put_patched(cell, route.clone(), &newer, &mut bin);
             route
         };
         self.empty(bin);

@@ -12,7 +12,7 @@ use super::node::Node;
 use super::round::{Loud, Quiet};
 use super::slot::{Entry, Slot};
 use super::stamps::Scope;
-use super::table::Table;
+use super::table::{Table, run_each};
 use crate::payload::PayloadType;
 use crate::sync::{AtomicU64, Ordering};
 
@@ -273,7 +273,7 @@ impl Parts {
 
     fn ordered(mut parts: SmallVec<[Part; 2]>) -> Self {
         if !parts.is_sorted_by_key(Part::order) {
-            parts.sort_by_key(Part::order);
+            parts.sort_by_cached_key(Part::order);
         }
         if parts.len() <= FEW { Self::Few(parts) } else { Self::Many(parts.chunks(CHUNK).map(Chunk::of).collect()) }
     }
@@ -484,17 +484,7 @@ fn parts_of(node: &Arc<Node>) -> SmallVec<[Part; 2]> {
 /// The patterns of parts, each once.
 fn nodes_of<'p>(parts: impl IntoIterator<Item = &'p Part>) -> Vec<Arc<Node>> {
     let mut nodes: Vec<_> = parts.into_iter().map(|part| part.node.clone()).collect();
-    nodes.sort_by_key(|node| node.rank());
+    nodes.sort_by_cached_key(|node| node.rank());
     nodes.dedup_by(|a, b| Arc::ptr_eq(a, b));
     nodes
-}
-
-#[inline]
-fn run_each<'p>(parts: &'p [Part], mut run: impl FnMut(&'p Part) -> Flow) -> Flow {
-    for part in parts {
-        if run(part) == Flow::End {
-            return Flow::End;
-        }
-    }
-    Flow::Go
 }

@@ -471,7 +471,7 @@ fn run_slots<S: Slot + ?Sized, R: Round>(slots: &[Arc<S>], round: &R, call: impl
 
 /// Runs parts in order until one says that it is over.
 #[inline]
-fn run_each<T>(parts: &[T], mut run: impl FnMut(&T) -> Flow) -> Flow {
+pub(super) fn run_each<'p, T>(parts: &'p [T], mut run: impl FnMut(&'p T) -> Flow) -> Flow {
     for part in parts {
         if run(part) == Flow::End {
             return Flow::End;

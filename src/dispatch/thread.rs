@@ -2,8 +2,11 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use sigtree_middleware::Topic;
+
+use super::failure::discard;
 
 /// Set in the depth when emits wait for the outermost one to end, so that leaving it looks at one number only.
 const LATER: u32 = 1 << 31;
@@ -90,34 +93,34 @@ pub(crate) fn later(job: Box<dyn FnOnce()>) {
 }
 
 /// Runs what waits, and what is added meanwhile. The depth stays flagged until the queue is empty, so jobs do not nest.
+///
+/// A job that panics does not keep the others from running: the first panic goes on behind the last of them.
 #[cold]
 fn run_later() {
-    struct Reset;
-    impl Drop for Reset {
-        fn drop(&mut self) {
-            DEPTH.with(|depth| depth.set(depth.get() & !LATER));
-            // A job that panicked leaves others behind; they are dropped, and the panic goes on.
-            let left = QUEUE.with(|queue| std::mem::take(&mut *queue.borrow_mut()));
-            drop(left);
-        }
-    }
-    let _reset = Reset;
-    // One level up, so that an emit of a job does not see itself as the outermost.
-    DEPTH.with(|depth| depth.set(depth.get() + 1));
     struct Level;
     impl Drop for Level {
         fn drop(&mut self) {
-            DEPTH.with(|depth| depth.set(depth.get() - 1));
+            DEPTH.with(|depth| depth.set((depth.get() - 1) & !LATER));
         }
     }
-    let _level = Level;
+    // One level up, so that an emit of a job does not see itself as the outermost.
+    DEPTH.with(|depth| depth.set(depth.get() + 1));
+    let level = Level;
+    let mut first = None;
     while let Some(job) = QUEUE.with(|queue| queue.borrow_mut().pop_front()) {
-        if std::thread::panicking() {
-            // A second panic would end the process: this one is the first one's company, and was reported.
-            drop(std::panic::catch_unwind(std::panic::AssertUnwindSafe(job)));
-        } else {
-            job();
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(job)) {
+            match first {
+                None => first = Some(panic),
+                Some(_) => discard(Some(panic)),
+            }
         }
+    }
+    drop(level);
+    match first {
+        // A second panic would end the process: it was reported, and is dropped for the one that is on its way.
+        Some(panic) if std::thread::panicking() => discard(Some(panic)),
+        Some(panic) => resume_unwind(panic),
+        None => {}
     }
 }
 

@@ -3,87 +3,24 @@
 //! Whatever a change takes out (tables, routes, handlers) goes into a [`Bin`] that is dropped after the lock is given
 //! back, because dropping it may run a destructor of the user's.
 
-use std::collections::{HashSet, VecDeque};
 use std::panic::Location;
 use std::sync::{Arc, Weak};
 
-use foldhash::fast::RandomState;
-use hashbrown::HashMap;
-use sigtree_middleware::{Kind, Pattern, Topic};
-use slotmap::SlotMap;
+use sigtree_middleware::{Kind, Pattern, Stack, Topic};
 use smallvec::SmallVec;
 
-use super::cell::{Cell, CellKey};
+use super::books::{Bin, Book, Record, SignalBook, Writer};
+use super::cell::Cell;
 use super::core::{Core, Settings};
-use super::gate::Gate;
 use super::index::{Change, Index, hash};
-use super::node::{Node, NodeKey};
-use super::route::Route;
-use super::slot::{Entry, Header};
+use super::node::Node;
+use super::slot::{Entry, Header, Slot};
 use super::table::Table;
 use crate::connection::ConnectionId;
 use crate::error::Error;
 use crate::payload::PayloadType;
 use crate::sync::{MutexGuard, Ordering, yield_now};
 use crate::sys::{self, Report};
-
-/// What only writers look at.
-#[derive(Default)]
-pub(crate) struct Writer {
-    connections: SlotMap<ConnectionId, Record>,
-    nodes: SlotMap<NodeKey, Book>,
-    /// Lists and regular expressions by text; the index finds the others.
-    by_text: HashMap<Pattern, Arc<Node>, RandomState>,
-    cells: SlotMap<CellKey, Weak<Cell>>,
-    signals: HashMap<Topic, SignalBook, RandomState>,
-    /// Names of connections that are to be unique.
-    names: HashMap<Arc<str>, ConnectionId, RandomState>,
-    /// Connections that may end by themselves, looked after two at a time.
-    self_ending: VecDeque<ConnectionId>,
-    /// The copy of the index that is not published, and the changes it lacks.
-    spare: Arc<Index>,
-    pending: SmallVec<[Change; 2]>,
-    next_age: u64,
-}
-
-/// What the writer knows of a connection.
-struct Record {
-    node: Arc<Node>,
-    age: u64,
-}
-
-/// What the writer knows of a pattern.
-#[derive(Default)]
-struct Book {
-    handlers: u32,
-    /// The lists it is a member of.
-    lists: u32,
-    /// The places of routes that may hold it; most patterns of a large bus are in none.
-    routes: Option<Box<Places>>,
-}
-
-/// A set of places of routes, small as a rule.
-#[derive(Default)]
-struct Places {
-    few: SmallVec<[CellKey; 2]>,
-    many: Option<HashSet<CellKey, RandomState>>,
-}
-
-/// What the writer knows of a topic that has a `Signal`.
-struct SignalBook {
-    cell: Weak<Cell>,
-    payload: PayloadType,
-}
-
-/// What a change took out, dropped after the lock is given back.
-#[derive(Default)]
-pub(crate) struct Bin {
-    tables: SmallVec<[Arc<Table>; 2]>,
-    routes: SmallVec<[Arc<Route>; 4]>,
-    entries: SmallVec<[Entry; 2]>,
-    settings: Option<Arc<Settings>>,
-    disconnected: SmallVec<[sys::Disconnected; 1]>,
-}
 
 /// What a new connection is made of, besides its slot.
 pub(crate) struct ConnectionSpec {
@@ -95,27 +32,36 @@ pub(crate) struct ConnectionSpec {
     pub(crate) site: &'static Location<'static>,
 }
 
+/// How often a writer looks whether readers have left the spare index before it copies it.
+const PATIENCE: u32 = 1_000;
+
 const MEMBERS: usize = 16;
 type Members = SmallVec<[Arc<Node>; MEMBERS]>;
 
+/// A connection that was made.
+pub(crate) struct Joined {
+    pub(crate) id: ConnectionId,
+    /// The version as of which emits see it.
+    pub(crate) since: u64,
+    pub(crate) slot: Weak<dyn Slot>,
+}
+
 impl Core {
-    /// Connects a handler, whose slot `make` makes under the lock; the version as of which emits see it.
-    pub(crate) fn connect(
-        &self,
-        new: ConnectionSpec,
-        make: impl FnOnce(Header) -> Entry,
-    ) -> Result<(ConnectionId, u64), Error> {
+    /// Connects a handler, whose slot `make` makes under the lock.
+    pub(crate) fn connect(&self, new: ConnectionSpec, make: impl FnOnce(Header) -> Entry) -> Result<Joined, Error> {
         // It holds the handler: if it is refused, it is dropped after the lock is given back.
         let mut make = Some(make);
+        let mut make = |header| make.take().expect("a slot is made once")(header);
         let mut bin = Bin::default();
         let pattern = new.pattern.clone();
         let site = new.site;
-        let connected = self.connect_locked(&mut self.writer.lock(), new, &mut make, &mut bin);
+        let joined = self.connect_locked(&mut self.writer.lock(), new, &mut make, &mut bin);
         self.empty(bin);
-        let (id, version) = connected?;
+        let joined = joined?;
+        let id = joined.id;
         tracing::debug!(target: "sigtree::dispatch", bus = %self.name, %pattern, ?id, "connected at {site}");
         self.report(sys::CONNECTED, || sys::Connected { bus: self.name.clone(), id, pattern, site });
-        Ok((id, version))
+        Ok(joined)
     }
 
     /// Disconnects; `false` if it was disconnected already.
@@ -124,23 +70,6 @@ impl Core {
         let cut = self.cut(&mut self.writer.lock(), id, &mut bin);
         self.empty(bin);
         cut
-    }
-
-    /// Disconnects and hands out the gate that opens when no call is running any more.
-    pub(crate) fn disconnect_gated(&self, id: ConnectionId) -> Option<Arc<Gate>> {
-        let mut bin = Bin::default();
-        let gate = {
-            let mut writer = self.writer.lock();
-            let gate = writer.entry(id).map(|entry| {
-                let gate = entry.header().gate();
-                bin.entries.push(entry);
-                gate
-            });
-            self.cut(&mut writer, id, &mut bin);
-            gate
-        };
-        self.empty(bin);
-        gate
     }
 
     /// Takes out a connection that ended by itself, unless a writer is busy; then the next writer does it.
@@ -164,12 +93,6 @@ impl Core {
         }
         self.empty(bin);
         pruned
-    }
-
-    /// Looks at a connection's slot, if it is connected.
-    pub(crate) fn with_entry<R>(&self, id: ConnectionId, look: impl FnOnce(&Entry) -> R) -> Option<R> {
-        let entry = self.writer.lock().entry(id)?;
-        Some(look(&entry))
     }
 
     /// How many handlers are connected.
@@ -205,7 +128,7 @@ impl Core {
         cell.add_handle();
         writer.signals.insert(topic.clone(), SignalBook { cell: Arc::downgrade(&cell), payload });
         // A route emitted by name may have taken another type, which was nobody's.
-        self.cache.near(hash(topic)).for_each(|cell| clear(cell, bin));
+        self.cache.near(hash(topic)).for_each(|cell| writer.clear(cell, bin));
         self.stamps.changed();
         Ok(cell)
     }
@@ -222,33 +145,67 @@ impl Core {
         if cell.has_handles() {
             return;
         }
-        self.cache.near(hash(topic)).for_each(|cell| clear(cell, bin));
+        self.cache.near(hash(topic)).for_each(|cell| writer.clear(cell, bin));
         if writer.signals.get(topic).is_some_and(|book| std::ptr::eq(book.cell.as_ptr(), Arc::as_ptr(cell))) {
             writer.signals.remove(topic);
         }
-        if let Some(key) = cell.key.get() {
-            writer.cells.remove(*key);
-        }
+        writer.forget_place(cell, bin);
     }
 
     /// Changes the settings and tells every route; `change` runs under the lock, so it must not call user code.
     pub(crate) fn change_settings<R>(&self, change: impl FnOnce(&mut Settings) -> R) -> R {
         let mut bin = Bin::default();
-        let result = {
-            let _writer = self.writer.lock();
-            let mut settings = self.settings.load_full().map(|settings| (*settings).clone()).unwrap_or_default();
-            settings.version += 1;
-            let before = settings.retaining_layers + settings.sinks.len();
-            let result = change(&mut settings);
-            let after = settings.retaining_layers + settings.sinks.len();
-            self.retainers.fetch_add(after.wrapping_sub(before), Ordering::AcqRel);
-            bin.settings = self.settings.swap(Some(Arc::new(settings)));
-            self.stamps.touch_all();
-            self.stamps.changed();
-            result
-        };
+        let result = self.change_settings_locked(&mut self.writer.lock(), change, &mut bin);
         self.empty(bin);
         result
+    }
+
+    fn change_settings_locked<R>(
+        &self,
+        _writer: &mut Writer,
+        change: impl FnOnce(&mut Settings) -> R,
+        bin: &mut Bin,
+    ) -> R {
+        let mut settings = self.settings.load_full().map(|settings| (*settings).clone()).unwrap_or_default();
+        settings.version += 1;
+        let before = settings.retaining();
+        let result = change(&mut settings);
+        self.retainers.fetch_add(settings.retaining().wrapping_sub(before), Ordering::AcqRel);
+        bin.settings = self.settings.swap(Some(Arc::new(settings)));
+        self.stamps.touch_all();
+        self.stamps.changed();
+        result
+    }
+
+    /// Swaps the stack, and takes the old one out of every route, so that its layers are the caller's alone once running emits end.
+    pub(crate) fn swap_stack(&self, stack: Stack) -> Stack {
+        let retaining = stack.retaining();
+        let mut bin = Bin::default();
+        let old = {
+            let mut writer = self.writer.lock();
+            let swap = |settings: &mut Settings| {
+                settings.retaining_layers = retaining;
+                std::mem::replace(&mut settings.stack, stack)
+            };
+            let old = self.change_settings_locked(&mut writer, swap, &mut bin);
+            if !old.is_empty() {
+                writer.clear_layered(&mut bin);
+            }
+            old
+        };
+        self.empty(bin);
+        old
+    }
+
+    /// Forgets children that are gone, unless a writer is busy; then a later emit that meets one does it.
+    #[cold]
+    pub(super) fn try_forget_sinks(&self) {
+        let mut bin = Bin::default();
+        if let Some(mut writer) = self.writer.try_lock() {
+            let forget = |settings: &mut Settings| settings.sinks.retain(|(_, child)| child.strong_count() > 0);
+            self.change_settings_locked(&mut writer, forget, &mut bin);
+        }
+        self.empty(bin);
     }
 
     /// The published index.
@@ -260,9 +217,9 @@ impl Core {
         &self,
         writer: &mut MutexGuard<'_, Writer>,
         new: ConnectionSpec,
-        make: &mut Option<impl FnOnce(Header) -> Entry>,
+        make: &mut dyn FnMut(Header) -> Entry,
         bin: &mut Bin,
-    ) -> Result<(ConnectionId, u64), Error> {
+    ) -> Result<Joined, Error> {
         let writer = &mut **writer;
         if let Some(name) = &new.unique
             && let Some(id) = writer.names.get(name).copied()
@@ -289,11 +246,10 @@ impl Core {
         if let Some(payload) = new.payload.filter(|_| new.pattern.is_exact()) {
             node.fix_payload(payload);
         }
-        writer.next_age += 1;
-        let age = writer.next_age;
+        let age = writer.next_age();
         let id = writer.connections.insert(Record { node: node.clone(), age });
-        let make = make.take().expect("taken once");
         let entry = make(Header::new(id, age, new.site));
+        let slot = Arc::downgrade(&entry);
         let retains = entry.retains();
         if entry.ends_itself() {
             writer.self_ending.push_back(id);
@@ -314,12 +270,9 @@ impl Core {
         if retains {
             self.retainers.fetch_add(1, Ordering::AcqRel);
         }
-        let interest = Report::seen_by(&new.pattern);
-        if interest & !self.interest.fetch_or(interest, Ordering::AcqRel) != 0 {
-            self.stamps.touch_all();
-        }
+        self.add_interest(writer, &new.pattern, bin);
         self.stamps.changed();
-        Ok((id, self.stamps.version()))
+        Ok(Joined { id, since: self.stamps.version(), slot })
     }
 
     fn check_payload(
@@ -339,11 +292,25 @@ impl Core {
         }
     }
 
+    /// Notes that a pattern sees reports, which then are made.
+    fn add_interest(&self, writer: &mut Writer, pattern: &Pattern, bin: &mut Bin) {
+        let interest = writer.add_listener(pattern);
+        for report in Report::ALL.iter().filter(|report| interest & report.bit() != 0) {
+            let topic = Topic::from_trusted(report.topic().into());
+            let place = &self.reports[report.place()];
+            if place.get().is_none()
+                && let Ok(cell) = self.signal_cell_locked(writer, &topic, report.payload(), bin)
+            {
+                let _ = place.set((topic, cell));
+            }
+        }
+        self.interest.fetch_or(interest, Ordering::AcqRel);
+    }
+
     /// A known pattern, which becomes as young as its first handler if it was known as a member of lists only.
     fn renewed(&self, writer: &mut Writer, node: Arc<Node>) -> Arc<Node> {
         if writer.nodes[node.key()].handlers == 0 {
-            writer.next_age += 1;
-            node.renew(writer.next_age);
+            node.renew(writer.next_age());
             self.publish(writer, SmallVec::from_iter([Change::Renew(node.clone())]));
         }
         node
@@ -355,8 +322,7 @@ impl Core {
             Kind::List(members) => members.iter().map(|member| self.member(writer, member)).collect(),
             _ => Members::new(),
         };
-        writer.next_age += 1;
-        let age = writer.next_age;
+        let age = writer.next_age();
         let key = writer.nodes.insert(Book::default());
         let node = Arc::new(Node::new(key, pattern.clone(), age));
         if matches!(pattern.kind(), Kind::List(_) | Kind::Regex(_)) {
@@ -402,7 +368,7 @@ impl Core {
         if let Some(topic) = node.pattern().as_topic() {
             let signal = writer.signals.get(topic).and_then(|book| book.cell.upgrade());
             for cell in signal.iter().chain(self.cache.near(hash(topic))) {
-                clear(cell, bin);
+                writer.clear(cell, bin);
             }
         }
     }
@@ -421,6 +387,8 @@ impl Core {
         {
             writer.names.remove(name);
         }
+        let interest = writer.drop_listener(node.pattern());
+        self.interest.fetch_and(!interest, Ordering::AcqRel);
         let before = self.stamps.version();
         bin.tables.extend(node.publish(old.without(age).map(Arc::new)));
         self.take_from_routes(writer, &node, &old, before, bin);
@@ -447,12 +415,8 @@ impl Core {
     /// Removes what a pattern lost from the routes that hold it, so that its memory is freed: a route of many parts is
     /// patched, others are built anew with the next emit.
     fn take_from_routes(&self, writer: &mut Writer, node: &Arc<Node>, old: &Arc<Table>, before: u64, bin: &mut Bin) {
-        let Some(places) = writer.nodes[node.key()].routes.take() else { return };
-        for key in places.into_iter() {
-            let Some(cell) = writer.cells.get(key).and_then(Weak::upgrade) else {
-                writer.cells.remove(key);
-                continue;
-            };
+        for key in writer.nodes[node.key()].take_places() {
+            let Some(cell) = writer.cells.get(key).and_then(Weak::upgrade) else { continue };
             let route = cell.route.load_full();
             let patched = route.as_ref().and_then(|route| {
                 let parts = route.parts.refreshed_for(node, Some(old))?;
@@ -462,10 +426,15 @@ impl Core {
             });
             match patched {
                 Some(patched) => {
-                    bin.routes.extend(cell.route.swap(Some(Arc::new(patched))));
-                    writer.nodes[node.key()].add_route(key);
+                    let left = node.table().is_some().then_some(node);
+                    writer.put_patched(
+                        &cell,
+                        Arc::new(patched),
+                        left.map(std::slice::from_ref).unwrap_or_default(),
+                        bin,
+                    );
                 }
-                None => clear(&cell, bin),
+                None => writer.clear(&cell, bin),
             }
             bin.routes.extend(route);
         }
@@ -512,36 +481,6 @@ impl Core {
         Arc::make_mut(&mut writer.spare)
     }
 
-    /// Publishes a route in its place and notes where it is; only if nothing changed since `scoped_at` was read.
-    pub(super) fn publish_route(&self, writer: &mut Writer, cell: &Arc<Cell>, route: &Arc<Route>, bin: &mut Bin) {
-        let key = *cell.key.get_or_init(|| writer.cells.insert(Arc::downgrade(cell)));
-        for part in route.parts.iter() {
-            if let Some(book) = writer.nodes.get_mut(part.node().key()) {
-                book.add_route(key);
-            }
-        }
-        bin.routes.extend(cell.route.swap(Some(route.clone())));
-    }
-
-    /// Publishes a route that has the same patterns as the one before, or more of them.
-    pub(super) fn publish_patched(
-        &self,
-        writer: &mut Writer,
-        cell: &Cell,
-        route: &Arc<Route>,
-        new: &[Arc<Node>],
-        bin: &mut Bin,
-    ) {
-        if let Some(key) = cell.key.get() {
-            for node in new {
-                if let Some(book) = writer.nodes.get_mut(node.key()) {
-                    book.add_route(*key);
-                }
-            }
-        }
-        bin.routes.extend(cell.route.swap(Some(route.clone())));
-    }
-
     /// The payload type of a topic, if a signal or a handler fixed it.
     pub(super) fn fixed_payload(&self, writer: &Writer, topic: &str, exact: Option<&Arc<Node>>) -> Option<PayloadType> {
         let handler = exact.and_then(|node| node.payload());
@@ -557,57 +496,4 @@ impl Core {
             self.report(sys::DISCONNECTED, || report);
         }
     }
-}
-
-/// How often a writer looks whether readers have left the spare index before it copies it.
-const PATIENCE: u32 = 1_000;
-
-impl Writer {
-    /// The node of a pattern.
-    fn find(&self, index: &Index, pattern: &Pattern) -> Option<Arc<Node>> {
-        match pattern.kind() {
-            Kind::Exact(topic) => index.exact(topic, hash(topic)).cloned(),
-            Kind::Wildcard(segments) => index.wildcard(segments).cloned(),
-            Kind::Regex(_) | Kind::List(_) => self.by_text.get(pattern).cloned(),
-        }
-    }
-
-    fn entry(&self, id: ConnectionId) -> Option<Entry> {
-        let record = self.connections.get(id)?;
-        record.node.table()?.get(record.age)
-    }
-
-    /// The age of the youngest pattern or connection.
-    pub(super) fn youngest(&self) -> u64 {
-        self.next_age
-    }
-}
-
-impl Book {
-    fn add_route(&mut self, place: CellKey) {
-        self.routes.get_or_insert_default().add(place);
-    }
-}
-
-impl Places {
-    const FEW: usize = 16;
-
-    fn add(&mut self, key: CellKey) {
-        match &mut self.many {
-            Some(many) => drop(many.insert(key)),
-            None if self.few.contains(&key) => {}
-            None if self.few.len() < Self::FEW => self.few.push(key),
-            None => self.many = Some(self.few.drain(..).chain([key]).collect()),
-        }
-    }
-
-    fn into_iter(self) -> impl Iterator<Item = CellKey> {
-        self.few.into_iter().chain(self.many.into_iter().flatten())
-    }
-}
-
-/// Empties a route's place.
-fn clear(cell: &Cell, bin: &mut Bin) {
-    cell.set_empty_at(0);
-    bin.routes.extend(cell.route.swap(None));
 }

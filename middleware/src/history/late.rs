@@ -42,7 +42,11 @@ pub trait Late: Send + Sync {
 
 /// The connections that may still have stragglers.
 #[derive(Default)]
-pub(super) struct Followers(Vec<Arc<dyn Late>>);
+pub(super) struct Followers {
+    late: Vec<Arc<dyn Late>>,
+    /// The first version that all of them see by themselves: entries of later emits concern nobody here.
+    settled: u64,
+}
 
 impl Followers {
     /// Hands over the past, and remembers whom to tell of stragglers.
@@ -51,21 +55,24 @@ impl Followers {
         late: Arc<dyn Late>,
         last: usize,
         entries: impl DoubleEndedIterator<Item = &'r Entry>,
+        fallout: &mut Fallout,
     ) {
+        fallout.done.extend(self.late.extract_if(.., |late| late.is_done()));
         let wanted = entries.rev().filter(|entry| is_for(&*late, entry)).take(last);
         let mut past: Vec<Entry> = wanted.cloned().collect();
         past.reverse();
         late.catch_up(past);
-        self.0.push(late);
+        self.settled = self.settled.max(late.before());
+        self.late.push(late);
     }
 
     /// Notes whom an entry is to be told to, once the lock is released.
     pub(super) fn notice(&mut self, entry: &Entry, fallout: &mut Fallout) {
-        if self.0.is_empty() {
+        if entry.version() >= self.settled {
             return;
         }
-        fallout.done.extend(self.0.extract_if(.., |late| late.is_done()));
-        let concerned = self.0.iter().filter(|late| is_for(&***late, entry));
+        fallout.done.extend(self.late.extract_if(.., |late| late.is_done()));
+        let concerned = self.late.iter().filter(|late| is_for(&***late, entry));
         fallout.stragglers.extend(concerned.map(|late| (late.clone(), entry.clone())));
     }
 }

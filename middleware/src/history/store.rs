@@ -63,7 +63,7 @@ impl Store {
     }
 
     pub(super) fn follow(&self, late: Arc<dyn Late>, last: usize) {
-        self.open(|shelf, _| shelf.followers.admit(late, last, shelf.ring.entries()));
+        self.open(|shelf, fallout| shelf.followers.admit(late, last, shelf.ring.entries(), fallout));
     }
 
     /// The counts kept by the ring, and the losses.

@@ -113,6 +113,8 @@ impl Index {
     }
 
     /// The patterns that match a topic, in the order of their calls.
+    ///
+    /// A writer may renew a pattern meanwhile, so each one's age is read once.
     pub(crate) fn find(&self, topic: &str, hash: u64) -> Nodes {
         let mut found = Nodes::new();
         found.extend(self.exact.get(topic, hash).cloned());
@@ -121,7 +123,7 @@ impl Index {
         self.regexes.find(topic, &mut found);
         if self.lists.is_empty() {
             if found.len() - wild > 1 {
-                found[wild..].sort_unstable_by_key(|node| node.age());
+                found[wild..].sort_by_cached_key(|node| node.age());
                 found.dedup_by(|a, b| Arc::ptr_eq(a, b));
             }
         } else {
@@ -129,7 +131,7 @@ impl Index {
                 let lists = self.lists.get(&found[at].key()).cloned().unwrap_or_default();
                 found.extend(lists);
             }
-            found.sort_unstable_by_key(|node| node.rank());
+            found.sort_by_cached_key(|node| node.rank());
             found.dedup_by(|a, b| Arc::ptr_eq(a, b));
         }
         found

@@ -1,6 +1,6 @@
 //! Regular expressions: a few alone, more of them in sets that are searched at once.
 //!
-//! Up to 16 stand alone behind a test of their literal prefix. Sixteen of them are merged into one `RegexSet`, sixteen such
+//! Up to 31 stand alone behind a test of their literal prefix. Then the oldest 16 are merged into one `RegexSet`, sixteen such
 //! sets into a larger one, and so on: each expression is compiled into a set a logarithmic number of times (the
 //! logarithmic method of Bentley and Saxe, 1980). All of it happens when a handler is connected, never in an emit.
 
