@@ -72,7 +72,8 @@ impl Level {
 
 fn handlers(core: &Core, topic: &Topic) -> Vec<String> {
     let mut lines = Vec::new();
-    for part in Parts::of(&core.index_now().find(topic, hash(topic))).iter() {
+    let nodes = core.index_now().find(topic, hash(topic));
+    for part in Parts::of(&nodes).iter() {
         part.table().for_each(&mut |slot| {
             let mut line = format!("`{}`", part.node().pattern());
             if let Some(name) = slot.name() {

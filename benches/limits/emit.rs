@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use sigtree::{Bus, ConnectionSet, Event, Next, Signal, Stack};
 
-use crate::clock::{compare, each, measure};
+use crate::clock::{compare, each};
 use crate::table::Table;
 use crate::tracks::{Bare, TRACK, Track, see};
 
@@ -53,19 +53,29 @@ fn pinned(table: &mut Table) {
 
 fn nobody(table: &mut Table) {
     let (signal, _) = signal(0);
-    let ours = measure(each(|| signal.emit(black_box(&TRACK))));
-    table.most("Signal::emit, no subscriber", ours, "ns", 5.0);
+    let bare = Bare::new(0);
+    let [ours, limit] = compare([each(|| signal.emit(black_box(&TRACK))), each(|| bare.emit(black_box(&TRACK)))]);
+    table.most("Signal::emit, no subscriber", ours, limit, "ns", 5.0);
 }
 
 fn by_name(table: &mut Table) {
     let bus = Bus::new();
     let signal = bus.signal::<Track>("radar.track.updated").expect("a good topic");
     let _connection = signal.connect(see).expect("a handler of its type");
-    let [named, handle] = compare([
+    let bare = Bare::new(1);
+    let [named, handle, limit] = compare([
         each(|| bus.emit_ref(black_box("radar.track.updated"), black_box(&TRACK))),
         each(|| signal.emit(black_box(&TRACK))),
+        each(|| bare.emit(black_box(&TRACK))),
     ]);
-    table.most("by name over by handle", named - handle, "ns", 8.0);
+    table.most("by name over by handle", named - handle, limit, "ns", 8.0);
+}
+
+/// What one handler more costs the bare loop.
+fn bare_call() -> f64 {
+    let (one, eight) = (Bare::new(1), Bare::new(8));
+    let [one, eight] = compare([each(|| one.emit(black_box(&TRACK))), each(|| eight.emit(black_box(&TRACK)))]);
+    (eight - one) / 7.0
 }
 
 /// The slope of patterns with one handler each, against the same number of handlers on one pattern.
@@ -98,7 +108,7 @@ fn wildcards(table: &mut Table) {
         each(|| same_many.emit(black_box(&TRACK))),
     ]);
     let slope = ((many - few) - (same_many - same_few)) / 7.0;
-    table.most("each further matching wildcard pattern", slope, "ns", 2.0);
+    table.most("each further matching wildcard pattern", slope, bare_call(), "ns", 2.0);
 }
 
 fn pass(event: &Event<'_>, next: Next<'_>) {
@@ -124,8 +134,9 @@ fn layers(table: &mut Table) {
         each(|| tuple_one.emit(black_box(&TRACK))),
         each(|| tuple_eight.emit(black_box(&TRACK))),
     ]);
-    table.most("each further dynamic layer", (eight - one) / 7.0, "ns", 4.0);
-    table.most("each further static layer", (tuple_eight - tuple_one) / 6.0, "ns", 0.5);
+    let bare = bare_call();
+    table.most("each further dynamic layer", (eight - one) / 7.0, bare, "ns", 4.0);
+    table.most("each further static layer", (tuple_eight - tuple_one) / 6.0, bare, "ns", 0.5);
 }
 
 /// What a level adds, against an emit by name.

@@ -7,12 +7,14 @@ use sigtree::{Bus, ConnectionSet, Signal};
 
 use crate::clock::{each, measure};
 use crate::table::Table;
-use crate::tracks::{TRACK, Track, see};
+use crate::tracks::{Bare, TRACK, Track, see};
 
 pub(crate) fn rows(table: &mut Table) {
     if !table.wants("scale") {
         return;
     }
+    let bare = Bare::new(PATTERNS);
+    let bare = measure(each(|| bare.emit(black_box(&TRACK))));
     let sizes = [1_000, 10_000, 100_000, 1_000_000];
     let mut hot = Vec::new();
     let mut random = Vec::new();
@@ -20,9 +22,15 @@ pub(crate) fn rows(table: &mut Table) {
         let world = World::new(size);
         hot.push(world.hot());
         random.push(world.random());
-        table.note(&format!("hot topics by handle, {size} subscriptions"), hot[hot.len() - 1], "ns");
-        table.note(&format!("random topics by name, {size} subscriptions"), random[random.len() - 1], "ns");
-        table.most(&format!("first sight of a topic, {size} subscriptions"), world.first_sight() / 1_000.0, "us", 2.5);
+        table.note(&format!("hot topics by handle, {size} subscriptions"), hot[hot.len() - 1], bare, "ns");
+        table.note(&format!("random topics by name, {size} subscriptions"), random[random.len() - 1], bare, "ns");
+        table.most(
+            &format!("first sight of a topic, {size} subscriptions"),
+            world.first_sight() / 1_000.0,
+            bare / 1_000.0,
+            "us",
+            2.5,
+        );
     }
     table.ratio("hot emit by handle, 1k to 1M subscriptions", hot[3], hot[0], 1.2);
     table.ratio("random topics by name, 10k to 1M subscriptions", random[3], random[1], 5.0);

@@ -27,7 +27,19 @@ type Handler = dyn Fn(&Track) + Send + Sync;
 
 impl Bare {
     pub(crate) fn new(n: usize) -> Self {
-        Self((0..n).map(|_| Box::new(|track: &Track| see(track)) as Box<Handler>).collect())
+        let mut bare = Self(Vec::new());
+        (0..n).for_each(|_| bare.push());
+        bare
+    }
+
+    /// Adds a handler.
+    pub(crate) fn push(&mut self) {
+        self.0.push(Box::new(see));
+    }
+
+    /// Takes the last handler out.
+    pub(crate) fn pop(&mut self) {
+        drop(self.0.pop());
     }
 
     /// Calls the handlers; the list is looked up anew each time, as an emitter must.

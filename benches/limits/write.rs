@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use sigtree::{Bus, ConnectionSet, Signal};
 
-use crate::clock::{compare, each, measure, median};
+use crate::clock::{compare, each, median};
 use crate::table::Table;
-use crate::tracks::{TRACK, Track, see};
+use crate::tracks::{Bare, TRACK, Track, see};
 
 pub(crate) fn rows(table: &mut Table) {
     if !table.wants("write") {
@@ -35,7 +35,13 @@ fn many_on_one(table: &mut Table) {
         took
     };
     let seconds = median((0..5).map(|_| connect_all(100_000)).collect());
-    table.most("100,000 connects to one signal", seconds, "s", 0.25);
+    let push_all = || {
+        let start = Instant::now();
+        drop(black_box(Bare::new(100_000)));
+        start.elapsed().as_secs_f64()
+    };
+    let bare = median((0..5).map(|_| push_all()).collect());
+    table.most("100,000 connects to one signal", seconds, bare, "s", 0.25);
     let small = median((0..101).map(|_| connect_all(1_000)).collect()) / 1_000.0;
     table.ratio("  each, 1,000 to 100,000 handlers", seconds / 100_000.0 * 1e9, small * 1e9, 2.2);
 }
@@ -43,8 +49,21 @@ fn many_on_one(table: &mut Table) {
 fn beside(table: &mut Table) {
     for n in [0, 100, 10_000] {
         let (_bus, signal, _connections) = connected(n);
-        let pair = measure(each(|| signal.connect(see)));
-        table.most(&format!("a connect and a disconnect beside {n} handlers"), pair / 1_000.0, "us", 1.5);
+        let mut bare = Bare::new(n);
+        let [pair, limit] = compare([
+            each(|| signal.connect(see)),
+            each(|| {
+                black_box(&mut bare).push();
+                black_box(&mut bare).pop();
+            }),
+        ]);
+        table.most(
+            &format!("a connect and a disconnect beside {n} handlers"),
+            pair / 1_000.0,
+            limit / 1_000.0,
+            "us",
+            1.5,
+        );
     }
 }
 

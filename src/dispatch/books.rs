@@ -36,7 +36,7 @@ pub(crate) struct Writer {
     /// How many patterns see each of the reports.
     listeners: [u32; Report::COUNT],
     /// The copy of the index that is not published, and the changes it lacks.
-    pub(super) spare: Arc<Index>,
+    pub(super) spare: Option<Arc<Index>>,
     pub(super) pending: SmallVec<[Change; 2]>,
     pub(super) next_age: u64,
 }

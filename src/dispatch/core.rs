@@ -1,6 +1,7 @@
 //! The state of one bus.
 
 use std::fmt;
+use std::ops::Deref;
 use std::sync::{Arc, OnceLock, Weak};
 
 use sigtree_middleware::{Clock, EventId, Host, Ids, Limits, Pattern, Stack, Stamp, Topic};
@@ -8,7 +9,7 @@ use sigtree_middleware::{Clock, EventId, Host, Ids, Limits, Pattern, Stack, Stam
 use super::books::Writer;
 use super::cell::{Cache, Cell};
 use super::index::Index;
-use super::snap::Snap;
+use super::snap::{Guard, Snap};
 use super::stamps::Stamps;
 use crate::policy::Policy;
 use crate::sync::{AtomicU32, AtomicU64, AtomicUsize, Mutex, Ordering};
@@ -97,7 +98,23 @@ impl Settings {
     }
 }
 
+/// The published index, for a look: a writer waits a little for those who hold it.
+pub(crate) struct IndexNow(Guard<Index>);
+
+impl Deref for IndexNow {
+    type Target = Index;
+
+    fn deref(&self) -> &Index {
+        self.0.as_deref().expect("a bus has an index from its first moment")
+    }
+}
+
 impl Core {
+    /// The index as it is.
+    pub(crate) fn index_now(&self) -> IndexNow {
+        IndexNow(self.index.load())
+    }
+
     /// The children that are alive.
     pub(crate) fn living_children(&self) -> Vec<Arc<Self>> {
         self.children.lock().iter().filter_map(|(_, child)| child.upgrade()).collect()

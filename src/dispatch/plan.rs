@@ -86,8 +86,8 @@ impl Core {
     #[cold]
     fn plan_retyped(&self, cell: &Arc<Cell>, wanted: &Wanted<'_>, first: PayloadType) -> Found {
         let Some(writer) = self.writer.try_lock() else { return self.plan_anew(None, wanted) };
-        let index = self.index.load();
-        let exact = index.as_ref().and_then(|index| index.exact(wanted.topic, wanted.hash));
+        let index = self.index_now();
+        let exact = index.exact(wanted.topic, wanted.hash);
         let fixed = self.fixed_payload(&writer, wanted.topic, exact).unwrap_or(first);
         drop((writer, index));
         wanted.check(fixed)?;
@@ -156,8 +156,8 @@ impl Core {
     /// Brings a route of many parts up to date without matching the topic anew.
     fn patch(&self, cell: &Arc<Cell>, old: &Arc<Route>, scoped_at: u64) -> Option<Arc<Route>> {
         let newer: Vec<Arc<Node>> = {
-            let index = self.index.load();
-            let newer = index.as_ref()?.newer_than(old.youngest)?;
+            let index = self.index_now();
+            let newer = index.newer_than(old.youngest)?;
             newer.filter(|node| node.pattern().matches(&old.topic)).cloned().collect()
         };
         let mut bin = Bin::default();
@@ -182,8 +182,8 @@ impl Core {
 
     /// Whether nothing that concerns a topic has changed since it was read.
     fn is_unchanged(&self, wanted: &Wanted<'_>, scoped_at: u64, nodes: &Nodes, settings: u64) -> bool {
-        let index = self.index.load();
-        let now = index.as_ref().and_then(|index| index.exact(wanted.topic, wanted.hash));
+        let index = self.index_now();
+        let now = index.exact(wanted.topic, wanted.hash);
         self.stamps.of(wanted.scope) == scoped_at
             && self.settings_version() == settings
             && now.map(Arc::as_ptr) == exact(nodes).map(Arc::as_ptr)
@@ -191,8 +191,7 @@ impl Core {
 
     /// The patterns that match a topic.
     fn find(&self, wanted: &Wanted<'_>) -> Nodes {
-        let index = self.index.load();
-        index.as_ref().map(|index| index.find(wanted.topic, wanted.hash)).unwrap_or_default()
+        self.index_now().find(wanted.topic, wanted.hash)
     }
 
     fn settings_version(&self) -> u64 {

@@ -1,7 +1,9 @@
 //! The handlers of one pattern: a persistent table, so that an emit reads one version while writers make the next.
 //!
 //! Up to 32 handlers stand in one leaf; more of them in a tree of three levels with a fan-out of 32, of which a change
-//! copies one path. Handlers stand in order of age. Other priorities than 0 make a list of such tables, highest first.
+//! copies one path. The youngest stand in a leaf beside the tree, its tail (after Clojure's persistent vector), so that the
+//! changes there are most of copy one leaf. Handlers stand in order of age. Other priorities than 0 make a list of such
+//! tables, highest first.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -30,8 +32,11 @@ pub(crate) struct Band {
 }
 
 /// More handlers than a leaf holds.
+#[derive(Clone)]
 pub(crate) struct Tree {
-    branches: Box<[Arc<Branch>]>,
+    branches: Arc<[Arc<Branch>]>,
+    /// Younger than all in the branches.
+    tail: Option<Arc<Leaf>>,
     /// How many of the handlers keep payloads.
     retainers: u32,
     /// How many of them are not quiet.
@@ -154,7 +159,7 @@ impl Table {
         match self {
             Self::One(entry) => (entry.header().age() == age).then(|| entry.clone()),
             Self::Few(leaf) => leaf.position(age).map(|at| leaf.entry(at)),
-            Self::Tree(tree) => tree.find(age).map(|(branch, leaf, at)| tree.branches[branch].0[leaf].entry(at)),
+            Self::Tree(tree) => tree.get(age),
             Self::Bands(bands) => bands.iter().find_map(|band| band.table.get(age)),
         }
     }
@@ -202,7 +207,7 @@ impl Table {
         match self {
             Self::One(entry) => Self::One(entry.clone()),
             Self::Few(leaf) => Self::Few(leaf.share()),
-            Self::Tree(tree) => Self::Tree(Tree { branches: tree.branches.clone(), ..*tree }),
+            Self::Tree(tree) => Self::Tree(tree.clone()),
             Self::Bands(bands) => Self::Bands(bands.clone()),
         }
     }
@@ -210,39 +215,47 @@ impl Table {
 
 impl Tree {
     fn each_leaf(&self, mut run: impl FnMut(&Leaf) -> Flow) -> Flow {
-        run_each(&self.branches, |branch| run_each(&branch.0, |leaf| run(leaf)))
+        let flow = run_each(&self.branches, |branch| run_each(&branch.0, |leaf| run(leaf)));
+        match &self.tail {
+            Some(tail) if flow == Flow::Go => run(tail),
+            _ => flow,
+        }
     }
 
     fn leaves(&self) -> impl Iterator<Item = &Arc<Leaf>> {
-        self.branches.iter().flat_map(|branch| branch.0.iter())
+        self.branches.iter().flat_map(|branch| branch.0.iter()).chain(&self.tail)
     }
 
     fn grown_from(full: &Leaf, entry: Entry) -> Self {
         let count = |test: fn(&dyn Slot) -> bool| full.slots().filter(|slot| test(*slot)).count() as u32;
-        let retainers = count(|slot| slot.retains()) + u32::from(entry.retains());
-        let loud = count(|slot| !slot.is_quiet()) + u32::from(!entry.is_quiet());
-        let leaves = [Arc::new(full.share()), Arc::new(Leaf::of(&[entry]))];
-        Self { branches: Box::new([Arc::new(Branch(Box::new(leaves)))]), retainers, loud }
+        let (retainers, loud) = (count(|slot| slot.retains()), count(|slot| !slot.is_quiet()));
+        let tail = Some(Arc::new(full.share()));
+        Self { branches: Arc::new([]), tail, retainers, loud }.with(entry)
     }
 
     fn with(&self, entry: Entry) -> Self {
         let retainers = self.retainers + u32::from(entry.retains());
         let loud = self.loud + u32::from(!entry.is_quiet());
-        let branch = last(&self.branches);
-        let leaf = last(&branch.0);
-        let branches = if leaf.len() < FAN_OUT {
-            let leaves = with_last(&branch.0, Arc::new(leaf.with(entry)));
-            with_last(&self.branches, Arc::new(Branch(leaves)))
-        } else if branch.0.len() < FAN_OUT {
-            let leaves = with_push(&branch.0, Arc::new(Leaf::of(&[entry])));
-            with_last(&self.branches, Arc::new(Branch(leaves)))
-        } else {
-            with_push(&self.branches, Arc::new(Branch(Box::new([Arc::new(Leaf::of(&[entry]))]))))
+        let (branches, tail) = match &self.tail {
+            None => (self.branches.clone(), Leaf::of(&[entry])),
+            Some(tail) if tail.len() < FAN_OUT => (self.branches.clone(), tail.with(entry)),
+            Some(full) => (self.branches_with(full.clone()), Leaf::of(&[entry])),
         };
-        Self { branches, retainers, loud }
+        Self { branches, tail: Some(Arc::new(tail)), retainers, loud }
     }
 
-    /// Where the handler of this age stands: branch, leaf, place.
+    /// The branches with one more leaf, younger than all others.
+    fn branches_with(&self, leaf: Arc<Leaf>) -> Arc<[Arc<Branch>]> {
+        match self.branches.last() {
+            Some(last) if last.0.len() < FAN_OUT => {
+                let leaves = with_push(&last.0, leaf);
+                with_set(&self.branches, self.branches.len() - 1, Some(Arc::new(Branch(leaves))))
+            }
+            _ => with_push(&self.branches, Arc::new(Branch(Box::new([leaf])))),
+        }
+    }
+
+    /// Where in the branches the handler of this age stands: branch, leaf, place.
     fn find(&self, age: u64) -> Option<(usize, usize, usize)> {
         let branch = self.branches.partition_point(|branch| branch.0[0].first_age() <= age).checked_sub(1)?;
         let leaves = &self.branches[branch].0;
@@ -250,17 +263,34 @@ impl Tree {
         leaves[leaf].position(age).map(|at| (branch, leaf, at))
     }
 
+    fn get(&self, age: u64) -> Option<Entry> {
+        if let Some((tail, at)) = self.in_tail(age) {
+            return Some(tail.entry(at));
+        }
+        self.find(age).map(|(branch, leaf, at)| self.branches[branch].0[leaf].entry(at))
+    }
+
+    fn in_tail(&self, age: u64) -> Option<(&Leaf, usize)> {
+        let tail = self.tail.as_deref()?;
+        tail.position(age).map(|at| (tail, at))
+    }
+
     fn without(&self, age: u64) -> Option<Self> {
-        let Some((branch, leaf, at)) = self.find(age) else {
-            return Some(Self { branches: self.branches.clone(), ..*self });
-        };
+        if let Some((tail, at)) = self.in_tail(age) {
+            return self.less(tail.get(at), self.branches.clone(), tail.without(at).map(Arc::new));
+        }
+        let Some((branch, leaf, at)) = self.find(age) else { return Some(self.clone()) };
         let leaves = &self.branches[branch].0;
-        let retainers = self.retainers - u32::from(leaves[leaf].get(at).retains());
-        let loud = self.loud - u32::from(!leaves[leaf].get(at).is_quiet());
-        let leaves = with_set(leaves, leaf, leaves[leaf].without(at).map(Arc::new));
-        let branch_left = (!leaves.is_empty()).then(|| Arc::new(Branch(leaves)));
-        let branches = with_set(&self.branches, branch, branch_left);
-        (!branches.is_empty()).then_some(Self { branches, retainers, loud })
+        let left: Box<[_]> = with_set(leaves, leaf, leaves[leaf].without(at).map(Arc::new));
+        let branch_left = (!left.is_empty()).then(|| Arc::new(Branch(left)));
+        self.less(leaves[leaf].get(at), with_set(&self.branches, branch, branch_left), self.tail.clone())
+    }
+
+    /// What is left when a handler is gone: `None` if it was the last one.
+    fn less(&self, gone: &dyn Slot, branches: Arc<[Arc<Branch>]>, tail: Option<Arc<Leaf>>) -> Option<Self> {
+        let retainers = self.retainers - u32::from(gone.retains());
+        let loud = self.loud - u32::from(!gone.is_quiet());
+        (!branches.is_empty() || tail.is_some()).then_some(Self { branches, tail, retainers, loud })
     }
 }
 
@@ -480,26 +510,15 @@ pub(super) fn run_each<'p, T>(parts: &'p [T], mut run: impl FnMut(&'p T) -> Flow
     Flow::Go
 }
 
-fn last<T>(items: &[T]) -> &T {
-    items.last().expect("no level of a tree is empty")
-}
-
-fn with_push<T: Clone>(items: &[T], item: T) -> Box<[T]> {
+fn with_push<T: Clone, B: From<Vec<T>>>(items: &[T], item: T) -> B {
     let mut copy = Vec::with_capacity(items.len() + 1);
     copy.extend_from_slice(items);
     copy.push(item);
     copy.into()
 }
 
-fn with_last<T: Clone>(items: &[T], item: T) -> Box<[T]> {
-    let mut copy = Vec::with_capacity(items.len());
-    copy.extend_from_slice(&items[..items.len() - 1]);
-    copy.push(item);
-    copy.into()
-}
-
 /// With the item at `at` replaced, or removed.
-fn with_set<T: Clone>(items: &[T], at: usize, item: Option<T>) -> Box<[T]> {
+fn with_set<T: Clone, B: From<Vec<T>>>(items: &[T], at: usize, item: Option<T>) -> B {
     let mut copy = Vec::with_capacity(items.len());
     copy.extend_from_slice(&items[..at]);
     copy.extend(item);

@@ -208,11 +208,6 @@ impl Core {
         self.empty(bin);
     }
 
-    /// The published index.
-    pub(crate) fn index_now(&self) -> Arc<Index> {
-        self.index.load_full().unwrap_or_default()
-    }
-
     fn connect_locked(
         &self,
         writer: &mut MutexGuard<'_, Writer>,
@@ -465,20 +460,21 @@ impl Core {
             index.apply(change);
         }
         writer.pending = changes;
-        let next = std::mem::take(&mut writer.spare);
-        writer.spare = self.index.swap(Some(next)).unwrap_or_default();
+        let next = writer.spare.take();
+        writer.spare = self.index.swap(next);
     }
 
     /// The spare copy for changing. Readers of cold topics hold it for a microsecond; one that was suspended meanwhile is not
     /// waited for longer than a copy would take.
     fn own_spare<'w>(&self, writer: &'w mut Writer) -> &'w mut Index {
+        let spare = writer.spare.get_or_insert_default();
         for _ in 0..PATIENCE {
-            if Arc::get_mut(&mut writer.spare).is_some() {
+            if Arc::get_mut(spare).is_some() {
                 break;
             }
             yield_now();
         }
-        Arc::make_mut(&mut writer.spare)
+        Arc::make_mut(spare)
     }
 
     /// The payload type of a topic, if a signal or a handler fixed it.
