@@ -97,6 +97,8 @@ impl BusBuilder {
     }
 
     /// How deep emits may stand within emits on one thread; 64 by default, and at least 1.
+    ///
+    /// A deeper one is refused, with the topics that led there; those of the outer half of the limit are not kept for it.
     pub fn depth_limit(mut self, limit: u32) -> Self {
         self.depth_limit = limit.clamp(1, 1 << 20);
         self

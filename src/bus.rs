@@ -49,6 +49,12 @@ use crate::sync::MutexGuard;
 /// All methods can be called from any thread and from inside handlers. An emit sees one version of the handlers and the
 /// stack, takes no lock, and never waits for a connect. No lock is held while a handler, a layer or a destructor runs.
 ///
+/// The one exception: an emit on a topic it has to match anew reads handlers and stack again when a writer changed what
+/// concerns the topic meanwhile, and after 64 such readings in a row takes the last one, which may mix neighbouring versions.
+///
+/// A handler's memory is freed by whoever lets go of it last: the disconnect, or an emit that was inside it. If its destructor
+/// panics, it panics there.
+///
 /// # What is not promised
 ///
 /// An event that meets no handler is gone; `$sys.dead` tells. Handlers run in the emitter's thread.
@@ -241,8 +247,10 @@ impl Bus {
 
     /// Emits an event: calls the handlers of every pattern that matches the topic, here and on the buses above.
     ///
-    /// The payload's type is the type of the topic: a literal `900` is an `i32`, which a handler of `&u32` does not see; write
-    /// `900_u32`, or use a [`Signal`], which says so at compile time.
+    /// A topic has one payload type, and an emit of another is refused: a literal `900` is an `i32`, not the `u32` that a
+    /// handler of `&u32` takes; write `900_u32`, or use a [`Signal`], which says so at compile time. Signals of the topic and
+    /// handlers connected to its very name fix the type. Where there are none, the first emit does, for as long as the bus
+    /// remembers the name (see [`cached_topics`](BusBuilder::cached_topics)).
     ///
     /// A malformed topic is refused: counted, reported on `$sys.refused`, and in the delivery. For a topic known at compile time a
     /// [`Signal`] is faster.

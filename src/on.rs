@@ -70,6 +70,8 @@ impl On {
     }
 
     /// Ends the connection with the first event that satisfies the predicate; the handler is called with it.
+    ///
+    /// The predicate is asked about events that got past the other conditions and layers, just before the handler is called.
     pub fn until(mut self, predicate: impl Fn(&Event<'_>) -> bool + Send + Sync + 'static) -> Self {
         self.conditions.until = Some(Box::new(predicate));
         self
@@ -134,7 +136,9 @@ impl On {
     ///
     /// The history must stand in this bus's own stack; what it recorded counts, whatever layers behind it let out. The past
     /// is given before `connect` returns, in the connecting thread, marked as [replayed](Event::is_replayed); what other threads emit
-    /// meanwhile waits its turn, and each thread's events stay in order. No lock is held while the handler runs.
+    /// meanwhile waits its turn, and each thread's events stay in order, but for one: an emit that began before the connect and
+    /// reaches a busy history after it may be handed over by another thread, behind an event its own thread emitted next. No
+    /// lock is held while the handler runs.
     ///
     /// # Examples
     ///

@@ -22,7 +22,8 @@ use crate::payload::{Borrowed, Offer, Owned, PayloadType, Shared};
 /// A typed handle on one topic: the fast way to emit.
 ///
 /// The handle has found its topic's route already, so an emit does no look-up; an emit nobody listens to takes a few
-/// nanoseconds. Handles of the same topic are the same signal, and emits by name and wildcard handlers meet them.
+/// nanoseconds. Handles of the same topic are the same signal, and emits by name and wildcard handlers meet them. Cloning one
+/// is a counter; dropping the last of a topic takes the writer's lock, to forget its route.
 ///
 /// # Examples
 ///
