@@ -150,6 +150,10 @@ impl Core {
             writer.signals.remove(topic);
         }
         writer.forget_place(cell, bin);
+        let node = self.index_now().exact(topic, hash(topic)).cloned();
+        if let Some(node) = node {
+            self.forget_if_unused(writer, &node);
+        }
     }
 
     /// Changes the settings and tells every route; `change` runs under the lock, so it must not call user code.
@@ -302,9 +306,10 @@ impl Core {
         self.interest.fetch_or(interest, Ordering::AcqRel);
     }
 
-    /// A known pattern, which becomes as young as its first handler if it was known as a member of lists only.
+    /// A known pattern, which becomes as young as its first handler if it was known as a member of lists only. An exact one
+    /// is alone of its kind in a route, so its age says nothing.
     fn renewed(&self, writer: &mut Writer, node: Arc<Node>) -> Arc<Node> {
-        if writer.nodes[node.key()].handlers == 0 {
+        if writer.nodes[node.key()].handlers == 0 && !node.pattern().is_exact() {
             node.renew(writer.next_age());
             self.publish(writer, SmallVec::from_iter([Change::Renew(node.clone())]));
         }
@@ -335,7 +340,7 @@ impl Core {
         node
     }
 
-    /// Forgets a pattern that nobody needs, and members of a list that nobody needs then.
+    /// Forgets a pattern, and members of a list that nobody needs then.
     fn forget(&self, writer: &mut Writer, node: &Arc<Node>) {
         let members: Members = match node.pattern().kind() {
             Kind::List(members) => {
@@ -349,11 +354,17 @@ impl Core {
         writer.nodes.remove(node.key());
         writer.by_text.remove(node.pattern());
         for member in members {
-            let book = &mut writer.nodes[member.key()];
-            book.lists -= 1;
-            if book.lists == 0 && book.handlers == 0 {
-                self.forget(writer, &member);
-            }
+            writer.nodes[member.key()].lists -= 1;
+            self.forget_if_unused(writer, &member);
+        }
+    }
+
+    /// Forgets a pattern without handlers that no list and no signal needs.
+    fn forget_if_unused(&self, writer: &mut Writer, node: &Arc<Node>) {
+        let has_signal = |topic| writer.signals.contains_key(topic);
+        let Book { handlers, lists, .. } = &writer.nodes[node.key()];
+        if *handlers == 0 && *lists == 0 && !node.pattern().as_topic().is_some_and(has_signal) {
+            self.forget(writer, node);
         }
     }
 
@@ -391,9 +402,7 @@ impl Core {
         book.handlers -= 1;
         if book.handlers == 0 {
             node.free_payload();
-            if book.lists == 0 {
-                self.forget(writer, &node);
-            }
+            self.forget_if_unused(writer, &node);
         }
         bin.disconnected.push(sys::Disconnected {
             bus: self.name.clone(),

@@ -152,10 +152,8 @@ impl Index {
     }
 
     fn renew(&mut self, node: &Arc<Node>) {
-        if !node.pattern().is_exact() {
-            self.recent.retain(|other| !Arc::ptr_eq(other, node));
-            self.remember(node);
-        }
+        self.recent.retain(|other| !Arc::ptr_eq(other, node));
+        self.remember(node);
     }
 
     fn remember(&mut self, node: &Arc<Node>) {
