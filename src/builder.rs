@@ -164,8 +164,9 @@ impl BusBuilder {
         let settings = (!self.stack.is_empty()).then(|| {
             Arc::new(Settings { version: 1, stack: self.stack, retaining_layers: retaining, ..Settings::default() })
         });
-        Arc::new(Core {
+        Arc::new_cyclic(|me| Core {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
+            me: me.clone(),
             name: self.name,
             policy: self.policy,
             limits: self.limits,

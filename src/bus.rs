@@ -347,13 +347,43 @@ impl Bus {
     /// Swaps the stack for another and hands back the old one; each emit sees one of them, whole.
     #[allow(clippy::must_use_candidate, reason = "the old stack is wanted rarely")]
     pub fn set_stack(&self, stack: Stack) -> Stack {
-        self.core.swap_stack(stack)
+        self.core.swap_stack(stack, None).unwrap_or_default()
+    }
+
+    /// Changes the stack, and hands back the old one: layers come, go and are replaced by name while events flow, and each emit sees
+    /// one version, whole.
+    ///
+    /// `edit` is called again if the stack was changed meanwhile, so it should do nothing else.
+    ///
+    /// # Errors
+    ///
+    /// Those of `edit`; then nothing is changed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sigtree::{Bus, Event, Filter, Stack, Trace};
+    ///
+    /// let bus = Bus::new();
+    /// bus.set_stack(Stack::new().with_named("quiet hours", Filter::new(|_: &Event| false)).with(Trace::new()));
+    /// bus.edit_stack(|stack| stack.without("quiet hours"))?;
+    /// assert_eq!(bus.stack().len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn edit_stack<E>(&self, edit: impl Fn(&Stack) -> Result<Stack, E>) -> Result<Stack, E> {
+        loop {
+            let (version, stack) = self.core.stack_now();
+            let edited = edit(&stack)?;
+            if let Some(old) = self.core.swap_stack(edited, Some(version)) {
+                return Ok(old);
+            }
+        }
     }
 
     /// The stack as it is.
     #[must_use]
     pub fn stack(&self) -> Stack {
-        self.core.settings.load().as_ref().map(|settings| settings.stack.clone()).unwrap_or_default()
+        self.core.stack_now().1
     }
 
     // Silence

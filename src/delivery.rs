@@ -27,6 +27,7 @@ use crate::error::Error;
 pub struct Delivery {
     tally: Tally,
     stopped: bool,
+    held: bool,
     reason: Option<&'static str>,
     rare: Option<Box<Rare>>,
 }
@@ -45,6 +46,7 @@ impl Delivery {
         let mut delivery = Self {
             tally: emission.tally(),
             stopped: emission.is_stopped(),
+            held: emission.is_held(),
             reason: emission.static_reason(),
             rare: None,
         };
@@ -102,6 +104,12 @@ impl Delivery {
     #[must_use]
     pub fn failures(&self) -> &[Arc<Failure>] {
         self.rare.as_ref().map_or(&[], |rare| &rare.failures)
+    }
+
+    /// Whether a layer holds the event back, for some handlers or for all: it goes on later, under another delivery.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.held
     }
 
     /// Whether a handler stopped it, or a failure did under [`Policy::FailFast`](crate::Policy::FailFast).
@@ -163,6 +171,9 @@ impl fmt::Display for Delivery {
             if count > 0 {
                 write!(f, ", {count} {what}")?;
             }
+        }
+        if self.held {
+            f.write_str(", held")?;
         }
         if self.stopped {
             f.write_str(", stopped")?;

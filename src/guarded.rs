@@ -2,11 +2,18 @@
 
 use std::any::TypeId;
 use std::cell::Cell;
-use std::sync::Arc;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::{Arc, OnceLock, Weak};
 
-use sigtree_middleware::{Event, Next, Pattern, Place, Source, Stack, Terminal};
+use sigtree_middleware::{
+    Advised, Answer, Event, Home, Middleware, Next, Pattern, Place, Problem, Source, Stack, Terminal,
+};
 
-use crate::dispatch::slot::{Call, Called};
+use crate::dispatch::advised::{answer_of, site_of};
+use crate::dispatch::core::Core;
+use crate::dispatch::slot::{Call, Called, Slot};
+use crate::handler::stopped_or;
+use crate::held::ConnectionHome;
 use crate::policy::Policy;
 use crate::sync::{AtomicBool, AtomicU64, Ordering};
 
@@ -70,6 +77,9 @@ pub(crate) struct Guarded<C> {
     call: C,
     conditions: Box<Conditions>,
     pattern: Pattern,
+    core: Weak<Core>,
+    /// Its own slot, for events that its layers hold.
+    slot: OnceLock<Weak<dyn Slot>>,
     /// Asked of the layers once, when no lock is held.
     retains: bool,
     left: AtomicU64,
@@ -77,11 +87,20 @@ pub(crate) struct Guarded<C> {
 }
 
 impl<C: Call> Guarded<C> {
-    pub(crate) fn new(call: C, conditions: Conditions, pattern: Pattern) -> Self {
+    pub(crate) fn new(call: C, conditions: Conditions, pattern: Pattern, core: &Arc<Core>) -> Self {
         let left = AtomicU64::new(conditions.times.unwrap_or(u64::MAX));
         let over = AtomicBool::new(conditions.times == Some(0));
         let retains = call.retains() || conditions.keeps || conditions.layers.retaining() > 0;
-        Self { call, conditions: Box::new(conditions), pattern, retains, left, over }
+        Self {
+            call,
+            conditions: Box::new(conditions),
+            pattern,
+            core: Arc::downgrade(core),
+            slot: OnceLock::new(),
+            retains,
+            left,
+            over,
+        }
     }
 
     /// Takes one of the calls that are left: whether there was one, and whether it is the last.
@@ -101,9 +120,30 @@ impl<C: Call> Guarded<C> {
         if last && self.over.swap(true, Ordering::AcqRel) {
             return Called::Dead;
         }
-        match self.call.call(event) {
+        let called = match event.advised() {
+            None => self.call.call(event),
+            Some(advised) => self.call_advised(event, advised),
+        };
+        match called {
             Called::Done if last => Called::Last,
             called => called,
+        }
+    }
+
+    /// Calls the handler through the advice of its own layers.
+    fn call_advised(&self, event: &Event<'_>, advised: &Advised<'_>) -> Called {
+        let event = event.with_advice(None);
+        let Some(slot) = self.slot.get().and_then(Weak::upgrade) else { return self.call.call(&event) };
+        let site = site_of(&*slot, &self.pattern);
+        let call = || answer_of(catch_unwind(AssertUnwindSafe(|| self.call.call(&event))), &event);
+        match advised.run(site, &event, &call) {
+            Answer::Done => stopped_or(Called::Done, &event),
+            Answer::Skipped(_) => Called::Skipped,
+            Answer::Failed(Problem::Error(error)) => {
+                event.emission().set_error(error);
+                Called::Failed
+            }
+            Answer::Failed(Problem::Panic(panic)) => resume_unwind(panic),
         }
     }
 
@@ -127,7 +167,8 @@ impl<C: Call> Call for Guarded<C> {
         if !self.call.accepts(event.payload_type()) {
             return Called::OtherType;
         }
-        if !self.conditions.admit(event) {
+        // An event that one of its layers held was admitted before.
+        if event.emission().resuming().is_none() && !self.conditions.admit(event) {
             return Called::Skipped;
         }
         let layered = !self.conditions.layers.is_empty();
@@ -155,6 +196,14 @@ impl<C: Call> Call for Guarded<C> {
         self.call.ends_itself() || self.conditions.times.is_some() || self.conditions.until.is_some()
     }
 
+    fn flush(&self) {
+        self.conditions.layers.flush();
+    }
+
+    fn placed(&self, slot: Weak<dyn Slot>) {
+        let _ = self.slot.set(slot);
+    }
+
     fn is_expired(&self) -> bool {
         self.over.load(Ordering::Acquire) || self.call.is_expired()
     }
@@ -168,6 +217,7 @@ struct End<'c, C> {
 
 impl<C: Call> Terminal for End<'_, C> {
     fn deliver(&self, event: &Event<'_>) {
+        event.emission().end_resuming();
         self.called.set(self.guarded.call_handler(event));
     }
 
@@ -177,5 +227,10 @@ impl<C: Call> Terminal for End<'_, C> {
 
     fn place(&self) -> Place<'_> {
         Place::Connection { pattern: self.guarded.pattern.as_str(), name: self.guarded.conditions.name.as_deref() }
+    }
+
+    fn home(&self) -> Option<Arc<dyn Home>> {
+        let Guarded { core, slot, pattern, .. } = self.guarded;
+        Some(Arc::new(ConnectionHome { core: core.upgrade()?, slot: slot.get()?.clone(), pattern: pattern.clone() }))
     }
 }

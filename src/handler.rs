@@ -458,6 +458,6 @@ where
 }
 
 #[inline]
-fn stopped_or(called: Called, event: &Event<'_>) -> Called {
+pub(crate) fn stopped_or(called: Called, event: &Event<'_>) -> Called {
     if called == Called::Done && event.emission().level_is_stopped() { Called::Stop } else { called }
 }

@@ -58,8 +58,7 @@ impl<C: Call> CatchUp<C> {
     }
 
     /// Gives the handler the last `n` entries, then what came meanwhile; from then on emits call it themselves.
-    pub(crate) fn catch_up(self: &Arc<Self>, slot: Weak<dyn Slot>, since: u64, history: &History, n: usize) {
-        let _ = self.slot.set(slot);
+    pub(crate) fn catch_up(self: &Arc<Self>, since: u64, history: &History, n: usize) {
         self.since.store(since, Ordering::Release);
         history.follow(Arc::new(Follower { of: Arc::downgrade(self), since, pattern: self.pattern.clone() }), n);
         while let Some(waiting) = self.next_waiting() {
@@ -167,6 +166,15 @@ impl<C: Call> Call for Arc<CatchUp<C>> {
 
     fn is_expired(&self) -> bool {
         self.call.is_expired()
+    }
+
+    fn flush(&self) {
+        self.call.flush();
+    }
+
+    fn placed(&self, slot: Weak<dyn Slot>) {
+        let _ = self.slot.set(slot.clone());
+        self.call.placed(slot);
     }
 }
 

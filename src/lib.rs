@@ -140,6 +140,7 @@ mod event_builder;
 mod explain;
 mod guarded;
 mod handler;
+mod held;
 mod late;
 mod on;
 mod payload;

@@ -204,7 +204,7 @@ impl On {
         if conditions.are_none() {
             connect_in(&core, spec, call, past)
         } else {
-            connect_in(&core, spec, Guarded::new(call, conditions, pattern), past)
+            connect_in(&core, spec, Guarded::new(call, conditions, pattern, &core), past)
         }
     }
 }
@@ -223,9 +223,9 @@ fn connect_in<C: Call>(
     let late = CatchUp::new(call, core, spec.pattern.clone());
     let call = late.clone();
     let joined = core.connect(spec, |header| Holder::entry(call, header))?;
-    let (since, slot) = (joined.since, joined.slot.clone());
+    let since = joined.since;
     let connection = Connection::new(core, joined);
-    late.catch_up(slot, since, &history, n);
+    late.catch_up(since, &history, n);
     Ok(connection)
 }
 

@@ -31,7 +31,7 @@ pub trait Offer: Sized {
 }
 
 /// A payload given away.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Owned<T>(pub(crate) T);
 
 /// A payload lent, cloned once if something keeps it.
@@ -46,6 +46,7 @@ pub struct Shared<T>(pub(crate) Arc<T>);
 pub(crate) struct Made<F>(pub(crate) F);
 
 /// A shared payload whose type is known only at run time: a replay.
+#[derive(Clone)]
 pub(crate) struct SharedErased(pub(crate) Arc<Erased>);
 
 impl<T: Any + Send + Sync> Offer for Owned<T> {

@@ -133,9 +133,14 @@ impl Report {
         self.topic
     }
 
+    /// The report of a topic.
+    pub(crate) fn on(topic: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|report| report.topic == topic)
+    }
+
     /// The payload type of a report's topic.
     pub(crate) fn payload_on(topic: &str) -> Option<PayloadType> {
-        Self::ALL.iter().find(|report| report.topic == topic).map(|report| report.payload())
+        Self::on(topic).map(Self::payload)
     }
 
     pub(crate) fn payload(self) -> PayloadType {

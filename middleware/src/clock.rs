@@ -1,8 +1,11 @@
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
+
+use crate::timer;
 
 /// Where a bus, a history and a replay read the time; inject a [`ManualClock`] and time stands still until told.
 pub trait Clock: Send + Sync + 'static {
@@ -14,6 +17,19 @@ pub trait Clock: Send + Sync + 'static {
 
     /// Waits until `elapsed` has grown by `duration`.
     fn sleep(&self, duration: Duration);
+
+    /// Rings an alarm once `elapsed` has reached `at`, from a thread of the clock's; at once if it has.
+    ///
+    /// By default a thread that all clocks share rings it when as much real time has passed.
+    fn wake(&self, at: Duration, alarm: Weak<dyn Alarm>) {
+        timer::ring_after(at.saturating_sub(self.elapsed()), alarm);
+    }
+}
+
+/// What a clock calls at a time.
+pub trait Alarm: Send + Sync {
+    /// The time has come.
+    fn ring(&self);
 }
 
 impl<C: Clock + ?Sized> Clock for Arc<C> {
@@ -27,6 +43,10 @@ impl<C: Clock + ?Sized> Clock for Arc<C> {
 
     fn sleep(&self, duration: Duration) {
         (**self).sleep(duration);
+    }
+
+    fn wake(&self, at: Duration, alarm: Weak<dyn Alarm>) {
+        (**self).wake(at, alarm);
     }
 }
 
@@ -67,6 +87,7 @@ impl Clock for SystemClock {
 /// A clock that a test moves by hand; a cheap clone shows the same time.
 ///
 /// It begins at zero and at the Unix epoch. `sleep` moves it and returns at once, so a replay in real time takes none.
+/// Alarms ring in the thread that moves it, each at its own time, before `advance` returns.
 ///
 /// # Examples
 ///
@@ -80,7 +101,15 @@ impl Clock for SystemClock {
 /// ```
 #[derive(Clone, Default)]
 pub struct ManualClock {
-    elapsed: Arc<Mutex<Duration>>,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    elapsed: Duration,
+    /// By time, then in the order they were set.
+    alarms: BTreeMap<(Duration, u64), Weak<dyn Alarm>>,
+    next: u64,
 }
 
 impl ManualClock {
@@ -90,15 +119,33 @@ impl ManualClock {
         Self::default()
     }
 
-    /// Moves the time forward.
+    /// Moves the time forward, and rings the alarms on the way.
     pub fn advance(&self, duration: Duration) {
-        *self.elapsed.lock() += duration;
+        let until = self.elapsed() + duration;
+        while let Some(alarm) = self.next_alarm(until) {
+            if let Some(alarm) = alarm.upgrade() {
+                alarm.ring();
+            }
+        }
+    }
+
+    /// Takes out the next alarm that is due by then, and moves the time to it; to `until` if there is none.
+    fn next_alarm(&self, until: Duration) -> Option<Weak<dyn Alarm>> {
+        let mut state = self.state.lock();
+        let due = state.alarms.first_entry().filter(|alarm| alarm.key().0 <= until);
+        let (at, alarm) = match due {
+            Some(alarm) => (alarm.key().0, Some(alarm.remove())),
+            None => (until, None),
+        };
+        // An alarm may have moved the time itself.
+        state.elapsed = state.elapsed.max(at);
+        alarm
     }
 }
 
 impl Clock for ManualClock {
     fn elapsed(&self) -> Duration {
-        *self.elapsed.lock()
+        self.state.lock().elapsed
     }
 
     fn wall(&self) -> SystemTime {
@@ -107,6 +154,18 @@ impl Clock for ManualClock {
 
     fn sleep(&self, duration: Duration) {
         self.advance(duration);
+    }
+
+    fn wake(&self, at: Duration, alarm: Weak<dyn Alarm>) {
+        let mut state = self.state.lock();
+        state.next += 1;
+        let number = state.next;
+        state.alarms.insert((at, number), alarm);
+        let due = at <= state.elapsed;
+        drop(state);
+        if due {
+            self.advance(Duration::ZERO);
+        }
     }
 }
 

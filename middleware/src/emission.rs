@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::{Clock, EventId, Failure};
+use crate::{Clock, Erased, EventId, Failure, Held, Mark};
 
 /// What an emit asks of its bus, and only when somebody asks the event.
 pub trait Host {
@@ -18,6 +18,11 @@ pub trait Host {
 
     /// A new id for an event of this time.
     fn next_id(&self, stamp: Stamp) -> EventId;
+
+    /// Makes one of the bus's own reports, such as `$sys.breaker`, if anybody listens; only then the payload is made.
+    fn report(&self, topic: &str, make: &mut dyn FnMut() -> Arc<Erased>) {
+        let _ = (topic, make);
+    }
 }
 
 /// When an event happened.
@@ -70,6 +75,8 @@ pub struct Emission<'e> {
     muted: Cell<u32>,
     failed: Cell<u32>,
     stop: Cell<u8>,
+    /// The layer that held it, until the event has come by there.
+    resuming: Cell<Option<Mark>>,
     reason: Cell<Option<&'static str>>,
     notes: OnceCell<Box<Notes>>,
 }
@@ -89,6 +96,8 @@ const STOP_BUBBLING: u8 = 2;
 const STOP_FAILED: u8 = 4;
 /// Set with the others and never cleared.
 const STOPPED: u8 = 8;
+/// Not stopped, but not here now either; never cleared.
+const HELD: u8 = 16;
 
 /// Where an event was before it went on to another bus.
 #[derive(Debug, Clone, Copy)]
@@ -115,6 +124,7 @@ impl<'e> Emission<'e> {
             muted: Cell::new(0),
             failed: Cell::new(0),
             stop: Cell::new(0),
+            resuming: Cell::new(None),
             reason: Cell::new(None),
             notes: OnceCell::new(),
         }
@@ -124,6 +134,48 @@ impl<'e> Emission<'e> {
     #[must_use]
     pub fn with_identity(self, id: EventId, stamp: Stamp) -> Self {
         Self { id: OnceCell::from(id), stamp: OnceCell::from(stamp), ..self }
+    }
+
+    /// The same for an event that was held: it goes on behind the layer that held it, and has been where it was.
+    #[must_use]
+    pub fn with_held(self, held: &Held) -> Self {
+        for bus in held.visited() {
+            self.visit(*bus);
+        }
+        Self { resuming: Cell::new(Some(held.mark())), ..self.with_identity(held.id(), held.stamp()) }
+    }
+
+    /// Whether the event was held by this layer, which now lets it by. From here on it is an event like others.
+    pub fn resumes(&self, mark: Mark) -> bool {
+        let resumes = self.resuming.get() == Some(mark);
+        if resumes {
+            self.resuming.set(None);
+        }
+        resumes
+    }
+
+    /// Ends the search for the layer that held the event, because the chain ends here.
+    #[inline]
+    pub fn end_resuming(&self) {
+        self.resuming.set(None);
+    }
+
+    /// The layer it is on its way to, where it was held.
+    #[inline]
+    #[must_use]
+    pub fn resuming(&self) -> Option<Mark> {
+        self.resuming.get()
+    }
+
+    /// Notes that a layer holds the event.
+    pub fn note_held(&self) {
+        self.stop.set(self.stop.get() | HELD);
+    }
+
+    /// Whether a layer holds the event.
+    #[inline]
+    pub fn is_held(&self) -> bool {
+        self.stop.get() & HELD != 0
     }
 
     /// The event's id, made now if nobody asked before.
@@ -235,7 +287,7 @@ impl<'e> Emission<'e> {
     /// Whether anything ended it early.
     #[inline]
     pub fn is_stopped(&self) -> bool {
-        self.stop.get() != 0
+        self.stop.get() & !HELD != 0
     }
 
     /// Begins the level of another bus, whose count of changes is given; where the event was before.
@@ -245,7 +297,7 @@ impl<'e> Emission<'e> {
     pub fn enter_level(&self, version: u64) -> Level {
         let stop = self.stop.get();
         if stop & STOP_FAILED == 0 {
-            self.stop.set(stop & STOPPED);
+            self.stop.set(stop & (STOPPED | HELD));
         }
         Level { version: self.version.replace(version), stop }
     }
@@ -255,7 +307,7 @@ impl<'e> Emission<'e> {
     pub fn leave_level(&self, level: Level) {
         self.version.set(level.version);
         let now = self.stop.get();
-        self.stop.set(if now & STOP_FAILED == 0 { level.stop | (now & STOPPED) } else { now });
+        self.stop.set(if now & STOP_FAILED == 0 { level.stop | (now & (STOPPED | HELD)) } else { now });
     }
 
     /// Says why a layer did not go on; the first reason stands.
@@ -316,6 +368,11 @@ impl<'e> Emission<'e> {
             visited.push(bus);
         }
         fresh
+    }
+
+    /// The buses visited so far.
+    pub fn visited(&self) -> Vec<u64> {
+        self.notes.get().map_or_else(Vec::new, |notes| notes.visited.borrow().clone())
     }
 
     /// Whether anything but calls happened: failures, a reason, a panic.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::{Emission, Envelope, EventId, Priority, Sealed, Source, Tally, Topic};
+use crate::{Advised, Emission, Envelope, EventId, Mark, Priority, Sealed, Source, Tally, Topic};
 
 /// A payload whose type is known only at run time.
 pub type Erased = dyn Any + Send + Sync;
@@ -34,6 +34,7 @@ pub struct Event<'e> {
     envelope: Option<&'e Sealed>,
     emission: &'e Emission<'e>,
     redirected: bool,
+    advised: Option<&'e Advised<'e>>,
 }
 
 /// How the payload of one emit can be kept: the `Arc` it already is in, or a way to make one.
@@ -92,7 +93,7 @@ impl<'e> Event<'e> {
     #[inline]
     #[must_use]
     pub fn new(topic: &'e Topic, payload: &'e Erased, kept: &'e Kept, emission: &'e Emission<'e>) -> Self {
-        Self { topic, payload, kept, envelope: None, emission, redirected: false }
+        Self { topic, payload, kept, envelope: None, emission, redirected: false, advised: None }
     }
 
     /// The topic it was emitted on, as this bus names it.
@@ -211,6 +212,12 @@ impl<'e> Event<'e> {
         self.envelope().is_some_and(|envelope| envelope.replayed)
     }
 
+    /// Whether it comes back to the layer with this mark, which held it and now lets it by.
+    #[must_use]
+    pub fn resumes(&self, mark: Mark) -> bool {
+        self.emission.resumes(mark)
+    }
+
     /// The handlers met so far.
     #[must_use]
     pub fn tally(&self) -> Tally {
@@ -272,14 +279,14 @@ impl<'e> Event<'e> {
         Event { payload, kept, ..self }
     }
 
-    /// The same event under the name another bus gives its topic.
+    /// The same event under the name another bus gives its topic, and without the advice of this one's layers.
     #[inline]
     #[must_use]
     pub fn with_topic<'s>(self, topic: &'s Topic) -> Event<'s>
     where
         'e: 's,
     {
-        Event { topic, redirected: false, ..self }
+        Event { topic, redirected: false, advised: None, ..self }
     }
 
     /// The same event on its way to the handlers of another topic.
@@ -290,6 +297,23 @@ impl<'e> Event<'e> {
         'e: 's,
     {
         Event { topic, redirected: true, ..self }
+    }
+
+    /// The same event with advice around each handler, or without.
+    #[inline]
+    #[must_use]
+    pub fn with_advice<'s>(self, advised: Option<&'s Advised<'s>>) -> Event<'s>
+    where
+        'e: 's,
+    {
+        Event { advised, ..self }
+    }
+
+    /// The advice to be asked around each handler: for those who write a bus.
+    #[inline]
+    #[must_use]
+    pub fn advised(&self) -> Option<&'e Advised<'e>> {
+        self.advised
     }
 
     /// Whether a layer sent it to another topic's handlers.

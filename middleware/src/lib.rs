@@ -66,6 +66,7 @@
 //! `serde`: `Serialize` and `Deserialize` for the words.
 #![forbid(unsafe_code)]
 
+mod advice;
 mod clock;
 mod convert;
 mod emission;
@@ -73,6 +74,7 @@ mod envelope;
 mod event;
 mod failure;
 mod filter;
+mod held;
 mod history;
 mod id;
 mod inspect;
@@ -86,16 +88,19 @@ mod scoped;
 #[cfg(feature = "serde")]
 mod serde_impls;
 mod stack;
+mod timer;
 mod topic;
 mod trace;
 mod transform;
 
-pub use clock::{Clock, ManualClock, SystemClock};
+pub use advice::{Advice, Advised, Answer, HandlerCall, Problem, Site};
+pub use clock::{Alarm, Clock, ManualClock, SystemClock};
 pub use emission::{Emission, Host, Level, Stamp, Tally};
 pub use envelope::{Envelope, Priority, Sealed, Source};
 pub use event::{Erased, Event, Kept};
 pub use failure::{Cause, Failure};
 pub use filter::Filter;
+pub use held::{Held, Home, Mark};
 pub use history::{Entry, History, HistoryBuilder, HistoryStats, Late, Weigh};
 pub use id::{EventId, Ids, SequentialIds, UniqueIds};
 pub use inspect::Inspect;
@@ -106,7 +111,7 @@ pub use parse_error::ParseError;
 pub use pattern::{IntoPattern, Kind, Pattern, Segment, Segments};
 pub use replay::{Replay, ReplayReport, Replayed, Speed, SpeedError, Target};
 pub use scoped::Scoped;
-pub use stack::{Layer, Stack};
+pub use stack::{Layer, Stack, StackError};
 pub use topic::Topic;
 pub use trace::Trace;
 pub use transform::Transform;

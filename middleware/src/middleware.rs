@@ -2,7 +2,7 @@ use std::any::type_name;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::{Event, Next, Topic};
+use crate::{Event, Mark, Next, Topic};
 
 /// Advice around the rest of a chain: look at an event, go on, change it, or end it.
 ///
@@ -57,6 +57,15 @@ pub trait Middleware: Send + Sync + 'static {
         true
     }
 
+    /// Whether it holds events under this mark; a layer that holds none, and is made of none that do, says no.
+    fn holds(&self, mark: Mark) -> bool {
+        let _ = mark;
+        false
+    }
+
+    /// Releases what it holds, now and in this thread.
+    fn flush(&self) {}
+
     /// One line for people: what it is and how it is set.
     fn describe(&self) -> Cow<'static, str> {
         Cow::Borrowed(short_name(type_name::<Self>()))
@@ -99,6 +108,14 @@ macro_rules! forward {
                 (**self).applies_to(topic)
             }
 
+            fn holds(&self, mark: Mark) -> bool {
+                (**self).holds(mark)
+            }
+
+            fn flush(&self) {
+                (**self).flush();
+            }
+
             fn describe(&self) -> Cow<'static, str> {
                 (**self).describe()
             }
@@ -125,6 +142,16 @@ impl<M: Middleware> Middleware for Option<M> {
 
     fn applies_to(&self, topic: &Topic) -> bool {
         self.as_ref().is_some_and(|layer| layer.applies_to(topic))
+    }
+
+    fn holds(&self, mark: Mark) -> bool {
+        self.as_ref().is_some_and(|layer| layer.holds(mark))
+    }
+
+    fn flush(&self) {
+        if let Some(layer) = self {
+            layer.flush();
+        }
     }
 
     fn describe(&self) -> Cow<'static, str> {
@@ -155,6 +182,19 @@ macro_rules! tuples {
                 $first.applies_to(topic) $(|| $rest.applies_to(topic))*
             }
 
+            fn holds(&self, mark: Mark) -> bool {
+                #[allow(non_snake_case)]
+                let ($first, $($rest,)*) = self;
+                $first.holds(mark) $(|| $rest.holds(mark))*
+            }
+
+            fn flush(&self) {
+                #[allow(non_snake_case)]
+                let ($first, $($rest,)*) = self;
+                $first.flush();
+                $( $rest.flush(); )*
+            }
+
             fn describe(&self) -> Cow<'static, str> {
                 #[allow(non_snake_case)]
                 let ($first, $($rest,)*) = self;
@@ -171,7 +211,7 @@ macro_rules! tuples {
     (@link $event:expr, $next:expr, [$($seen:ident)*] $first:ident $($rest:ident)+) => {
         tuples!(@link $event, $next, [$first $($seen)*] $($rest)+)
     };
-    (@call $event:expr, $next:ident, $layer:ident,) => { $layer.handle($event, $next) };
+    (@call $event:expr, $next:ident, $layer:ident,) => { $next.through($layer, $event) };
     (@call $event:expr, $next:ident, $layer:ident, $before:ident $($more:ident)*) => {{
         let next = Next::before($layer, &$next);
         tuples!(@call $event, next, $before, $($more)*)

@@ -3,7 +3,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{Erased, Event, Kept, Layer, Middleware, Topic};
+use crate::{Advice, Advised, Erased, Event, Held, Home, Kept, Layer, Mark, Middleware, Topic};
 
 /// The rest of the chain: run it, run it with another payload or topic, or end the event with a reason.
 ///
@@ -31,6 +31,11 @@ pub trait Terminal {
 
     /// What the chain stands around.
     fn place(&self) -> Place<'_>;
+
+    /// Where events held in the chain go on, if it takes them back.
+    fn home(&self) -> Option<Arc<dyn Home>> {
+        None
+    }
 }
 
 /// What a chain stands around.
@@ -73,16 +78,98 @@ impl<'n> Next<'n> {
     #[inline]
     pub fn run(self, event: &Event<'_>) {
         match self.0 {
-            Link::Before { layer, after } => layer.handle(event, after.clone()),
+            Link::Before { layer, after } => after.clone().through(layer, event),
             Link::Layers { mut rest, end, routed } => {
                 while let Some((layer, tail)) = rest.split_first() {
                     rest = tail;
                     if layer.concerns(event, routed) {
-                        return layer.middleware().handle(event, Self(Link::Layers { rest, end, routed }));
+                        return Self(Link::Layers { rest, end, routed }).through(layer.middleware(), event);
                     }
                 }
                 end.deliver(event);
             }
+        }
+    }
+
+    /// Goes through a layer in front of this chain, unless the event is on its way back to one further on.
+    #[inline]
+    pub(crate) fn through<M: Middleware + ?Sized>(self, layer: &M, event: &Event<'_>) {
+        match event.emission().resuming() {
+            Some(mark) if !layer.holds(mark) => self.run(event),
+            _ => layer.handle(event, self),
+        }
+    }
+
+    /// Goes on, with advice around each handler of this bus, or around the one handler the chain stands around.
+    ///
+    /// The event then takes the way of all its features: each handler is called by itself, through the advice.
+    pub fn run_each(self, event: &Event<'_>, advice: &dyn Advice) {
+        let advised = Advised::new(advice, event.advised());
+        self.run(&event.with_advice(Some(&advised)));
+    }
+
+    /// Takes the event out of the chain, to go on later behind the layer with this mark; then do not run the rest.
+    ///
+    /// The layer says that it [keeps payloads](Middleware::retains) and that it [holds](Middleware::holds) events under
+    /// the mark, and lets an event pass that [is coming back](Event::resumes):
+    ///
+    /// ```
+    /// use sigtree::middleware::{Event, Held, Mark, Middleware, Next};
+    /// use std::sync::Mutex;
+    ///
+    /// /// Keeps the newest event back until it is flushed.
+    /// struct Newest(Mark, Mutex<Option<Held>>);
+    ///
+    /// impl Middleware for Newest {
+    ///     fn handle(&self, event: &Event<'_>, next: Next<'_>) {
+    ///         if event.resumes(self.0) {
+    ///             return next.run(event);
+    ///         }
+    ///         match next.hold(event, self.0) {
+    ///             Some(held) => drop(self.1.lock().unwrap().replace(held)),
+    ///             None => next.run(event),
+    ///         }
+    ///     }
+    ///
+    ///     fn retains(&self) -> bool {
+    ///         true
+    ///     }
+    ///
+    ///     fn holds(&self, mark: Mark) -> bool {
+    ///         mark == self.0
+    ///     }
+    ///
+    ///     fn flush(&self) {
+    ///         let held = self.1.lock().unwrap().take();
+    ///         if let Some(held) = held {
+    ///             held.release();
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// let bus = sigtree::Bus::new();
+    /// bus.layer(Newest(Mark::new(), Mutex::new(None)));
+    /// let _seen = bus.connect("n", |n: &u32| assert_eq!(*n, 2))?;
+    /// assert!(bus.emit("n", 1_u32).is_held());
+    /// bus.emit("n", 2_u32);
+    /// bus.flush();
+    /// # Ok::<(), sigtree::Error>(())
+    /// ```
+    ///
+    /// `None` if the event cannot be kept, or the chain's end does not take events back.
+    #[must_use]
+    pub fn hold(&self, event: &Event<'_>, mark: Mark) -> Option<Held> {
+        let held = Held::of(event, mark, self.home()?)?;
+        event.emission().note_held();
+        Some(held)
+    }
+
+    /// Where events held in this chain go on: for those who write a bus.
+    #[must_use]
+    pub fn home(&self) -> Option<Arc<dyn Home>> {
+        match self.0 {
+            Link::Layers { end, .. } => end.home(),
+            Link::Before { after, .. } => after.home(),
         }
     }
 
@@ -148,6 +235,10 @@ impl Terminal for Next<'_> {
 
     fn place(&self) -> Place<'_> {
         Next::place(self)
+    }
+
+    fn home(&self) -> Option<Arc<dyn Home>> {
+        Next::home(self)
     }
 }
 

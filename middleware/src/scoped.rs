@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::{Event, IntoPattern, Limits, Middleware, Next, ParseError, Pattern, Topic};
+use crate::{Event, IntoPattern, Limits, Mark, Middleware, Next, ParseError, Pattern, Topic};
 
 /// Any middleware, limited to the topics of a pattern; all other events pass it by.
 ///
@@ -71,6 +71,14 @@ impl<M: Middleware> Middleware for Scoped<M> {
 
     fn applies_to(&self, topic: &Topic) -> bool {
         self.pattern.matches(topic) && self.middleware.applies_to(topic)
+    }
+
+    fn holds(&self, mark: Mark) -> bool {
+        self.middleware.holds(mark)
+    }
+
+    fn flush(&self) {
+        self.middleware.flush();
     }
 
     fn describe(&self) -> Cow<'static, str> {

@@ -1,8 +1,9 @@
 use std::borrow::Cow;
+use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{Event, Middleware, Next, Topic};
+use crate::{Event, Mark, Middleware, Next, Topic};
 
 /// Layers in order: the first one added sees the event first.
 ///
@@ -58,7 +59,47 @@ impl Stack {
     /// The same stack with one more layer, the innermost, under a name.
     #[must_use]
     pub fn with_named(self, name: &str, middleware: impl Middleware) -> Self {
-        self.push(Layer { middleware: Arc::new(middleware), name: Some(name.into()), applies: true })
+        self.push(Layer::named(name, middleware))
+    }
+
+    /// The same stack with a layer under a name in front of the one named `at`.
+    ///
+    /// # Errors
+    ///
+    /// If no layer has that name.
+    pub fn with_before(&self, at: &str, name: &str, middleware: impl Middleware) -> Result<Self, StackError> {
+        let place = self.place_of(at)?;
+        Ok(self.spliced(place, place, Some(Layer::named(name, middleware))))
+    }
+
+    /// The same stack with a layer under a name behind the one named `at`.
+    ///
+    /// # Errors
+    ///
+    /// If no layer has that name.
+    pub fn with_after(&self, at: &str, name: &str, middleware: impl Middleware) -> Result<Self, StackError> {
+        let place = self.place_of(at)? + 1;
+        Ok(self.spliced(place, place, Some(Layer::named(name, middleware))))
+    }
+
+    /// The same stack with another layer under the name `at`, in the place of the one that had it.
+    ///
+    /// # Errors
+    ///
+    /// If no layer has that name.
+    pub fn with_replaced(&self, at: &str, middleware: impl Middleware) -> Result<Self, StackError> {
+        let place = self.place_of(at)?;
+        Ok(self.spliced(place, place + 1, Some(Layer::named(at, middleware))))
+    }
+
+    /// The same stack without the layer named `at`.
+    ///
+    /// # Errors
+    ///
+    /// If no layer has that name.
+    pub fn without(&self, at: &str) -> Result<Self, StackError> {
+        let place = self.place_of(at)?;
+        Ok(self.spliced(place, place + 1, None))
     }
 
     /// This stack's layers, then the other's.
@@ -113,9 +154,47 @@ impl Stack {
     fn push(self, layer: Layer) -> Self {
         Self { layers: self.layers.iter().cloned().chain([layer]).collect() }
     }
+
+    /// Where the first layer of this name stands.
+    fn place_of(&self, name: &str) -> Result<usize, StackError> {
+        let place = self.layers.iter().position(|layer| layer.name() == Some(name));
+        place.ok_or_else(|| StackError {
+            name: name.into(),
+            known: self.layers.iter().filter_map(Layer::name).map(Box::from).collect(),
+        })
+    }
+
+    /// The layers before `from`, then another, then those from `to` on.
+    fn spliced(&self, from: usize, to: usize, layer: Option<Layer>) -> Self {
+        let (before, after) = (self.layers[..from].iter().cloned(), self.layers[to..].iter().cloned());
+        Self { layers: before.chain(layer).chain(after).collect() }
+    }
 }
 
+/// No layer of a stack has the name that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StackError {
+    name: Box<str>,
+    known: Box<[Box<str>]>,
+}
+
+impl fmt::Display for StackError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no layer named `{}`: ", self.name)?;
+        match &*self.known {
+            [] => f.write_str("no layer has a name; give it one with `with_named`"),
+            known => write!(f, "the names are `{}`", known.join("`, `")),
+        }
+    }
+}
+
+impl Error for StackError {}
+
 impl Layer {
+    fn named(name: &str, middleware: impl Middleware) -> Self {
+        Self { middleware: Arc::new(middleware), name: Some(name.into()), applies: true }
+    }
+
     /// What the layer does.
     #[inline]
     #[must_use]
@@ -154,6 +233,14 @@ impl Middleware for Stack {
 
     fn applies_to(&self, topic: &Topic) -> bool {
         self.layers.iter().any(|layer| layer.middleware.applies_to(topic))
+    }
+
+    fn holds(&self, mark: Mark) -> bool {
+        self.layers.iter().any(|layer| layer.middleware.holds(mark))
+    }
+
+    fn flush(&self) {
+        self.layers.iter().for_each(|layer| layer.middleware.flush());
     }
 
     fn describe(&self) -> Cow<'static, str> {

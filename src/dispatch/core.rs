@@ -4,13 +4,14 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock, Weak};
 
-use sigtree_middleware::{Clock, EventId, Host, Ids, Limits, Pattern, Stack, Stamp, Topic};
+use sigtree_middleware::{Clock, Erased, EventId, Host, Ids, Limits, Pattern, Stack, Stamp, Topic};
 
 use super::books::Writer;
 use super::cell::{Cache, Cell};
 use super::index::Index;
 use super::snap::{Guard, Snap};
 use super::stamps::Stamps;
+use crate::payload::SharedErased;
 use crate::policy::Policy;
 use crate::sync::{AtomicU32, AtomicU64, AtomicUsize, Mutex, Ordering};
 use crate::sys;
@@ -18,6 +19,8 @@ use crate::sys;
 /// One bus. Emits read it without a lock; every change goes through the writer.
 pub(crate) struct Core {
     pub(crate) id: u64,
+    /// Itself, for those who come back to it.
+    pub(crate) me: Weak<Self>,
     pub(crate) name: Arc<str>,
     pub(crate) policy: Policy,
     pub(crate) limits: Limits,
@@ -178,6 +181,12 @@ impl Host for Core {
 
     fn next_id(&self, stamp: Stamp) -> EventId {
         self.ids.next_id(stamp)
+    }
+
+    fn report(&self, topic: &str, make: &mut dyn FnMut() -> Arc<Erased>) {
+        if let Some(report) = sys::Report::on(topic) {
+            self.report_offer(report, || SharedErased(make()));
+        }
     }
 }
 

@@ -8,7 +8,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::thread::Result as Caught;
 
-use sigtree_middleware::{Cause, Emission, Erased, Event, EventId, Kept, Next, Place, Sealed, Stamp, Terminal, Topic};
+use sigtree_middleware::{
+    Cause, Emission, Erased, Event, EventId, Home, Kept, Next, Place, Sealed, Stamp, Terminal, Topic,
+};
 
 use super::cell::Cell;
 use super::core::Core;
@@ -20,6 +22,7 @@ use super::slot::{Called, Slot};
 use super::thread::{self, Inside};
 use crate::delivery::Delivery;
 use crate::error::Error;
+use crate::held::BusHome;
 use crate::payload::{Offer, Owned, PayloadType};
 use crate::sys::{self, Report};
 
@@ -336,7 +339,7 @@ impl Core {
     }
 
     /// Delivers through layers, with mutes, down to sinks and up to the parent.
-    fn deliver_around(&self, route: &Route, event: &Event<'_>) {
+    pub(crate) fn deliver_around(&self, route: &Route, event: &Event<'_>) {
         let end = End { core: self, route, reached: StdCell::new(false) };
         if route.layers.is_empty() {
             return end.deliver(event);
@@ -348,7 +351,7 @@ impl Core {
         }
         match caught {
             Err(panic) => layer_panicked(self, panic, event),
-            Ok(()) if !end.reached.get() => self.filtered(route, event),
+            Ok(()) if !end.reached.get() && !event.emission().is_held() => self.filtered(route, event),
             Ok(()) => {}
         }
     }
@@ -359,7 +362,7 @@ impl Core {
         let payload = PayloadType { id: event.payload_type(), name: "another type" };
         match self.route_named(topic, hash(topic), payload) {
             Ok(Some(route)) if route.muted => event.emission().add_muted(route.parts.handlers() as u32),
-            Ok(Some(route)) => route.parts.run(self, event),
+            Ok(Some(route)) => self.run_parts(&route.parts, event),
             Ok(None) => {}
             Err(error) => drop(self.refuse(error)),
         }
@@ -367,7 +370,7 @@ impl Core {
 
     /// The error if an emit is too deep; the topics of deep emits are noted for it.
     #[cold]
-    fn too_deep(&self, route: &Route, inside: &Inside) -> Option<Error> {
+    pub(crate) fn too_deep(&self, route: &Route, inside: &Inside) -> Option<Error> {
         thread::note_deep(inside.depth(), &route.topic);
         (inside.depth() > self.depth_limit)
             .then(|| Error::too_deep(self.depth_limit, &thread::deep_chain(inside.depth() + 1)))
@@ -410,11 +413,20 @@ impl Core {
 
     /// The end of an emit that was out of the ordinary: nobody was called, or something failed.
     #[cold]
-    fn finish(&self, route: &Route, emission: &Emission<'_>) {
+    pub(crate) fn finish(&self, route: &Route, emission: &Emission<'_>) {
         let tally = emission.tally();
-        if tally.called + tally.skipped + tally.muted == 0 && emission.reason().is_none() && !emission.is_stopped() {
+        if tally.called + tally.skipped + tally.muted == 0
+            && emission.reason().is_none()
+            && !emission.is_stopped()
+            && !emission.is_held()
+        {
             self.report_dead(&route.topic);
         }
+        self.pass_panic_on(emission);
+    }
+
+    /// Lets the panic go on that a handler is to propagate, if there was one.
+    pub(crate) fn pass_panic_on(&self, emission: &Emission<'_>) {
         if let Some(panic) = emission.take_panic() {
             resume_unwind(panic);
         }
@@ -422,21 +434,26 @@ impl Core {
 
     /// Makes a report on this bus and those above, wherever somebody listens.
     pub(crate) fn report<T: Send + Sync + Clone + 'static>(&self, report: Report, make: impl FnOnce() -> T) {
+        self.report_offer(report, || Owned(make()));
+    }
+
+    /// The same with a payload that is to be offered.
+    pub(crate) fn report_offer<O: Offer + Clone>(&self, report: Report, make: impl FnOnce() -> O) {
         if !self.wants(report) {
             return;
         }
-        let payload = make();
+        let offer = make();
         for core in self.upwards() {
             if core.interest.load(crate::sync::Ordering::Relaxed) & report.bit() != 0 {
-                core.emit_report(report, payload.clone());
+                core.emit_report(report, offer.clone());
             }
         }
     }
 
-    fn emit_report<T: Send + Sync + 'static>(&self, report: Report, payload: T) {
+    fn emit_report<O: Offer>(&self, report: Report, offer: O) {
         let Some((topic, cell)) = self.reports[report.place()].get() else { return };
         if Inside::enter().depth() <= self.depth_limit {
-            self.emit_at(cell, topic, Owned(payload), None);
+            self.emit_at(cell, topic, offer, None);
         }
     }
 }
@@ -451,6 +468,7 @@ struct End<'r> {
 impl Terminal for End<'_> {
     fn deliver(&self, event: &Event<'_>) {
         self.reached.set(true);
+        event.emission().end_resuming();
         if event.is_redirected() {
             return self.core.deliver_redirected(event);
         }
@@ -461,7 +479,7 @@ impl Terminal for End<'_> {
         } else if route.muted {
             emission.add_muted(route.parts.handlers() as u32);
         } else {
-            route.parts.run(core, event);
+            core.run_parts(&route.parts, event);
         }
         if links_exist() {
             emission.visit(core.id);
@@ -485,6 +503,10 @@ impl Terminal for End<'_> {
 
     fn place(&self) -> Place<'_> {
         Place::Bus
+    }
+
+    fn home(&self) -> Option<Arc<dyn Home>> {
+        Some(Arc::new(BusHome(self.core.me.upgrade()?)))
     }
 }
 

@@ -12,9 +12,11 @@
 //! | `node`, `index` | distinct patterns, and which of them match a topic |
 //! | `core`, `writer`, `books` | a bus's state, the one way to change it, and what only writers look at |
 //! | `failure` | what happens when a handler fails |
+//! | `advised` | handlers called each through the advice of layers |
 //! | `gate`, `thread` | waiting for running calls; what a thread is inside of |
 //! | `snap` | the only file that names arc-swap |
 
+pub(crate) mod advised;
 pub(crate) mod books;
 pub(crate) mod cell;
 pub(crate) mod core;

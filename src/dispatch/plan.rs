@@ -50,7 +50,7 @@ const COLLECTS: u32 = 64;
 
 impl Core {
     /// The route of a topic by name: from the cache if the topic was admitted, else for this emit only.
-    pub(super) fn route_named(&self, topic: &str, hash: u64, payload: PayloadType) -> Found {
+    pub(crate) fn route_named(&self, topic: &str, hash: u64, payload: PayloadType) -> Found {
         let wanted = Wanted { topic, name: None, hash, payload, scope: self.stamps.scope(topic) };
         match self.cache.get(hash).or_else(|| self.cache.admit(hash)) {
             Some(cell) => self.route_in(cell, &wanted),

@@ -3,7 +3,7 @@
 use std::any::{Any, TypeId};
 use std::fmt;
 use std::panic::Location;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use sigtree_middleware::{Erased, Event};
 
@@ -69,6 +69,9 @@ pub trait Slot: Send + Sync {
 
     /// A leaf for handlers that take the same payload type by reference, if this is one.
     fn uniform(self: Arc<Self>) -> Option<Box<dyn Uniform>>;
+
+    /// Releases what layers around the handler hold.
+    fn flush(&self);
 
     /// Puts a typed pointer to itself into `place`, an `Option<Arc<dyn TypedSlot<T>>>`, if it takes a `&T`.
     fn offer(self: Arc<Self>, place: &mut dyn Any);
@@ -226,6 +229,14 @@ pub trait Call: Send + Sync + Sized + 'static {
         false
     }
 
+    /// See [`Slot::flush`].
+    fn flush(&self) {}
+
+    /// Takes note of its own slot, before the first call.
+    fn placed(&self, slot: Weak<dyn Slot>) {
+        let _ = slot;
+    }
+
     /// See [`Slot::uniform`].
     fn uniform(_slot: Arc<Holder<Self>>) -> Option<Box<dyn Uniform>> {
         None
@@ -252,7 +263,10 @@ pub struct Holder<C> {
 
 impl<C: Call> Holder<C> {
     pub(crate) fn entry(call: C, header: Header) -> Entry {
-        Arc::new(Self { call, header })
+        let slot = Arc::new(Self { call, header });
+        let entry: Entry = slot.clone();
+        slot.call.placed(Arc::downgrade(&entry));
+        entry
     }
 }
 
@@ -297,6 +311,10 @@ impl<C: Call> Slot for Holder<C> {
 
     fn is_expired(&self) -> bool {
         self.header.is_dead() || self.call.is_expired()
+    }
+
+    fn flush(&self) {
+        self.call.flush();
     }
 
     fn uniform(self: Arc<Self>) -> Option<Box<dyn Uniform>> {

@@ -123,11 +123,19 @@ impl Table {
 
     /// Looks at every handler in order.
     pub(crate) fn for_each(&self, look: &mut dyn FnMut(&dyn Slot)) {
+        self.try_each(&mut |slot| {
+            look(slot);
+            Flow::Go
+        });
+    }
+
+    /// Looks at the handlers in order until one says that it is over.
+    pub(crate) fn try_each(&self, look: &mut dyn FnMut(&dyn Slot) -> Flow) -> Flow {
         match self {
             Self::One(entry) => look(&**entry),
-            Self::Few(leaf) => leaf.slots().for_each(look),
-            Self::Tree(tree) => tree.leaves().flat_map(|leaf| leaf.slots()).for_each(look),
-            Self::Bands(bands) => bands.iter().for_each(|band| band.table.for_each(look)),
+            Self::Few(leaf) => leaf.try_each(look),
+            Self::Tree(tree) => tree.each_leaf(|leaf| leaf.try_each(look)),
+            Self::Bands(bands) => run_each(bands, |band| band.table.try_each(look)),
         }
     }
 
@@ -332,6 +340,10 @@ impl Leaf {
             Self::Mixed(entries) => &*entries[at],
             Self::Uniform(uniform) => uniform.get(at),
         }
+    }
+
+    fn try_each(&self, look: &mut dyn FnMut(&dyn Slot) -> Flow) -> Flow {
+        if self.slots().all(|slot| look(slot) == Flow::Go) { Flow::Go } else { Flow::End }
     }
 
     fn slots(&self) -> impl Iterator<Item = &dyn Slot> {

@@ -95,6 +95,12 @@ impl Core {
         pruned
     }
 
+    /// The slots of all connections.
+    pub(crate) fn slots(&self) -> Vec<Entry> {
+        let writer = self.writer.lock();
+        writer.connections.keys().filter_map(|id| writer.entry(id)).collect()
+    }
+
     /// How many handlers are connected.
     pub(crate) fn connection_count(&self) -> usize {
         self.writer.lock().connections.len()
@@ -181,12 +187,24 @@ impl Core {
         result
     }
 
-    /// Swaps the stack, and takes the old one out of every route, so that its layers are the caller's alone once running emits end.
-    pub(crate) fn swap_stack(&self, stack: Stack) -> Stack {
+    /// The stack, and the version of the settings it belongs to.
+    pub(crate) fn stack_now(&self) -> (u64, Stack) {
+        let settings = self.settings.load();
+        settings.as_ref().map(|settings| (settings.version, settings.stack.clone())).unwrap_or_default()
+    }
+
+    /// Swaps the stack, if the settings still have the version that is expected, and hands back the old one. That one is taken out
+    /// of every route, so that its layers are the caller's alone once running emits end.
+    pub(crate) fn swap_stack(&self, stack: Stack, expected: Option<u64>) -> Option<Stack> {
         let retaining = stack.retaining();
         let mut bin = Bin::default();
         let old = {
             let mut writer = self.writer.lock();
+            if expected.is_some_and(|expected| expected != self.stack_now().0) {
+                // What was made for nothing is dropped after the lock is given back.
+                drop(writer);
+                return None;
+            }
             let swap = |settings: &mut Settings| {
                 settings.retaining_layers = retaining;
                 std::mem::replace(&mut settings.stack, stack)
@@ -198,7 +216,7 @@ impl Core {
             old
         };
         self.empty(bin);
-        old
+        Some(old)
     }
 
     /// Forgets children that are gone, unless a writer is busy; then a later emit that meets one does it.

@@ -1,0 +1,127 @@
+use std::any::Any;
+use std::fmt;
+use std::num::NonZeroU64;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::{Envelope, Erased, Event, EventId, Stamp, Topic};
+
+/// Tells layers that hold events apart: each has one, and a held event goes on behind the layer whose mark it bears.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Mark(NonZeroU64);
+
+impl Mark {
+    /// A mark that no other layer of this process has.
+    #[must_use]
+    #[allow(clippy::new_without_default, reason = "two marks are never the same")]
+    pub fn new() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Self(NonZeroU64::new(NEXT.fetch_add(1, Ordering::Relaxed)).expect("fewer layers than numbers"))
+    }
+}
+
+/// An event that a layer took out of its chain, to go on later: behind that layer, with its id, times and envelope.
+///
+/// Made by [`Next::hold`](crate::Next::hold). It keeps its bus alive until it is released. Dropped without being
+/// released it is gone.
+#[must_use = "an event that is held is lost unless it is released"]
+pub struct Held {
+    pub(crate) topic: Topic,
+    pub(crate) payload: Arc<Erased>,
+    pub(crate) envelope: Option<Arc<Envelope>>,
+    pub(crate) id: EventId,
+    pub(crate) stamp: Stamp,
+    pub(crate) redirected: bool,
+    pub(crate) visited: Vec<u64>,
+    pub(crate) mark: Mark,
+    pub(crate) home: Arc<dyn Home>,
+}
+
+/// Where held events go on: for those who write a bus.
+pub trait Home: Send + Sync {
+    /// Lets the event go on behind the layer that held it.
+    fn resume(&self, held: &Held);
+}
+
+impl Held {
+    /// Lets the event go on in this thread, behind the layer that held it; straight to the handlers if that layer is no
+    /// longer there.
+    pub fn release(self) {
+        let home = self.home.clone();
+        home.resume(&self);
+    }
+
+    /// Its topic, as it was where the layer stands.
+    #[must_use]
+    pub fn topic(&self) -> &Topic {
+        &self.topic
+    }
+
+    /// The payload, if it is a `T`.
+    #[must_use]
+    pub fn payload<T: Any>(&self) -> Option<&T> {
+        self.payload.downcast_ref()
+    }
+
+    /// The payload, shared.
+    #[must_use]
+    pub fn share_erased(&self) -> Arc<Erased> {
+        self.payload.clone()
+    }
+
+    /// The envelope, if there is one.
+    #[must_use]
+    pub fn share_envelope(&self) -> Option<Arc<Envelope>> {
+        self.envelope.clone()
+    }
+
+    /// The event's id.
+    #[must_use]
+    pub fn id(&self) -> EventId {
+        self.id
+    }
+
+    /// When it was emitted.
+    #[must_use]
+    pub fn stamp(&self) -> Stamp {
+        self.stamp
+    }
+
+    /// The mark of the layer that held it.
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        self.mark
+    }
+
+    /// Whether a layer had sent it to another topic's handlers.
+    #[must_use]
+    pub fn is_redirected(&self) -> bool {
+        self.redirected
+    }
+
+    /// The buses it had visited: for those who write a bus.
+    #[must_use]
+    pub fn visited(&self) -> &[u64] {
+        &self.visited
+    }
+
+    pub(crate) fn of(event: &Event<'_>, mark: Mark, home: Arc<dyn Home>) -> Option<Self> {
+        Some(Self {
+            topic: event.topic().clone(),
+            payload: event.share_erased()?,
+            envelope: event.share_envelope(),
+            id: event.id(),
+            stamp: event.emission().stamp(),
+            redirected: event.is_redirected(),
+            visited: event.emission().visited(),
+            mark,
+            home,
+        })
+    }
+}
+
+impl fmt::Debug for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Held").field("topic", &self.topic).field("id", &self.id).finish_non_exhaustive()
+    }
+}

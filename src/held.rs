@@ -1,0 +1,85 @@
+//! Where events go on that a layer held: behind that layer, on their bus or at their connection.
+
+use std::sync::{Arc, Weak};
+
+use sigtree_middleware::{Emission, Event, Held, Home, Kept, Middleware, Pattern, Sealed};
+
+use crate::bus::Bus;
+use crate::dispatch::core::Core;
+use crate::dispatch::failure::Caller;
+use crate::dispatch::index::hash;
+use crate::dispatch::slot::Slot;
+use crate::dispatch::thread::Inside;
+use crate::payload::PayloadType;
+
+impl Bus {
+    /// Lets every event go on, now and in this thread, that a layer of this bus, of its connections or of its children
+    /// holds back: a [`Debounce`](crate::middleware), a batch that is not full.
+    ///
+    /// Call it before a program ends: what is held then is lost, because the clock's thread ends too. A bus that is
+    /// dropped needs no flush; it lives until what its layers hold has gone on.
+    pub fn flush(&self) {
+        self.stack().flush();
+        for slot in self.core().slots() {
+            slot.flush();
+        }
+        for child in self.children() {
+            child.flush();
+        }
+    }
+}
+
+/// A bus that takes back what its layers held. It keeps the bus alive.
+pub(crate) struct BusHome(pub(crate) Arc<Core>);
+
+impl Home for BusHome {
+    fn resume(&self, held: &Held) {
+        self.0.resume(held);
+    }
+}
+
+impl Core {
+    fn resume(&self, held: &Held) {
+        let inside = Inside::enter();
+        let payload = held.share_erased();
+        let topic = held.topic();
+        let payload_type = PayloadType { id: (*payload).type_id(), name: "a held payload" };
+        let route = match self.route_named(topic, hash(topic), payload_type) {
+            Ok(Some(route)) => route,
+            Ok(None) => return,
+            Err(error) => return drop(self.refuse(error)),
+        };
+        if let Some(error) = self.too_deep(&route, &inside) {
+            return drop(self.refuse(error));
+        }
+        let kept = Kept::shared(payload.clone());
+        let sealed = held.share_envelope().map(Sealed::from);
+        let emission = Emission::new(self, self.stamps.version(), inside.depth()).with_held(held);
+        let event = Event::new(&route.topic, &*payload, &kept, &emission).with_envelope(sealed.as_ref());
+        let event = if held.is_redirected() { event.redirected_to(topic) } else { event };
+        self.deliver_around(&route, &event);
+        self.finish(&route, &emission);
+    }
+}
+
+/// A connection that takes back what its own layers held. It keeps the bus alive, but not the connection.
+pub(crate) struct ConnectionHome {
+    pub(crate) core: Arc<Core>,
+    pub(crate) slot: Weak<dyn Slot>,
+    pub(crate) pattern: Pattern,
+}
+
+impl Home for ConnectionHome {
+    fn resume(&self, held: &Held) {
+        // A handler that was disconnected meanwhile is not called any more.
+        let Some(slot) = self.slot.upgrade() else { return };
+        let inside = Inside::enter();
+        let payload = held.share_erased();
+        let kept = Kept::shared(payload.clone());
+        let sealed = held.share_envelope().map(Sealed::from);
+        let emission = Emission::new(&*self.core, self.core.stamps.version(), inside.depth()).with_held(held);
+        let event = Event::new(held.topic(), &*payload, &kept, &emission).with_envelope(sealed.as_ref());
+        Caller { core: &self.core, pattern: &self.pattern }.call_one(&*slot, &event, || slot.invoke(&event));
+        self.core.pass_panic_on(&emission);
+    }
+}
