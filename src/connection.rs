@@ -20,6 +20,7 @@ new_key_type! {
 ///
 /// What the handler captured is freed when the connection ends, at once unless an emit is inside it. Keep the connection
 /// where the handler's life belongs, in the struct that listens or in a [`ConnectionSet`], or [`detach`](Connection::detach) it.
+/// `let _ = bus.connect(..)` drops it on the spot; `let _name = bus.connect(..)` keeps it to the end of the block.
 ///
 /// # Examples
 ///

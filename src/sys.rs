@@ -50,7 +50,7 @@ pub struct Refused {
 pub struct Dead {
     /// The name of the bus it was emitted on.
     pub bus: Arc<str>,
-    /// Its topic.
+    /// Its topic, as that bus names it.
     pub topic: Topic,
 }
 
@@ -60,7 +60,7 @@ pub struct Dead {
 pub struct Filtered {
     /// The name of the bus whose stack it was.
     pub bus: Arc<str>,
-    /// The event's topic.
+    /// The event's topic, as that bus names it.
     pub topic: Topic,
     /// The reason the layer gave.
     pub reason: Arc<str>,
@@ -84,6 +84,8 @@ pub struct Connected {
     pub bus: Arc<str>,
     /// The connection.
     pub id: ConnectionId,
+    /// The name given to the connection, if any.
+    pub name: Option<Arc<str>>,
     /// Its pattern.
     pub pattern: Pattern,
     /// Where it was connected.
@@ -98,6 +100,8 @@ pub struct Disconnected {
     pub bus: Arc<str>,
     /// The connection.
     pub id: ConnectionId,
+    /// The name given to the connection, if any.
+    pub name: Option<Arc<str>>,
     /// Its pattern.
     pub pattern: Pattern,
     /// Where it was connected.

@@ -319,7 +319,7 @@ impl Core {
             Ok(Some(route)) => self.deliver(&route, event),
             Ok(None) => {}
             Err(error) => {
-                event.emission().discard("another payload type than the parent's".into());
+                event.emission().discard(format!("another payload type than on `{}`", self.name).into());
                 self.refuse(error);
             }
         }
@@ -327,7 +327,7 @@ impl Core {
 
     fn deliver(&self, route: &Route, event: &Event<'_>) {
         if event.payload_type() != route.payload.id {
-            event.emission().discard("another payload type than the parent's".into());
+            event.emission().discard(format!("another payload type than on `{}`", self.name).into());
             self.refuse(Error::type_mismatch(&route.topic, route.payload.name, "another type"));
             return;
         }

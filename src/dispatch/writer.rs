@@ -58,9 +58,12 @@ impl Core {
         let joined = self.connect_locked(&mut self.writer.lock(), new, &mut make, &mut bin);
         self.empty(bin);
         let joined = joined?;
-        let id = joined.id;
+        let (id, slot) = (joined.id, joined.slot.clone());
         tracing::debug!(target: "sigtree::dispatch", bus = %self.name, %pattern, ?id, "connected at {site}");
-        self.report(sys::CONNECTED, || sys::Connected { bus: self.name.clone(), id, pattern, site });
+        self.report(sys::CONNECTED, || {
+            let name = slot.upgrade().and_then(|slot| slot.name().cloned());
+            sys::Connected { bus: self.name.clone(), id, name, pattern, site }
+        });
         Ok(joined)
     }
 
@@ -407,6 +410,7 @@ impl Core {
         bin.disconnected.push(sys::Disconnected {
             bus: self.name.clone(),
             id,
+            name: entry.name().cloned(),
             pattern: node.pattern().clone(),
             site: entry.header().site(),
         });
