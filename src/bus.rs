@@ -318,8 +318,8 @@ impl Bus {
     }
 
     /// Begins an event with company: source, priority, metadata.
-    pub fn event<'b>(&'b self, topic: &'b str) -> EventBuilder<'b> {
-        EventBuilder::new(self.core.clone(), topic)
+    pub fn event<'t>(&self, topic: &'t (impl AsRef<str> + ?Sized)) -> EventBuilder<'t> {
+        EventBuilder::new(self.core.clone(), topic.as_ref())
     }
 
     /// A typed handle on a topic.

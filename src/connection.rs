@@ -85,6 +85,11 @@ impl Connection {
         self.link().look(|_| ()).is_some()
     }
 
+    /// Whether the handler is gone, seen without taking hold of it.
+    fn is_freed(&self) -> bool {
+        self.link().slot.strong_count() == 0
+    }
+
     /// Leaves the handler connected for as long as the bus lives.
     ///
     /// The id can still be given to [`Bus::disconnect`](crate::Bus::disconnect).
@@ -208,7 +213,7 @@ impl ConnectionSet {
         if self.connections.len() < 2 * self.swept.max(8) {
             return Vec::new();
         }
-        let ended = self.connections.extract_if(.., |connection| !connection.is_connected()).collect();
+        let ended = self.connections.extract_if(.., |connection| connection.is_freed()).collect();
         self.swept = self.connections.len();
         ended
     }

@@ -112,7 +112,7 @@ impl<T: Any + Send + Sync> Signal<T> {
     }
 
     pub(crate) fn of(core: &Arc<Core>, topic: Topic) -> Result<Self, Error> {
-        let cell = core.signal_cell(&topic, PayloadType::of::<T>())?;
+        let cell = core.signal_cell(&topic, PayloadType::of::<T>)?;
         Ok(Self { core: core.clone(), cell, topic, payload: PhantomData })
     }
 

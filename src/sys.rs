@@ -113,7 +113,7 @@ pub struct Disconnected {
 pub(crate) struct Report {
     topic: &'static str,
     place: u32,
-    payload: fn() -> PayloadType,
+    pub(crate) payload: fn() -> PayloadType,
 }
 
 pub(crate) const REFUSED: Report = Report { topic: "$sys.refused", place: 0, payload: PayloadType::of::<Refused> };
@@ -139,11 +139,7 @@ impl Report {
 
     /// The payload type of a report's topic.
     pub(crate) fn payload_on(topic: &str) -> Option<PayloadType> {
-        Self::ALL.iter().find(|report| report.topic == topic).map(|report| report.payload())
-    }
-
-    pub(crate) fn payload(self) -> PayloadType {
-        (self.payload)()
+        Self::ALL.iter().find(|report| report.topic == topic).map(|report| (report.payload)())
     }
 
     pub(crate) fn bit(self) -> u32 {

@@ -10,10 +10,10 @@ use crate::builder::BusBuilder;
 use crate::bus::Bus;
 use crate::connection::Connection;
 use crate::dispatch::core::{Core, Parent};
-use crate::dispatch::emit::add_link;
 use crate::dispatch::index::hash;
 use crate::dispatch::slot::{Call, Called};
 use crate::error::Error;
+use crate::payload::PayloadType;
 
 impl Bus {
     /// The child of this name, made if there is none: a bus with its own handlers and stack, whose events go up.
@@ -112,7 +112,6 @@ impl Bus {
         prefix: Option<Topic>,
         site: &'static Location<'static>,
     ) -> Result<Connection, Error> {
-        add_link();
         let bridge = Bridge { from: self.core().id, to: Arc::downgrade(other.core()), prefix };
         self.on(pattern).connect_call(bridge, None, site)
     }
@@ -131,10 +130,11 @@ impl Call for Bridge {
     fn call(&self, event: &Event<'_>) -> Called {
         let Some(to) = self.to.upgrade() else { return Called::Dead };
         event.emission().visit(self.from);
+        let payload = PayloadType { id: event.payload_type(), name: "another type" };
         match &self.prefix {
-            None => to.receive(event.topic(), hash(event.topic()), event),
-            Some(prefix) => match prefix.join(event.topic()) {
-                Ok(topic) => to.receive(&topic, hash(&topic), event),
+            None => to.receive(event.topic(), hash(event.topic()), event, payload),
+            Some(prefix) => match prefix.join_with_limits(event.topic(), &to.limits) {
+                Ok(topic) => to.receive(&topic, hash(&topic), event, payload),
                 Err(error) => drop(to.refuse(error.into())),
             },
         }
@@ -209,7 +209,6 @@ impl<'p> ChildBuilder<'p> {
         // Made without a lock, because its layers are asked things; of two made at once, the first one added stays.
         let (child, was_there) = parent.add_child(prefix, self.make(prefix));
         if self.sink && !was_there {
-            add_link();
             parent.add_sink(prefix.clone(), &child);
         }
         (child, was_there)

@@ -373,7 +373,8 @@ fn a_payload_is_cloned_or_boxed_only_for_those_who_keep_it() {
 fn what_is_lent_or_shared_is_refused_with_the_right_call() {
     let bus = Bus::new();
     let _fixed = bus.connect("a", |_: &u32| {}).unwrap();
-    let lent = bus.try_emit("a", &7_u32).unwrap_err().to_string();
+    let lent: &'static u32 = &7;
+    let lent = bus.try_emit("a", lent).unwrap_err().to_string();
     assert_eq!(lent, "topic `a` carries `u32`, not `&u32`: emit what is lent with `emit_ref`");
     let shared = bus.try_emit("a", Arc::new(7_u32)).unwrap_err().to_string();
     assert!(shared.ends_with("emit what is shared with `emit_shared`"), "{shared}");

@@ -91,7 +91,7 @@ mod trace;
 mod transform;
 
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use emission::{Emission, Host, Level, Stamp, Tally};
+pub use emission::{At, Emission, Host, Level, Reason, Stamp, Tally};
 pub use envelope::{Envelope, Priority, Sealed, Source};
 pub use event::{Erased, Event, Kept};
 pub use failure::{Cause, Failure};
