@@ -147,7 +147,8 @@ impl Bus {
     ///
     /// # Errors
     ///
-    /// If the pattern is malformed; or if it is an exact topic whose payload type is fixed and the handler takes another.
+    /// If the pattern is malformed; or if it is an exact topic, or a list that spells one, whose payload type is fixed and the handler
+    /// takes another.
     ///
     /// # Concurrency
     ///

@@ -21,7 +21,7 @@ impl Bus {
     /// What is `track.new` on the child is `radar.track.new` on the parent of the child `radar`. What the child's stack lets out goes to
     /// the child's handlers and then through the parent's stack to the parent's handlers. The parent holds its children weakly, so a
     /// child that nobody keeps is gone with its handlers, detached ones too; a child holds its parent. It takes over the parent's
-    /// policy, clock, ids and limits, not its stack.
+    /// policy, clock, ids and limits, not its stack. A name that is too long for the parent is refused there, and reported.
     ///
     /// # Errors
     ///
@@ -63,7 +63,8 @@ impl Bus {
     /// Passes the events of a pattern on to another bus, under the same topics, for as long as the connection lives.
     ///
     /// Each event visits a bus once, however bridges, parents and sinks are arranged: circles end where they began. The other bus is
-    /// not kept alive. A topic that carries another type there is refused there; here the delivery says so as its reason.
+    /// not kept alive. What the other bus refuses (another payload type, a name that is too long for it, a report of this bus under its
+    /// own name) is counted and reported there; here the delivery has it as its reason.
     ///
     /// # Errors
     ///

@@ -53,8 +53,6 @@ pub(super) struct Book {
     pub(super) handlers: u32,
     /// The lists it is a member of.
     pub(super) lists: u32,
-    /// Whether a handler fixed the payload type of its topic.
-    pub(super) typed: bool,
     /// The places of the routes that hold it; most patterns of a large bus are in none.
     routes: Option<Box<Places>>,
 }

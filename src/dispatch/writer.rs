@@ -252,7 +252,6 @@ impl Core {
         };
         if let Some(payload) = new.payload.filter(|_| new.pattern.is_exact()) {
             node.fix_payload(payload);
-            writer.nodes[node.key()].typed = true;
         }
         let age = writer.next_age();
         let id = writer.connections.insert(Record { node: node.clone(), age });
@@ -373,10 +372,10 @@ impl Core {
         }
     }
 
-    /// Gives up a topic's type that neither a handler nor a signal holds.
+    /// Gives up the type of a topic that has neither handlers nor a signal.
     fn free_payload_if_unused(&self, writer: &Writer, node: &Node) {
         let has_signal = |topic| writer.signals.contains_key(topic);
-        if !writer.nodes[node.key()].typed && !node.pattern().as_topic().is_some_and(has_signal) {
+        if writer.nodes[node.key()].handlers == 0 && !node.pattern().as_topic().is_some_and(has_signal) {
             node.free_payload();
         }
     }
@@ -423,7 +422,6 @@ impl Core {
         let book = &mut writer.nodes[node.key()];
         book.handlers -= 1;
         if book.handlers == 0 {
-            book.typed = false;
             self.free_payload_if_unused(writer, &node);
             self.forget_if_unused(writer, &node);
         }
