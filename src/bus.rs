@@ -22,8 +22,9 @@ use crate::sync::MutexGuard;
 
 /// A tree of signals: connect handlers to patterns of topics, emit events on topics.
 ///
-/// A `Bus` is a handle: cloning it is cheap and gives the same bus, which lives as long as a handle or a child does. A handler that
-/// is to emit on the bus it is connected to should hold a [`WeakBus`], or the two keep each other alive.
+/// A `Bus` is a handle: cloning it is cheap and gives the same bus, which lives as long as a handle, a [`Signal`] or a child does. A
+/// handler that is to emit on the bus it is connected to should hold a [`WeakBus`] or a [`WeakSignal`](crate::WeakSignal), or the
+/// two keep each other alive.
 ///
 /// # Examples
 ///
@@ -146,7 +147,8 @@ impl Bus {
     ///
     /// # Errors
     ///
-    /// If the pattern is malformed; or if it is an exact topic whose payload type is fixed and the handler takes another.
+    /// If the pattern is malformed; or if it is an exact topic, or a list that spells one, whose payload type is fixed and the handler
+    /// takes another.
     ///
     /// # Concurrency
     ///
@@ -249,8 +251,8 @@ impl Bus {
     ///
     /// A topic has one payload type, and an emit of another is refused: a literal `900` is an `i32`, not the `u32` that a
     /// handler of `&u32` takes; write `900_u32`, or use a [`Signal`], which says so at compile time. Signals of the topic and
-    /// handlers connected to its very name fix the type. Where there are none, the first emit does, for as long as the bus
-    /// remembers the name (see [`cached_topics`](BusBuilder::cached_topics)).
+    /// handlers connected to its very name fix the type. Where there are none, a name that the bus
+    /// [remembers](BusBuilder::cached_topics) keeps the type it was emitted with, which is a help and not a promise.
     ///
     /// A malformed topic is refused: counted, reported on `$sys.refused`, and in the delivery. For a topic known at compile time a
     /// [`Signal`] is faster.
@@ -291,7 +293,9 @@ impl Bus {
 
     /// Emits when the outermost emit of this thread has ended; at once if there is none.
     ///
-    /// So handlers that answer events with events are called breadth-first, and as deep as they like.
+    /// So handlers that answer events with events are called breadth-first, and as deep as they like. Nobody is there for the
+    /// delivery: refusals and failures are counted and reported as ever. A panic that [`Policy::Propagate`](crate::Policy) lets
+    /// through goes on from the outermost emit when all that waits has been emitted.
     ///
     /// # Examples
     ///
@@ -315,8 +319,8 @@ impl Bus {
     }
 
     /// Begins an event with company: source, priority, metadata.
-    pub fn event<'b>(&'b self, topic: &'b str) -> EventBuilder<'b> {
-        EventBuilder::new(self, topic)
+    pub fn event<'t>(&self, topic: &'t (impl AsRef<str> + ?Sized)) -> EventBuilder<'t> {
+        EventBuilder::new(self.core.clone(), topic.as_ref())
     }
 
     /// A typed handle on a topic.

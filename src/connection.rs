@@ -20,6 +20,7 @@ new_key_type! {
 ///
 /// What the handler captured is freed when the connection ends, at once unless an emit is inside it. Keep the connection
 /// where the handler's life belongs, in the struct that listens or in a [`ConnectionSet`], or [`detach`](Connection::detach) it.
+/// `let _ = bus.connect(..)` drops it on the spot; `let _name = bus.connect(..)` keeps it to the end of the block.
 ///
 /// # Examples
 ///
@@ -82,6 +83,11 @@ impl Connection {
     #[must_use]
     pub fn is_connected(&self) -> bool {
         self.link().look(|_| ()).is_some()
+    }
+
+    /// Whether the handler is gone, seen without taking hold of it.
+    fn is_freed(&self) -> bool {
+        self.link().slot.strong_count() == 0
     }
 
     /// Leaves the handler connected for as long as the bus lives.
@@ -207,7 +213,7 @@ impl ConnectionSet {
         if self.connections.len() < 2 * self.swept.max(8) {
             return Vec::new();
         }
-        let ended = self.connections.extract_if(.., |connection| !connection.is_connected()).collect();
+        let ended = self.connections.extract_if(.., |connection| connection.is_freed()).collect();
         self.swept = self.connections.len();
         ended
     }

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use sigtree_middleware::{ParseError, Topic};
+use sigtree_middleware::{ParseError, SpeedError, Topic};
 
 /// Something that was refused, with what to do about it.
 ///
@@ -30,6 +30,7 @@ enum Kind {
     ChildExists(Box<str>),
     WouldDeadlock,
     Timeout,
+    Speed(SpeedError),
 }
 
 impl Error {
@@ -109,6 +110,12 @@ impl Error {
         matches!(self.0, Kind::Timeout)
     }
 
+    /// A replay cannot have this speed.
+    #[must_use]
+    pub fn is_bad_speed(&self) -> bool {
+        matches!(self.0, Kind::Speed(_))
+    }
+
     /// What is wrong with the name, if that is what was refused.
     #[must_use]
     pub fn parse_error(&self) -> Option<&ParseError> {
@@ -134,14 +141,20 @@ impl From<ParseError> for Error {
     }
 }
 
+impl From<SpeedError> for Error {
+    fn from(error: SpeedError) -> Self {
+        Self(Kind::Speed(error))
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Kind::Parse(error) => error.fmt(f),
-            Kind::TypeMismatch { topic, fixed, given } => write!(
-                f,
-                "topic `{topic}` carries `{fixed}`, not `{given}`: a topic has one payload type; use another topic or that type"
-            ),
+            Kind::Speed(error) => error.fmt(f),
+            Kind::TypeMismatch { topic, fixed, given } => {
+                write!(f, "topic `{topic}` carries `{fixed}`, not `{given}`: {}", mend_of_type(fixed, given))
+            }
             Kind::Reserved(topic) => {
                 write!(
                     f,
@@ -170,6 +183,18 @@ impl fmt::Display for Error {
             }
         }
     }
+}
+
+/// What to do about a payload of another type: often it is the right one, lent or shared.
+fn mend_of_type(fixed: &str, given: &str) -> &'static str {
+    if given.strip_prefix('&').is_some_and(|lent| lent == fixed) {
+        return "emit what is lent with `emit_ref`";
+    }
+    let shared = given.strip_prefix("alloc::sync::Arc<").and_then(|rest| rest.strip_suffix('>'));
+    if shared == Some(fixed) {
+        return "emit what is shared with `emit_shared`";
+    }
+    "a topic has one payload type; use another topic or that type"
 }
 
 impl fmt::Debug for Error {

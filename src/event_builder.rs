@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use sigtree_middleware::{Envelope, EventId, Priority, Sealed, Source};
 
+#[cfg(doc)]
 use crate::bus::Bus;
 use crate::delivery::Delivery;
+use crate::dispatch::core::Core;
 use crate::dispatch::emit::Company;
+use crate::dispatch::thread;
 use crate::payload::{Borrowed, Offer, Owned, Shared};
 
 /// An event with company, from [`Bus::event`]: what travels with the payload first, then `emit`.
@@ -31,14 +34,14 @@ use crate::payload::{Borrowed, Offer, Owned, Shared};
 /// ```
 #[must_use = "a builder emits nothing until `emit`"]
 pub struct EventBuilder<'b> {
-    bus: &'b Bus,
+    core: Arc<Core>,
     topic: &'b str,
     envelope: Envelope,
 }
 
 impl<'b> EventBuilder<'b> {
-    pub(crate) fn new(bus: &'b Bus, topic: &'b str) -> Self {
-        Self { bus, topic, envelope: Envelope::default() }
+    pub(crate) fn new(core: Arc<Core>, topic: &'b str) -> Self {
+        Self { core, topic, envelope: Envelope::default() }
     }
 
     /// Who sends it.
@@ -53,7 +56,7 @@ impl<'b> EventBuilder<'b> {
         self
     }
 
-    /// How urgent it is, for those who queue it.
+    /// How urgent it is, for those who queue it; it says nothing about the order of handlers.
     pub fn priority(mut self, priority: Priority) -> Self {
         self.envelope.priority = priority;
         self
@@ -98,10 +101,17 @@ impl<'b> EventBuilder<'b> {
         self.send(Shared(payload))
     }
 
+    /// Emits it when the outermost emit of this thread has ended; at once if there is none: see [`Bus::emit_later`].
+    pub fn emit_later<T: Any + Send + Sync>(self, payload: T) {
+        let Self { core, topic, envelope } = self;
+        let topic: Box<str> = topic.into();
+        thread::later(Box::new(move || drop(EventBuilder { core, topic: &topic, envelope }.emit(payload))));
+    }
+
     fn send(self, offer: impl Offer) -> Delivery {
         let sealed = Sealed::new(self.envelope);
         let company = Company { envelope: Some(&sealed), identity: None };
-        self.bus.core().emit_named(self.topic, offer, Some(&company))
+        self.core.emit_named(self.topic, offer, Some(&company))
     }
 }
 

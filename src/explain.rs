@@ -45,6 +45,10 @@ impl Bus {
         let mut levels = Vec::new();
         for core in self.core().upwards() {
             levels.push(Level::of(core, &topic));
+            if topic.is_reserved() {
+                // A report is made anew on each bus above, under the same name and without layers.
+                continue;
+            }
             if let Some(parent) = &core.parent {
                 topic = Topic::from_trusted(format!("{}.{topic}", parent.prefix).into());
             }
@@ -56,7 +60,7 @@ impl Bus {
 impl Level {
     fn of(core: &Core, topic: &Topic) -> Self {
         let stack = core.settings.load().as_ref().map(|settings| settings.stack.clone()).unwrap_or_default();
-        let layers = stack.layers().iter().filter(|layer| layer.middleware().applies_to(topic));
+        let layers = stack.layers().iter().filter(|layer| !topic.is_reserved() && layer.middleware().applies_to(topic));
         let layers = layers.map(|layer| match layer.name() {
             Some(name) => format!("{name}: {}", layer.middleware().describe()),
             None => layer.middleware().describe().into_owned(),

@@ -150,7 +150,10 @@ impl<C: Call> Guarded<C> {
     /// Runs the connection's own layers around the handler.
     fn run_layers(&self, event: &Event<'_>) -> Called {
         let end = End { guarded: self, called: Cell::new(Called::Skipped) };
+        // What a layer of one connection says is not why the event ended: it did not.
+        let reason = event.emission().take_reason();
         Next::new(self.conditions.layers.layers(), &end).run(event);
+        event.emission().put_reason(reason);
         if event.emission().has_error() {
             // A layer broke a rule, or the handler's own error is still to be taken.
             return Called::Failed;

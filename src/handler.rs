@@ -21,7 +21,9 @@ use crate::payload::PayloadType;
 /// | `Fn(Arc<T>)` | the same, for keeping; payloads are put into one `Arc` for all who keep them |
 ///
 /// Each returns `()` or a `Result<(), E>` whose error turns into a `Box<dyn Error + Send + Sync>`. The argument's type must
-/// be written, because it says which form it is: `|track: &Track| ..`.
+/// be written, because it says which form it is: `|track: &Track| ..`. Without it the compiler says `type annotations needed` and
+/// proposes the last form, which is rarely the one that is meant. A body that ends in a value needs a `;`, and `T` has a size:
+/// `&String` or `&&'static str`, not `&str`.
 ///
 /// On an exact topic a handler's `T` is the type of the topic; on a wildcard a handler sees the topics of its type.
 ///
@@ -46,6 +48,7 @@ use crate::payload::PayloadType;
     message = "`{Self}` is not a handler",
     label = "not a handler",
     note = "write the argument's type: `|event: &Event| ..`, `|track: &Track| ..`, `|track: &Track, event: &Event| ..` or `|track: Arc<Track>| ..`",
+    note = "its last expression has a `;` unless it is a `Result<(), E>`; `&str` has no size, take `&String` or `&&'static str`",
     note = "a handler is `Fn` (not `FnMut`), `Send + Sync + 'static`, and returns `()` or a `Result<(), E>`; its payload type is `Send + Sync + 'static`"
 )]
 pub trait IntoHandler<Form>: Send + Sync + Sized + 'static {

@@ -54,7 +54,7 @@ impl Core {
         }
         let kept = Kept::shared(payload.clone());
         let sealed = held.share_envelope().map(Sealed::from);
-        let emission = Emission::new(self, self.stamps.version(), inside.depth()).with_held(held);
+        let emission = Emission::new(self, self.at(self.stamps.version()), inside.depth()).with_held(held);
         let event = Event::new(&route.topic, &*payload, &kept, &emission).with_envelope(sealed.as_ref());
         let event = if held.is_redirected() { event.redirected_to(topic) } else { event };
         self.deliver_around(&route, &event);
@@ -77,7 +77,8 @@ impl Home for ConnectionHome {
         let payload = held.share_erased();
         let kept = Kept::shared(payload.clone());
         let sealed = held.share_envelope().map(Sealed::from);
-        let emission = Emission::new(&*self.core, self.core.stamps.version(), inside.depth()).with_held(held);
+        let emission =
+            Emission::new(&*self.core, self.core.at(self.core.stamps.version()), inside.depth()).with_held(held);
         let event = Event::new(held.topic(), &*payload, &kept, &emission).with_envelope(sealed.as_ref());
         Caller { core: &self.core, pattern: &self.pattern }.call_one(&*slot, &event, || slot.invoke(&event));
         self.core.pass_panic_on(&emission);

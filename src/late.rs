@@ -4,20 +4,21 @@
 //! version or later calls it; one that began earlier is the history's: it is among its last entries, or is recorded afterwards
 //! and then handed over. While the past is given, what comes meanwhile waits in a queue. No lock is held while the handler runs.
 
-use std::any::TypeId;
+use std::any::{Any, TypeId};
 use std::collections::VecDeque;
+use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::Mutex;
 use sigtree_middleware::{
-    Emission, Entry, Envelope, Erased, Event, EventId, History, Kept, Late, Pattern, Sealed, Stamp, Topic,
+    At, Emission, Entry, Envelope, Erased, Event, EventId, History, Kept, Late, Pattern, Sealed, Stamp, Topic,
 };
 
 use crate::dispatch::core::Core;
-use crate::dispatch::failure::Caller;
+use crate::dispatch::failure::{Caller, discard};
 use crate::dispatch::slot::{Call, Called, Slot};
-use crate::dispatch::thread::Inside;
+use crate::dispatch::thread::{AtDepth, Inside};
 use crate::policy::Policy;
 
 /// A handler that is catching up, or has caught up, with a history.
@@ -42,6 +43,8 @@ struct Waiting {
     stamp: Stamp,
     /// The version its emit began at, if it came from an emit.
     version: Option<u64>,
+    /// How deep its emit stood within others.
+    depth: u32,
 }
 
 impl<C: Call> CatchUp<C> {
@@ -60,9 +63,15 @@ impl<C: Call> CatchUp<C> {
     /// Gives the handler the last `n` entries, then what came meanwhile; from then on emits call it themselves.
     pub(crate) fn catch_up(self: &Arc<Self>, since: u64, history: &History, n: usize) {
         self.since.store(since, Ordering::Release);
+        let Some(bus) = self.core.upgrade().map(|core| core.id) else { return };
+        let since = At { bus, version: since };
         history.follow(Arc::new(Follower { of: Arc::downgrade(self), since, pattern: self.pattern.clone() }), n);
+        let mut panic = None;
         while let Some(waiting) = self.next_waiting() {
-            self.deliver(&waiting);
+            panic = panic.or(self.deliver(&waiting));
+        }
+        if let Some(panic) = panic {
+            resume_unwind(panic);
         }
     }
 
@@ -76,33 +85,37 @@ impl<C: Call> CatchUp<C> {
         next
     }
 
-    /// Queues an event unless the handler has caught up.
-    fn queue(&self, event: impl FnOnce() -> Option<Waiting>) -> bool {
+    /// Queues an event unless the handler has caught up; then it is handed back, to be dropped without the lock.
+    fn queue(&self, event: Waiting) -> Result<(), Waiting> {
         let mut waiting = self.waiting.lock();
-        let queued = !self.caught_up.load(Ordering::Acquire);
-        if queued {
-            waiting.extend(event());
+        if self.caught_up.load(Ordering::Acquire) {
+            return Err(event);
         }
-        queued
+        waiting.push_back(event);
+        Ok(())
     }
 
-    fn deliver(&self, waiting: &Waiting) {
+    /// Calls the handler; the panic, if it is to go on.
+    fn deliver(&self, waiting: &Waiting) -> Option<Box<dyn Any + Send>> {
         let since = self.since.load(Ordering::Acquire);
         if waiting.version.is_some_and(|version| version < since) {
             // The history has it.
-            return;
+            return None;
         }
         let slot = self.slot.get().and_then(Weak::upgrade);
-        let (Some(core), Some(slot)) = (self.core.upgrade(), slot) else { return };
+        let (core, slot) = (self.core.upgrade()?, slot?);
         if slot.header().is_muted() || slot.header().is_dead() {
-            return;
+            return None;
         }
+        // A handler that answers on its own topic comes deeper with each answer, as it would in an emit.
+        let _deep = AtDepth::new(waiting.depth.saturating_sub(1));
         let inside = Inside::enter();
-        let emission = Emission::new(&*core, since, inside.depth()).with_identity(waiting.id, waiting.stamp);
+        let emission = Emission::new(&*core, core.at(since), inside.depth()).with_identity(waiting.id, waiting.stamp);
         let sealed = waiting.envelope.clone().map(Sealed::from);
         let kept = Kept::shared(waiting.payload.clone());
         let event = Event::new(&waiting.topic, &*waiting.payload, &kept, &emission).with_envelope(sealed.as_ref());
         Caller { core: &core, pattern: &self.pattern }.call_one(&*slot, &event, || self.call.call(&event));
+        emission.take_panic()
     }
 }
 
@@ -114,7 +127,8 @@ impl Waiting {
             envelope: event.share_envelope(),
             id: event.id(),
             stamp: event.emission().stamp(),
-            version: Some(event.emission().version()),
+            version: Some(event.emission().at().version),
+            depth: event.emission().depth(),
         })
     }
 
@@ -130,6 +144,7 @@ impl Waiting {
             id: entry.id(),
             stamp: entry.stamp(),
             version: None,
+            depth: 1,
         }
     }
 }
@@ -138,10 +153,14 @@ impl<C: Call> Call for Arc<CatchUp<C>> {
     const RETAINS: bool = true;
 
     fn call(&self, event: &Event<'_>) -> Called {
-        if !self.caught_up.load(Ordering::Acquire) && self.queue(|| Waiting::live(event)) {
-            return Called::Done;
+        if !self.caught_up.load(Ordering::Acquire) {
+            // Made before the lock is taken: it asks clock, ids and the payload's `Clone`.
+            let Some(waiting) = Waiting::live(event) else { return Called::Skipped };
+            if self.queue(waiting).is_ok() {
+                return Called::Done;
+            }
         }
-        if event.emission().version() < self.since.load(Ordering::Acquire) {
+        if event.emission().at().version < self.since.load(Ordering::Acquire) {
             // The history has it, and hands it over.
             return Called::Skipped;
         }
@@ -181,12 +200,12 @@ impl<C: Call> Call for Arc<CatchUp<C>> {
 /// What the history knows of the connection; it does not keep the handler alive.
 struct Follower<C> {
     of: Weak<CatchUp<C>>,
-    since: u64,
+    since: At,
     pattern: Pattern,
 }
 
 impl<C: Call> Late for Follower<C> {
-    fn before(&self) -> u64 {
+    fn before(&self) -> At {
         self.since
     }
 
@@ -205,11 +224,10 @@ impl<C: Call> Late for Follower<C> {
     }
 
     fn straggler(&self, entry: &Entry) {
-        if let Some(of) = self.of.upgrade() {
-            let waiting = || Waiting::past(entry, false);
-            if !of.queue(|| Some(waiting())) {
-                of.deliver(&waiting());
-            }
+        let Some(of) = self.of.upgrade() else { return };
+        if let Err(caught_up) = of.queue(Waiting::past(entry, false)) {
+            // The thread that happens to hand it over is not to suffer from it; the failure was reported.
+            discard(of.deliver(&caught_up));
         }
     }
 

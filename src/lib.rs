@@ -42,7 +42,8 @@
 //! # Types
 //!
 //! A topic has one payload type, fixed by its first signal or its first typed handler. Another type is an error where it is connected
-//! or emitted, never a silent miss. On a wildcard a typed handler sees the topics of its type.
+//! or emitted, never a silent miss: a literal `7` is an `i32`, so write `7_u32`. On a wildcard a typed handler sees the topics of
+//! its type, and passes over the others in silence; `$sys.dead` tells of events that nobody was called for.
 //!
 //! ```
 //! use sigtree::Bus;
@@ -60,8 +61,8 @@
 //! # Lives
 //!
 //! A [`Connection`] governs its handler: dropped, the handler is freed with all it captured. So it belongs into the struct
-//! that listens, and the two end together. A bus lives as long as a [`Bus`] handle or a child does; a handler that emits on
-//! its own bus holds a [`WeakBus`].
+//! that listens, and the two end together. A bus lives as long as a [`Bus`] handle, a [`Signal`] or a child does; a handler that
+//! emits on its own bus holds a [`WeakBus`] or a [`WeakSignal`].
 //!
 //! ```
 //! use sigtree::{Bus, Connection};
@@ -153,9 +154,9 @@ mod tree;
 
 pub use sigtree_middleware as middleware;
 pub use sigtree_middleware::{
-    Cause, Clock, Envelope, Event, EventId, Failure, Filter, History, Inspect, Limits, ManualClock, Middleware, Next,
-    ParseError, Pattern, Priority, Replay, ReplayReport, Scoped, SequentialIds, Source, Speed, SpeedError, Stack,
-    Stamp, Topic, Trace, Transform,
+    Cause, Clock, Envelope, Event, EventId, Failure, Filter, History, Inspect, IntoPattern, Limits, ManualClock,
+    Middleware, Next, ParseError, Pattern, Priority, Replay, ReplayReport, Scoped, SequentialIds, Source, Speed,
+    SpeedError, Stack, Stamp, Topic, Trace, Transform,
 };
 
 pub use builder::BusBuilder;
@@ -169,7 +170,7 @@ pub use handler::{IntoHandler, IntoMethod, Outcome};
 pub use on::On;
 pub use policy::Policy;
 pub use receiver::Receiver;
-pub use signal::{Emittable, Pinned, Signal};
+pub use signal::{Emittable, Pinned, Signal, WeakSignal};
 pub use tree::ChildBuilder;
 
 /// The examples of the README are run.

@@ -1,3 +1,4 @@
+use std::any::Any;
 use std::fmt;
 use std::marker::PhantomData;
 use std::panic::Location;
@@ -58,7 +59,7 @@ impl On {
         self
     }
 
-    /// Ends the connection with its first call.
+    /// Ends the connection with its first call; a call with the [past](On::replay_last) counts.
     pub fn once(self) -> Self {
         self.times(1)
     }
@@ -77,10 +78,19 @@ impl On {
         self
     }
 
-    /// Calls the handler only with events that satisfy the predicate.
+    /// Calls the handler only with events that satisfy the predicate; of several, all.
     pub fn filter(mut self, predicate: impl Fn(&Event<'_>) -> bool + Send + Sync + 'static) -> Self {
-        self.conditions.filter = Some(Box::new(predicate));
+        let before = self.conditions.filter.take();
+        self.conditions.filter = Some(match before {
+            None => Box::new(predicate),
+            Some(before) => Box::new(move |event: &Event<'_>| before(event) && predicate(event)),
+        });
         self
+    }
+
+    /// The same for payloads of a type; events with other payloads are let by.
+    pub fn filter_payload<T: Any>(self, predicate: impl Fn(&T) -> bool + Send + Sync + 'static) -> Self {
+        self.filter(move |event: &Event<'_>| event.payload().is_none_or(&predicate))
     }
 
     /// Calls the handler only with events of this source.
@@ -107,7 +117,7 @@ impl On {
         self
     }
 
-    /// Names the connection and refuses a second one of the same name.
+    /// Names the connection and refuses a second unique one of the same name on this bus, whatever its pattern.
     pub fn unique(mut self, name: &str) -> Self {
         self.unique = true;
         self.named(name)
@@ -134,7 +144,8 @@ impl On {
 
     /// Gives the handler the last `n` events of a history first, then everything since: no gap, no duplicate.
     ///
-    /// The history must stand in this bus's own stack; what it recorded counts, whatever layers behind it let out. The past
+    /// The history must stand in this bus's own stack: with another bus's there is a gap, or no past at all, because it does not
+    /// know this one's emits. What it recorded counts, whatever layers behind it let out. The past
     /// is given before `connect` returns, in the connecting thread, marked as [replayed](Event::is_replayed); what other threads emit
     /// meanwhile waits its turn, and each thread's events stay in order, but for one: an emit that began before the connect and
     /// reaches a busy history after it may be handed over by another thread, behind an event its own thread emitted next. No

@@ -2,7 +2,7 @@ use std::any::Any;
 use std::fmt;
 use std::marker::PhantomData;
 use std::panic::Location;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use sigtree_middleware::{Event, Topic};
 
@@ -13,8 +13,9 @@ use crate::dispatch::cell::Cell;
 use crate::dispatch::core::Core;
 use crate::dispatch::route::Route;
 use crate::dispatch::snap::{Guard, no_guard};
-use crate::dispatch::thread::PinCount;
+use crate::dispatch::thread::{self, PinCount};
 use crate::error::Error;
+use crate::event_builder::EventBuilder;
 use crate::handler::{IntoHandler, Outcome};
 use crate::on::On;
 use crate::payload::{Borrowed, Offer, Owned, PayloadType, Shared};
@@ -24,6 +25,9 @@ use crate::payload::{Borrowed, Offer, Owned, PayloadType, Shared};
 /// The handle has found its topic's route already, so an emit does no look-up; an emit nobody listens to takes a few
 /// nanoseconds. Handles of the same topic are the same signal, and emits by name and wildcard handlers meet them. Cloning one
 /// is a counter; dropping the last of a topic takes the writer's lock, to forget its route.
+///
+/// A signal keeps its bus alive. A handler that emits on the bus it is connected to holds a [`WeakSignal`], or the two keep each
+/// other alive.
 ///
 /// # Examples
 ///
@@ -108,7 +112,7 @@ impl<T: Any + Send + Sync> Signal<T> {
     }
 
     pub(crate) fn of(core: &Arc<Core>, topic: Topic) -> Result<Self, Error> {
-        let cell = core.signal_cell(&topic, PayloadType::of::<T>())?;
+        let cell = core.signal_cell(&topic, PayloadType::of::<T>)?;
         Ok(Self { core: core.clone(), cell, topic, payload: PhantomData })
     }
 
@@ -164,7 +168,29 @@ impl<T: Any + Send + Sync> Signal<T> {
         self.connect_form(handler, Location::caller())
     }
 
-    /// The builder for a connection with conditions.
+    /// Emits when the outermost emit of this thread has ended; at once if there is none: see [`Bus::emit_later`].
+    pub fn emit_later(&self, payload: T) {
+        let signal = self.clone();
+        thread::later(Box::new(move || drop(signal.emit(payload))));
+    }
+
+    /// Begins an event with company: source, priority, metadata.
+    pub fn event(&self) -> EventBuilder<'_> {
+        EventBuilder::new(self.core.clone(), &self.topic)
+    }
+
+    /// A handle that keeps neither the bus nor the signal: for handlers that emit on the bus they are connected to.
+    #[must_use]
+    pub fn downgrade(&self) -> WeakSignal<T> {
+        WeakSignal {
+            core: Arc::downgrade(&self.core),
+            cell: Arc::downgrade(&self.cell),
+            topic: self.topic.clone(),
+            payload: PhantomData,
+        }
+    }
+
+    /// The builder for a connection with conditions; the type of a closure's argument must be written there.
     pub fn on(&self) -> On {
         On::new(self.core.clone(), Ok(self.topic.clone().into()))
     }
@@ -202,6 +228,55 @@ impl<T> Drop for Signal<T> {
         if self.cell.drop_handle() {
             self.core.release_signal(&self.topic, &self.cell);
         }
+    }
+}
+
+/// A signal that this handle keeps neither alive nor known, from [`Signal::downgrade`].
+///
+/// # Examples
+///
+/// A handler that answers on its own bus must not keep that bus alive:
+///
+/// ```
+/// use sigtree::Bus;
+///
+/// let bus = Bus::new();
+/// let doubled = bus.signal::<u32>("doubled")?;
+/// let weak = doubled.downgrade();
+/// let _double = bus.connect("n", move |n: &u32| {
+///     if let Some(doubled) = weak.upgrade() {
+///         doubled.emit(n * 2);
+///     }
+/// })?;
+/// let _seen = doubled.connect(|n| assert_eq!(*n, 14))?;
+/// assert_eq!(bus.emit("n", 7_u32).failed(), 0);
+/// # Ok::<(), sigtree::Error>(())
+/// ```
+pub struct WeakSignal<T> {
+    core: Weak<Core>,
+    cell: Weak<Cell>,
+    topic: Topic,
+    payload: PhantomData<fn(T)>,
+}
+
+impl<T: Any + Send + Sync> WeakSignal<T> {
+    /// The signal, if a handle on it is still there. Never waits.
+    #[must_use]
+    pub fn upgrade(&self) -> Option<Signal<T>> {
+        let (core, cell) = (self.core.upgrade()?, self.cell.upgrade()?);
+        cell.try_add_handle().then(|| Signal { core, cell, topic: self.topic.clone(), payload: PhantomData })
+    }
+}
+
+impl<T> Clone for WeakSignal<T> {
+    fn clone(&self) -> Self {
+        Self { core: self.core.clone(), cell: self.cell.clone(), topic: self.topic.clone(), payload: PhantomData }
+    }
+}
+
+impl<T> fmt::Debug for WeakSignal<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WeakSignal").field("topic", &self.topic).finish_non_exhaustive()
     }
 }
 

@@ -50,7 +50,7 @@ pub struct Refused {
 pub struct Dead {
     /// The name of the bus it was emitted on.
     pub bus: Arc<str>,
-    /// Its topic.
+    /// Its topic, as that bus names it.
     pub topic: Topic,
 }
 
@@ -60,7 +60,7 @@ pub struct Dead {
 pub struct Filtered {
     /// The name of the bus whose stack it was.
     pub bus: Arc<str>,
-    /// The event's topic.
+    /// The event's topic, as that bus names it.
     pub topic: Topic,
     /// The reason the layer gave.
     pub reason: Arc<str>,
@@ -84,6 +84,8 @@ pub struct Connected {
     pub bus: Arc<str>,
     /// The connection.
     pub id: ConnectionId,
+    /// The name given to the connection, if any.
+    pub name: Option<Arc<str>>,
     /// Its pattern.
     pub pattern: Pattern,
     /// Where it was connected.
@@ -98,6 +100,8 @@ pub struct Disconnected {
     pub bus: Arc<str>,
     /// The connection.
     pub id: ConnectionId,
+    /// The name given to the connection, if any.
+    pub name: Option<Arc<str>>,
     /// Its pattern.
     pub pattern: Pattern,
     /// Where it was connected.
@@ -109,7 +113,7 @@ pub struct Disconnected {
 pub(crate) struct Report {
     topic: &'static str,
     place: u32,
-    payload: fn() -> PayloadType,
+    pub(crate) payload: fn() -> PayloadType,
 }
 
 pub(crate) const REFUSED: Report = Report { topic: "$sys.refused", place: 0, payload: PayloadType::of::<Refused> };
@@ -140,11 +144,7 @@ impl Report {
 
     /// The payload type of a report's topic.
     pub(crate) fn payload_on(topic: &str) -> Option<PayloadType> {
-        Self::on(topic).map(Self::payload)
-    }
-
-    pub(crate) fn payload(self) -> PayloadType {
-        (self.payload)()
+        Self::on(topic).map(|report| (report.payload)())
     }
 
     pub(crate) fn bit(self) -> u32 {

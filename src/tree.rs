@@ -10,17 +10,18 @@ use crate::builder::BusBuilder;
 use crate::bus::Bus;
 use crate::connection::Connection;
 use crate::dispatch::core::{Core, Parent};
-use crate::dispatch::emit::add_link;
 use crate::dispatch::index::hash;
 use crate::dispatch::slot::{Call, Called};
 use crate::error::Error;
+use crate::payload::PayloadType;
 
 impl Bus {
     /// The child of this name, made if there is none: a bus with its own handlers and stack, whose events go up.
     ///
     /// What is `track.new` on the child is `radar.track.new` on the parent of the child `radar`. What the child's stack lets out goes to
-    /// the child's handlers and then through the parent's stack to the parent's handlers. The parent holds its children weakly; a
-    /// child holds its parent.
+    /// the child's handlers and then through the parent's stack to the parent's handlers. The parent holds its children weakly, so a
+    /// child that nobody keeps is gone with its handlers, detached ones too; a child holds its parent. It takes over the parent's
+    /// policy, clock, ids and limits, not its stack. A name that is too long for the parent is refused there, and reported.
     ///
     /// # Errors
     ///
@@ -62,7 +63,8 @@ impl Bus {
     /// Passes the events of a pattern on to another bus, under the same topics, for as long as the connection lives.
     ///
     /// Each event visits a bus once, however bridges, parents and sinks are arranged: circles end where they began. The other bus is
-    /// not kept alive.
+    /// not kept alive. What the other bus refuses (another payload type, a name that is too long for it, a report of this bus under its
+    /// own name) is counted and reported there; here the delivery has it as its reason.
     ///
     /// # Errors
     ///
@@ -111,7 +113,6 @@ impl Bus {
         prefix: Option<Topic>,
         site: &'static Location<'static>,
     ) -> Result<Connection, Error> {
-        add_link();
         let bridge = Bridge { from: self.core().id, to: Arc::downgrade(other.core()), prefix };
         self.on(pattern).connect_call(bridge, None, site)
     }
@@ -130,10 +131,11 @@ impl Call for Bridge {
     fn call(&self, event: &Event<'_>) -> Called {
         let Some(to) = self.to.upgrade() else { return Called::Dead };
         event.emission().visit(self.from);
+        let payload = PayloadType { id: event.payload_type(), name: "another type" };
         match &self.prefix {
-            None => to.receive(event.topic(), hash(event.topic()), event),
-            Some(prefix) => match prefix.join(event.topic()) {
-                Ok(topic) => to.receive(&topic, hash(&topic), event),
+            None => to.receive(event.topic(), hash(event.topic()), event, payload),
+            Some(prefix) => match prefix.join_with_limits(event.topic(), &to.limits) {
+                Ok(topic) => to.receive(&topic, hash(&topic), event, payload),
                 Err(error) => drop(to.refuse(error.into())),
             },
         }
@@ -208,7 +210,6 @@ impl<'p> ChildBuilder<'p> {
         // Made without a lock, because its layers are asked things; of two made at once, the first one added stays.
         let (child, was_there) = parent.add_child(prefix, self.make(prefix));
         if self.sink && !was_there {
-            add_link();
             parent.add_sink(prefix.clone(), &child);
         }
         (child, was_there)

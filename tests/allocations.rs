@@ -193,3 +193,15 @@ fn one_for_whoever_keeps_it_further_up() {
     (0..2_000).for_each(|_| drop(signal.emit(TRACK)));
     assert_eq!(in_a_hundred(|| assert_eq!(signal.emit(TRACK).called(), 1)), 100);
 }
+
+#[test]
+fn nothing_beside_a_bridge_and_one_across_it() {
+    let (here, there) = (bus(), bus());
+    let elsewhere = (Bus::new(), Bus::new());
+    let _elsewhere = elsewhere.0.bridge("**", &elsewhere.1).unwrap();
+    let child = here.child("a").unwrap();
+    child.connect("b", |_: &Track| {}).unwrap().detach();
+    assert_eq!(in_a_hundred(|| assert_eq!(child.emit("b", TRACK).called(), 4)), 0);
+    let _bridge = here.bridge("**", &there).unwrap();
+    assert_eq!(in_a_hundred(|| assert_eq!(here.emit("a.b", TRACK).called(), 6)), 100);
+}

@@ -368,3 +368,43 @@ fn a_payload_is_cloned_or_boxed_only_for_those_who_keep_it() {
     assert!(addresses.chunks(2).all(|pair| pair[0] == pair[1]), "{addresses:x?}");
     assert!(addresses[4..].iter().all(|at| *at == Arc::as_ptr(&shared).addr()));
 }
+
+#[test]
+fn what_is_lent_or_shared_is_refused_with_the_right_call() {
+    let bus = Bus::new();
+    let _fixed = bus.connect("a", |_: &u32| {}).unwrap();
+    let lent: &'static u32 = &7;
+    let lent = bus.try_emit("a", lent).unwrap_err().to_string();
+    assert_eq!(lent, "topic `a` carries `u32`, not `&u32`: emit what is lent with `emit_ref`");
+    let shared = bus.try_emit("a", Arc::new(7_u32)).unwrap_err().to_string();
+    assert!(shared.ends_with("emit what is shared with `emit_shared`"), "{shared}");
+}
+
+#[test]
+fn every_form_can_be_emitted_later() {
+    let seen = Recorder::new();
+    let bus = Bus::new();
+    let signal: Signal<u32> = bus.signal("later").unwrap();
+    let weak = (bus.downgrade(), signal.downgrade());
+    let list = seen.clone();
+    let _first = bus
+        .connect("first", move |_: &u32| {
+            let (bus, signal) = (weak.0.upgrade().unwrap(), weak.1.upgrade().unwrap());
+            bus.emit_later("later", 1_u32);
+            signal.emit_later(2);
+            bus.event("later").source("me").emit_later(3_u32);
+            signal.event().meta("k", "v").emit_later(4_u32);
+            list.note("first ends");
+        })
+        .unwrap();
+    let list = seen.clone();
+    let _later = bus
+        .connect("later", move |n: &u32, event: &Event<'_>| {
+            list.note(format_args!("{n} {:?} {:?}", event.source().map(ToString::to_string), event.meta("k")));
+        })
+        .unwrap();
+    bus.emit("first", 0_u32);
+    assert_eq!(seen.take(), ["first ends", "1 None None", "2 None None", "3 Some(\"me\") None", "4 None Some(\"v\")"]);
+    signal.emit_later(5);
+    assert_eq!(seen.take(), ["5 None None"]);
+}

@@ -418,3 +418,24 @@ fn a_layer_that_changes_the_type_is_counted_and_reported_like_any_failure() {
     assert_eq!(bus.failures(), 1);
     assert_eq!(seen.take(), [delivery.failures()[0].to_string()]);
 }
+
+#[test]
+fn a_destructor_that_panics_hides_no_report() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            boom("dropped");
+        }
+    }
+    let seen = Recorder::new();
+    let bus = Bus::new();
+    let list = seen.clone();
+    let _reports = bus.connect("$sys.disconnected", move |d: &sys::Disconnected| list.note(&d.pattern)).unwrap();
+    let bomb = Bomb;
+    let connection = bus.connect("a", move |_: &u32| {
+        let _ = &bomb;
+    });
+    assert!(quietly(|| catch_unwind(AssertUnwindSafe(|| drop(connection.unwrap())))).is_err());
+    assert_eq!(seen.take(), ["a"]);
+    assert_usable(&bus);
+}

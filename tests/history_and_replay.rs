@@ -2,12 +2,14 @@
 
 mod support;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use sigtree::middleware::Entry;
-use sigtree::{Bus, Event, Filter, History, ManualClock, Priority, SequentialIds, Speed, Stack, Transform};
-use support::Recorder;
+use sigtree::{Bus, Event, Filter, History, ManualClock, Policy, Priority, SequentialIds, Speed, Stack, Transform};
+use support::{Recorder, boom, quietly};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -218,4 +220,81 @@ fn with_an_injected_clock_and_ids_two_runs_are_one() {
         first[2],
         "3 radar.track Some(1) 00000000000000000000000003 1s SystemTime { tv_sec: 1, tv_nsec: 0 } None"
     );
+}
+
+/// A bus with a history that has seen one `count`.
+fn with_past() -> (Bus, History) {
+    let (bus, history) = (Bus::new(), History::new());
+    bus.layer(history.clone());
+    bus.emit("count", 1_u32);
+    (bus, history)
+}
+
+#[test]
+fn catching_up_is_as_deep_as_an_emit() {
+    let (bus, history) = with_past();
+    let (weak, calls) = (bus.downgrade(), Arc::new(AtomicU32::new(0)));
+    let count = calls.clone();
+    let answer = move |n: &u32| {
+        count.fetch_add(1, Ordering::Relaxed);
+        weak.upgrade().unwrap().emit("count", n + 1);
+    };
+    let _late = bus.on("count").replay_last(&history, 1).connect(answer).unwrap();
+    assert!(calls.load(Ordering::Relaxed) <= 65 && bus.refusals() > 0, "{calls:?} calls");
+}
+
+#[test]
+fn catching_up_lets_a_panic_go_on_that_is_to_propagate() {
+    let (bus, history) = with_past();
+    let on = bus.on("count").policy(Policy::Propagate).replay_last(&history, 1);
+    let panic = quietly(|| catch_unwind(AssertUnwindSafe(|| on.connect(|n: &u32| boom(*n))))).unwrap_err();
+    assert_eq!((panic.downcast_ref(), bus.failures()), (Some(&1_u32), 1));
+}
+
+#[test]
+fn a_payload_is_cloned_and_asked_about_with_no_lock_held() {
+    struct Evil(sigtree::WeakBus);
+    impl Clone for Evil {
+        fn clone(&self) -> Self {
+            let bus = self.0.upgrade().unwrap();
+            bus.emit("other", 1_u32);
+            bus.emit_ref("evil", &Self(self.0.clone()));
+            Self(self.0.clone())
+        }
+    }
+    let (bus, history) = with_past();
+    let weak = bus.downgrade();
+    let (done, seen) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let answer = move |event: &Event<'_>| {
+            if event.topic() == "count" {
+                bus_of(&weak).emit_ref("evil", &Evil(weak.clone()));
+            }
+        };
+        drop(bus.on("**").replay_last(&history, 1).connect(answer));
+        done.send(()).unwrap();
+    });
+    seen.recv_timeout(std::time::Duration::from_secs(30)).expect("no deadlock");
+}
+
+fn bus_of(weak: &sigtree::WeakBus) -> Bus {
+    weak.upgrade().unwrap()
+}
+
+#[test]
+fn a_history_of_two_buses_gives_each_its_own() {
+    let history = History::new();
+    let (here, there) = (Bus::new(), Bus::new());
+    here.layer(history.clone());
+    there.layer(history.clone());
+    for n in 0..3_u32 {
+        here.emit("count", n);
+        there.emit("count", 10 + n);
+    }
+    let seen = Recorder::new();
+    let _busy: Vec<_> = (0..50).map(|_| here.connect("x", |_: &u32| {}).unwrap()).collect();
+    let _late = here.on("count").replay_last(&history, 9).connect(seen.numbers()).unwrap();
+    there.emit("count", 77_u32);
+    here.emit("count", 3_u32);
+    assert_eq!(seen.take(), ["count 0*", "count 1*", "count 2*", "count 3"]);
 }

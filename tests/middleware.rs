@@ -316,3 +316,75 @@ fn a_swapped_out_stack_is_the_callers_alone() {
     drop(bus.set_stack(Stack::new()));
     assert_eq!(Arc::strong_count(&resource), 1);
 }
+
+#[test]
+fn a_redirect_meets_those_who_keep_and_were_connected_later() {
+    let bus = Bus::new();
+    let signal: Signal<u32> = bus.signal("a").unwrap();
+    bus.layer(redirect("a", "b"));
+    let _first = bus.connect("b", |_: &u32| {}).unwrap();
+    signal.emit(1);
+    let _keeper = bus.connect("b", |_: Arc<u32>| {}).unwrap();
+    let delivery = signal.emit(2);
+    assert_eq!((delivery.called(), delivery.skipped()), (2, 0));
+}
+
+#[test]
+fn a_redirect_to_a_report_is_refused() {
+    let bus = Bus::new();
+    let seen = Recorder::new();
+    let list = seen.clone();
+    let forged = move |event: &Event<'_>| {
+        if event.payload::<u32>().is_some() {
+            list.note("forged");
+        }
+    };
+    let _reports = bus.connect("$sys.dead", forged).unwrap();
+    bus.layer(redirect("a", "$sys.dead"));
+    for _ in 0..3 {
+        bus.emit("a", 1_u32);
+    }
+    assert_eq!(bus.refusals(), 3);
+    assert_eq!(seen.take(), [""; 0]);
+}
+
+#[test]
+fn a_layer_that_is_asked_and_changes_the_bus_each_time_ends() {
+    struct Restless(sigtree::WeakBus);
+    impl Middleware for Restless {
+        fn handle(&self, event: &Event<'_>, next: Next<'_>) {
+            next.run(event);
+        }
+
+        fn applies_to(&self, _: &sigtree::Topic) -> bool {
+            drop(self.0.upgrade().unwrap().connect("**", |_: &u32| {}).unwrap());
+            true
+        }
+    }
+    let bus = Bus::new();
+    bus.layer(Restless(bus.downgrade()));
+    let _handler = bus.connect("a", |_: &u32| {}).unwrap();
+    let signal: Signal<u32> = bus.signal("a").unwrap();
+    assert_eq!(signal.emit(1).called(), 1);
+    assert_eq!(bus.emit("a", 2_u32).called(), 1);
+}
+
+#[test]
+fn the_reason_of_one_level_or_connection_is_not_the_others() {
+    let reasons = Arc::new(parking_lot::Mutex::new(Vec::new()));
+    let list = reasons.clone();
+    let parent = Bus::new();
+    let _filtered = parent
+        .connect("$sys.filtered", move |f: &sigtree::sys::Filtered| list.lock().push(f.reason.to_string()))
+        .unwrap();
+    let child = parent.child("c").unwrap();
+    let closed = |reason: &'static str| Filter::new(|_: &Event<'_>| false).reason(reason);
+    let _filtered_for_one = child.on("a").middleware(closed("not for this one")).connect(|_: &u32| {}).unwrap();
+    let _other = child.connect("a", |_: &u32| {}).unwrap();
+    let delivery = child.emit("a", 1_u32);
+    assert_eq!((delivery.called(), delivery.skipped(), delivery.filtered()), (1, 1, None));
+    parent.layer(closed("theirs"));
+    let delivery = child.emit("a", 1_u32);
+    assert_eq!((delivery.called(), delivery.filtered()), (1, Some("theirs")));
+    assert_eq!(*reasons.lock(), ["theirs"]);
+}

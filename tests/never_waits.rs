@@ -176,3 +176,27 @@ fn an_emit_that_locks_is_found_out() {
     assert_eq!(goes_through(&locked, Duration::from_millis(200), move || *own.lock().unwrap()), None);
     thread::yield_now();
 }
+
+#[test]
+fn what_ended_while_a_writer_was_busy_is_taken_out_later() {
+    let bus = Bus::new();
+    let captured = Arc::new(());
+    let held = captured.clone();
+    let failing = move |_: &u32| -> Result<(), &str> {
+        let _ = &held;
+        Err("broken")
+    };
+    bus.on("a.b").policy(Policy::detach_after(1)).connect(failing).unwrap().detach();
+    let own = bus.clone();
+    assert_eq!(goes_through(&bus, PATIENCE, move || own.emit("a.b", 1_u32).called()), Some(1));
+    assert_eq!(bus.prune(), 1);
+    assert_eq!((bus.connections(), Arc::strong_count(&captured)), (0, 1));
+
+    let failing = |_: &u32| -> Result<(), &str> { Err("broken") };
+    let all = Bus::builder().policy(Policy::detach_after(1)).build();
+    all.connect("a", failing).unwrap().detach();
+    let own = all.clone();
+    assert_eq!(goes_through(&all, PATIENCE, move || own.emit("a", 1_u32).called()), Some(1));
+    assert_eq!(all.emit("a", 2_u32).called(), 0);
+    assert_eq!(all.connections(), 0);
+}

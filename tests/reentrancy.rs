@@ -339,3 +339,16 @@ fn a_panic_does_not_lose_events_for_later() {
     assert_eq!(seen.take(), ["worse 1", "bad 3", "third 2"]);
     assert!(bus.emit("third", 3_u32).called() > 0);
 }
+
+#[test]
+fn events_for_later_are_not_inside_of_one_another() {
+    let seen = Recorder::new();
+    let bus = Bus::builder().depth_limit(1).build();
+    let weak = bus.downgrade();
+    let _first = bus.connect("first", move |_: &u32| weak.upgrade().unwrap().emit_later("second", 1_u32)).unwrap();
+    let weak = bus.downgrade();
+    let _second = bus.connect("second", move |_: &u32| weak.upgrade().unwrap().emit_later("third", 1_u32)).unwrap();
+    let _third = bus.connect("third", seen.numbers()).unwrap();
+    bus.emit("first", 1_u32);
+    assert_eq!((seen.take(), bus.refusals()), (vec![String::from("third 1")], 0));
+}

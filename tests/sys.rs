@@ -282,3 +282,19 @@ fn reports_come_and_go_with_their_listeners() {
         assert_eq!(seen.take(), [""; 0]);
     }
 }
+
+#[test]
+fn connections_are_reported_with_their_names() {
+    let seen = Recorder::new();
+    let bus = Bus::new();
+    let (came, went) = (seen.clone(), seen.clone());
+    let _came =
+        bus.connect("$sys.connected", move |c: &sys::Connected| came.note(format_args!("+{:?}", c.name))).unwrap();
+    let _went = bus
+        .connect("$sys.disconnected", move |d: &sys::Disconnected| went.note(format_args!("-{:?}", d.name)))
+        .unwrap();
+    seen.take();
+    drop(bus.on("a").named("printer").connect(|_: &u32| {}).unwrap());
+    drop(bus.connect("a", |_: &u32| {}).unwrap());
+    assert_eq!(seen.take(), ["+Some(\"printer\")", "-Some(\"printer\")", "+None", "-None"]);
+}

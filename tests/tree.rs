@@ -2,6 +2,9 @@
 
 mod support;
 
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 use sigtree::{Bus, BusBuilder, Connection, Event, Filter, Policy, Stack};
 use support::Recorder;
 
@@ -314,4 +317,66 @@ fn a_payload_that_somebody_across_a_bridge_keeps_can_be_kept() {
     }
     drop(keeper);
     assert_eq!(leaf.emit("a", NotClone).called(), 0);
+}
+
+#[test]
+fn a_bus_elsewhere_changes_nothing_here() {
+    let seen = Recorder::new();
+    let twice = |event: &Event<'_>, next: sigtree::Next<'_>| {
+        next.clone().run(event);
+        next.run(event);
+    };
+    let run = || {
+        let parent = Bus::new();
+        let child = parent.child("c").unwrap();
+        let _own = child.connect("a", seen.label("own")).unwrap();
+        let _above = parent.connect("**", seen.label("above")).unwrap();
+        child.layer(twice);
+        child.emit("a", 1_u32);
+        seen.take()
+    };
+    let before = run();
+    assert_eq!(before, ["own", "above", "own"]);
+    let (here, there) = (Bus::new(), Bus::new());
+    let _bridge = here.bridge("**", &there).unwrap();
+    assert_eq!(run(), before);
+}
+
+#[test]
+fn a_bridge_made_inside_a_handler_makes_no_second_delivery() {
+    let seen = Recorder::new();
+    let parent = Bus::new();
+    let child = parent.child("c").unwrap();
+    let (up, down, list) = (parent.clone(), child.downgrade(), seen.clone());
+    let bridges = Arc::new(Mutex::new(Vec::new()));
+    let made = bridges.clone();
+    let _own = child
+        .connect("**", move |n: &u32| {
+            list.note(n);
+            made.lock().push(up.bridge("c.*", &down.upgrade().unwrap()).unwrap());
+        })
+        .unwrap();
+    child.emit("a", 1_u32);
+    assert_eq!(seen.take(), ["1"]);
+    bridges.lock().clear();
+}
+
+#[test]
+fn names_keep_to_the_limits_of_the_bus_they_come_to() {
+    let short = sigtree::Limits::new().segments(2);
+    let parent = Bus::builder().limits(short).build();
+    let child = parent.child_builder("c").settings(Bus::builder()).build().unwrap();
+    let seen = Recorder::new();
+    let _above = parent.connect("**", seen.events()).unwrap();
+    for _ in 0..3 {
+        assert_eq!(child.emit("a", 1_u32).called(), 1);
+        assert!(child.emit("a.b", 1_u32).filtered().is_some_and(|reason| reason.contains("refused")));
+    }
+    assert_eq!((seen.take().len(), parent.refusals()), (3, 3));
+
+    let long = sigtree::Limits::new().segments(40);
+    let (from, to) = (Bus::builder().limits(long).build(), Bus::builder().limits(long).build());
+    let _bridge = from.bridge_under("**", &to, "x").unwrap();
+    let _there = to.connect("**", seen.label("there")).unwrap();
+    assert_eq!(from.emit(["a"; 20].join("."), 1_u32).called(), 1);
 }

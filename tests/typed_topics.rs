@@ -1,9 +1,14 @@
 //! A topic has one payload type: a second one is an error, never a silent miss.
 //!
-//! The type is held by the signals of the topic and by the handlers that are connected to the very topic and name a type. When
-//! the last of them is gone the topic is free again. An emit alone, or a handler on a wildcard, holds nothing.
+//! The type is fixed by the first signal of the topic, or the first handler that is connected to the very topic and names a type.
+//! When the last signal and handler of the topic are gone it is free again. An emit alone, or a handler on a wildcard, fixes nothing.
 
 mod support;
+
+use std::any::{Any, TypeId};
+use std::hint::black_box;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Barrier, Mutex};
 
 use sigtree::{Bus, Event, Signal, sys};
 use support::Recorder;
@@ -168,22 +173,100 @@ fn the_types_of_the_reports_are_fixed() {
     assert_eq!(seen.take(), ["a"]);
 }
 
-#[test]
-fn two_threads_at_once_find_the_type_as_surely_as_one() {
-    let bus = Bus::new();
-    let _fixed = bus.connect("a", |_: &u32| {}).unwrap();
+/// Something that refuses emits of another type than it was given first.
+trait Typed: Sync {
+    fn refuses(&self, payload: u64) -> bool;
+}
+
+/// How many of two threads' emits of another type are let through, until one is or all are made.
+fn let_through(typed: &impl Typed, emits: u64) -> u64 {
+    let through = AtomicU64::new(0);
+    let meet = Barrier::new(2);
     std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
-                for n in 0..20_000_u64 {
-                    assert!(bus.try_emit("a", n).is_err());
-                    if n % 16 == 0 {
-                        assert!(bus.connect("a", |_: &u64| {}).unwrap_err().is_type_mismatch());
-                        assert!(bus.signal::<u64>("a").unwrap_err().is_type_mismatch());
+                meet.wait();
+                for n in 0..emits {
+                    if through.load(Relaxed) > 0 {
+                        break;
                     }
+                    through.fetch_add(u64::from(!typed.refuses(n)), Relaxed);
                 }
             });
         }
     });
+    through.into_inner()
+}
+
+impl Typed for Bus {
+    fn refuses(&self, payload: u64) -> bool {
+        let connects = !payload.is_multiple_of(16)
+            || (self.connect("a", |_: &u64| {}).is_err_and(|error| error.is_type_mismatch())
+                && self.signal::<u64>("a").is_err_and(|error| error.is_type_mismatch()));
+        connects && self.try_emit("a", payload).is_err()
+    }
+}
+
+#[test]
+fn two_threads_at_once_find_the_type_as_surely_as_one() {
+    let bus = Bus::new();
+    let _fixed = bus.connect("a", |_: &u32| {}).unwrap();
+    assert_eq!(let_through(&bus, 20_000), 0);
     assert_eq!(bus.refusals(), 40_000);
+}
+
+/// The mistake: readers keep each other out, and whoever is kept out takes the type for not fixed.
+struct Exclusive(Mutex<Option<TypeId>>);
+
+impl Typed for Exclusive {
+    fn refuses(&self, payload: u64) -> bool {
+        self.0.try_lock().is_ok_and(|fixed| fixed.is_some_and(|fixed| black_box(fixed) != payload.type_id()))
+    }
+}
+
+#[test]
+fn a_type_that_one_at_a_time_can_see_is_found_out() {
+    let exclusive = Exclusive(Mutex::new(Some(TypeId::of::<u32>())));
+    assert!(let_through(&exclusive, u64::MAX) > 0);
+}
+
+#[test]
+fn the_type_of_a_signal_holds_from_the_first_emit_by_name_and_under_a_busy_writer() {
+    let bus = Bus::new();
+    let _all = bus.connect("**", |_: &Event<'_>| {}).unwrap();
+    let _signal: Signal<u32> = bus.signal("a").unwrap();
+    assert!(bus.try_emit("a", "text").unwrap_err().is_type_mismatch());
+    let held = bus.hold_writer();
+    let own = bus.clone();
+    let refused = std::thread::spawn(move || own.try_emit("a", "text").unwrap_err().is_type_mismatch());
+    assert!(refused.join().unwrap());
+    drop(held);
+}
+
+#[test]
+fn a_list_is_refused_where_it_spells_a_topic_of_another_type() {
+    let bus = Bus::new();
+    let _text = bus.connect("b", |_: &String| {}).unwrap();
+    let error = bus.connect(["a", "b"], |_: &u32| {}).unwrap_err();
+    assert!(error.is_type_mismatch() && error.to_string().contains("`b`"), "{error}");
+    assert!(bus.connect(["a", "b*"], |_: &u32| {}).is_err());
+    assert!(bus.connect(["a", "*"], |_: &u32| {}).is_ok());
+}
+
+#[test]
+fn the_type_goes_with_the_last_that_fixed_it_in_whatever_order() {
+    let bus = Bus::new();
+    let free = |bus: &Bus| bus.signal::<String>("a").is_ok();
+    let untyped = bus.connect("a", |_: &Event<'_>| {}).unwrap();
+    assert!(free(&bus));
+    drop(untyped);
+    let untyped = bus.connect("a", |_: &Event<'_>| {}).unwrap();
+    let typed = bus.connect("a", |_: &u32| {}).unwrap();
+    let signal: Signal<u32> = bus.signal("a").unwrap();
+    drop(typed);
+    drop(signal);
+    // An untyped handler keeps what was fixed, until the last handler is gone.
+    assert!(!free(&bus));
+    drop(untyped);
+    assert!(free(&bus));
 }

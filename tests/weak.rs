@@ -273,3 +273,23 @@ fn resident_bytes() -> usize {
     let resident = pages.ok().and_then(|text| text.split(' ').nth(1)?.parse::<usize>().ok());
     resident.unwrap_or(0) * 4_096
 }
+
+#[test]
+fn a_weak_signal_keeps_neither_bus_nor_signal() {
+    let bus = Bus::new();
+    let signal: sigtree::Signal<u32> = bus.signal("a").unwrap();
+    let weak = signal.downgrade();
+    let other = weak.clone().upgrade().unwrap();
+    drop(signal);
+    assert_eq!(weak.upgrade().unwrap().emit(1).called(), 0);
+    drop(other);
+    assert!(weak.upgrade().is_none());
+    // The topic is free again.
+    let text: sigtree::Signal<String> = bus.signal("a").unwrap();
+    assert!(weak.upgrade().is_none());
+    let (weak_text, weak_bus) = (text.downgrade(), bus.downgrade());
+    drop(bus);
+    assert!(weak_bus.upgrade().is_some(), "a signal keeps its bus");
+    drop(text);
+    assert!(weak_bus.upgrade().is_none() && weak_text.upgrade().is_none());
+}

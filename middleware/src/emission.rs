@@ -6,6 +6,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use smallvec::SmallVec;
+
 use crate::{Clock, Erased, EventId, Failure, Held, Mark};
 
 /// What an emit asks of its bus, and only when somebody asks the event.
@@ -32,6 +34,15 @@ pub struct Stamp {
     pub offset: Duration,
     /// Wall-clock time.
     pub wall: SystemTime,
+}
+
+/// Where an event is: on which bus, and as of which of its changes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct At {
+    /// The bus, by a number no other bus of this process has.
+    pub bus: u64,
+    /// The bus's count of changes when the event came there.
+    pub version: u64,
 }
 
 /// How many handlers one emit met, by what became of them.
@@ -66,7 +77,7 @@ impl Tally {
 /// All levels an event bubbles through share it. Nothing here is made before somebody asks: no id, no clock, no list.
 pub struct Emission<'e> {
     host: &'e dyn Host,
-    version: Cell<u64>,
+    at: Cell<At>,
     depth: u32,
     id: OnceCell<EventId>,
     stamp: OnceCell<Stamp>,
@@ -78,17 +89,18 @@ pub struct Emission<'e> {
     /// The layer that held it, until the event has come by there.
     resuming: Cell<Option<Mark>>,
     reason: Cell<Option<&'static str>>,
+    /// The buses it has been on, beyond the one it was emitted on.
+    visited: RefCell<SmallVec<[u64; 4]>>,
     notes: OnceCell<Box<Notes>>,
 }
 
-/// What few emits have: failures, a computed reason, a panic to pass on, the buses visited.
+/// What few emits have: failures, a computed reason, a panic to pass on.
 #[derive(Default)]
 struct Notes {
     failures: RefCell<Vec<Arc<Failure>>>,
     reason: RefCell<Option<Cow<'static, str>>>,
     error: RefCell<Option<Box<dyn Error + Send + Sync>>>,
     panic: RefCell<Option<Box<dyn Any + Send>>>,
-    visited: RefCell<Vec<u64>>,
 }
 
 const STOP_LEVEL: u8 = 1;
@@ -99,23 +111,32 @@ const STOPPED: u8 = 8;
 /// Not stopped, but not here now either; never cleared.
 const HELD: u8 = 16;
 
-/// Where an event was before it went on to another bus.
-#[derive(Debug, Clone, Copy)]
+/// Where an event was before it went on to another bus, and what was said of it there.
+#[derive(Debug)]
 #[must_use = "the event must be brought back to where it was"]
 pub struct Level {
-    version: u64,
+    at: At,
     stop: u8,
+    reason: Reason,
+}
+
+/// Why a layer did not go on, if one said so.
+#[derive(Debug, Default)]
+#[must_use = "a reason that was taken must be put back"]
+pub struct Reason {
+    fixed: Option<&'static str>,
+    computed: Option<Cow<'static, str>>,
 }
 
 impl<'e> Emission<'e> {
-    /// The state of a new emit; `version` is the bus's count of changes when it began, `depth` how many emits of this
-    /// thread it is inside of, itself included.
+    /// The state of a new emit; `at` is where it begins, `depth` how many emits of this thread it is inside of, itself
+    /// included.
     #[inline]
     #[must_use]
-    pub fn new(host: &'e dyn Host, version: u64, depth: u32) -> Self {
+    pub fn new(host: &'e dyn Host, at: At, depth: u32) -> Self {
         Self {
             host,
-            version: Cell::new(version),
+            at: Cell::new(at),
             depth,
             id: OnceCell::new(),
             stamp: OnceCell::new(),
@@ -126,6 +147,7 @@ impl<'e> Emission<'e> {
             stop: Cell::new(0),
             resuming: Cell::new(None),
             reason: Cell::new(None),
+            visited: RefCell::new(SmallVec::new()),
             notes: OnceCell::new(),
         }
     }
@@ -191,10 +213,10 @@ impl<'e> Emission<'e> {
         })
     }
 
-    /// The count of changes of the bus the event is on, when it came there.
+    /// The bus the event is on, and its count of changes when the event came there.
     #[inline]
-    pub fn version(&self) -> u64 {
-        self.version.get()
+    pub fn at(&self) -> At {
+        self.at.get()
     }
 
     /// How many emits of this thread it is inside of, itself included.
@@ -290,22 +312,26 @@ impl<'e> Emission<'e> {
         self.stop.get() & !HELD != 0
     }
 
-    /// Begins the level of another bus, whose count of changes is given; where the event was before.
+    /// Begins the level of another bus; where the event was before.
     ///
-    /// What a handler stopped was that level; only a failure that ends everything goes on.
+    /// What a handler stopped was that level, and so was what a layer gave as its reason; only a failure that ends
+    /// everything goes on.
     #[inline]
-    pub fn enter_level(&self, version: u64) -> Level {
+    pub fn enter_level(&self, at: At) -> Level {
         let stop = self.stop.get();
         if stop & STOP_FAILED == 0 {
             self.stop.set(stop & (STOPPED | HELD));
         }
-        Level { version: self.version.replace(version), stop }
+        Level { at: self.at.replace(at), stop, reason: self.take_reason() }
     }
 
     /// Brings the event back to where it was.
     #[inline]
     pub fn leave_level(&self, level: Level) {
-        self.version.set(level.version);
+        self.at.set(level.at);
+        if level.reason.is_given() {
+            self.put_reason(level.reason);
+        }
         let now = self.stop.get();
         self.stop.set(if now & STOP_FAILED == 0 { level.stop | (now & (STOPPED | HELD)) } else { now });
     }
@@ -318,6 +344,22 @@ impl<'e> Emission<'e> {
         match reason {
             Cow::Borrowed(text) => self.reason.set(Some(text)),
             owned @ Cow::Owned(_) => *self.notes().reason.borrow_mut() = Some(owned),
+        }
+    }
+
+    /// Takes the reason out, so that another one can stand for a while.
+    #[inline]
+    pub fn take_reason(&self) -> Reason {
+        let computed = self.notes.get().and_then(|notes| notes.reason.borrow_mut().take());
+        Reason { fixed: self.reason.take(), computed }
+    }
+
+    /// Puts a reason back, in the place of whatever stands there.
+    #[inline]
+    pub fn put_reason(&self, reason: Reason) {
+        self.reason.set(reason.fixed);
+        if reason.computed.is_some() || self.notes.get().is_some() {
+            *self.notes().reason.borrow_mut() = reason.computed;
         }
     }
 
@@ -362,7 +404,7 @@ impl<'e> Emission<'e> {
 
     /// Marks a bus as visited; `false` if the event has been there.
     pub fn visit(&self, bus: u64) -> bool {
-        let mut visited = self.notes().visited.borrow_mut();
+        let mut visited = self.visited.borrow_mut();
         let fresh = !visited.contains(&bus);
         if fresh {
             visited.push(bus);
@@ -372,7 +414,7 @@ impl<'e> Emission<'e> {
 
     /// The buses visited so far.
     pub fn visited(&self) -> Vec<u64> {
-        self.notes.get().map_or_else(Vec::new, |notes| notes.visited.borrow().clone())
+        self.visited.borrow().to_vec()
     }
 
     /// Whether anything but calls happened: failures, a reason, a panic.
@@ -383,6 +425,14 @@ impl<'e> Emission<'e> {
 
     fn notes(&self) -> &Notes {
         self.notes.get_or_init(Box::default)
+    }
+}
+
+impl Reason {
+    /// Whether there is one.
+    #[inline]
+    fn is_given(&self) -> bool {
+        self.fixed.is_some() || self.computed.is_some()
     }
 }
 

@@ -11,8 +11,8 @@ pub type Erased = dyn Any + Send + Sync;
 
 /// What is sent: a topic, a payload, and what is known about them.
 ///
-/// An event lives in the emitter's frame and is lent to layers and handlers. Whoever wants to keep the payload beyond
-/// the call asks for [`share`](Event::share).
+/// An event lives in the emitter's frame and is lent to layers and handlers, so it cannot be stored. Whoever wants to keep
+/// the payload beyond the call asks for [`share`](Event::share), and clones the topic, the id and what else is wanted.
 ///
 /// # Examples
 ///

@@ -95,7 +95,7 @@ mod transform;
 
 pub use advice::{Advice, Advised, Answer, HandlerCall, Problem, Site};
 pub use clock::{Alarm, Clock, ManualClock, SystemClock};
-pub use emission::{Emission, Host, Level, Stamp, Tally};
+pub use emission::{At, Emission, Host, Level, Reason, Stamp, Tally};
 pub use envelope::{Envelope, Priority, Sealed, Source};
 pub use event::{Erased, Event, Kept};
 pub use failure::{Cause, Failure};

@@ -9,7 +9,7 @@ use crate::{Event, Mark, Next, Topic};
 /// Call [`next.run(event)`](Next::run) to go on and return to end the event; what stands after `run` happens when the
 /// handlers are done. The first layer added sees the event first; that is the only order there is.
 ///
-/// Closures `Fn(&Event, Next)`, tuples, `Option`, `Arc` and `Box<dyn Middleware>` of middleware are middleware.
+/// Closures `Fn(&Event, Next)`, with both types written, tuples, `Option`, `Arc` and `Box<dyn Middleware>` of middleware are middleware.
 ///
 /// # Examples
 ///

@@ -17,7 +17,8 @@ use crate::{
 ///
 /// A replayed event has the id, the times, the payload and the envelope of the original, and is marked as
 /// [replayed](crate::Event::is_replayed); a history does not record it again unless asked to. It goes through the
-/// bus's stack and to its handlers like any event. What is recorded during a replay is not part of it.
+/// bus's stack and to its handlers like any event. What is recorded during a replay is not part of it. Events that handlers
+/// emit in answer are new ones, not marked: replay the causes, by [`matching`](Self::matching), and the answers come anew.
 ///
 /// # Examples
 ///

@@ -136,8 +136,17 @@ impl Topic {
     ///
     /// If the name is not a topic by itself, or the two together exceed the default [`Limits`].
     pub fn join(&self, name: &str) -> Result<Self, ParseError> {
-        Self::check(name, &Limits::new())?;
-        Self::new(format!("{self}.{name}"))
+        self.join_with_limits(name, &Limits::new())
+    }
+
+    /// The same where topics may be longer or shorter.
+    ///
+    /// # Errors
+    ///
+    /// As [`join`](Self::join).
+    pub fn join_with_limits(&self, name: &str, limits: &Limits) -> Result<Self, ParseError> {
+        Self::check(name, limits)?;
+        Self::with_limits(&format!("{self}.{name}"), limits)
     }
 
     /// Whether both are clones of one topic, which is quicker to see than that they are equal.

@@ -10,7 +10,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use parking_lot::Mutex;
 use sigtree_middleware::{
-    Entry, Envelope, History, HistoryBuilder, HistoryStats, Late, ManualClock, Middleware, Source, Topic, Weigh,
+    At, Entry, Envelope, History, HistoryBuilder, HistoryStats, Late, ManualClock, Middleware, Source, Topic, Weigh,
 };
 use support::Rig;
 
@@ -294,8 +294,8 @@ impl Latecomer {
 }
 
 impl Late for Latecomer {
-    fn before(&self) -> u64 {
-        self.before
+    fn before(&self) -> At {
+        At { bus: 1, version: self.before }
     }
 
     fn wants(&self, topic: &Topic) -> bool {
@@ -391,8 +391,8 @@ fn stragglers_are_those_that_began_earlier() {
 fn a_straggler_is_told_with_no_lock_held() {
     struct Reader(History, AtomicU64);
     impl Late for Reader {
-        fn before(&self) -> u64 {
-            u64::MAX
+        fn before(&self) -> At {
+            At { bus: 1, version: u64::MAX }
         }
         fn wants(&self, _: &Topic) -> bool {
             true

@@ -17,7 +17,6 @@ use super::route::Route;
 use super::slot::Entry;
 use super::table::Table;
 use crate::connection::ConnectionId;
-use crate::payload::PayloadType;
 use crate::sys::{self, Report};
 
 /// What only writers look at.
@@ -28,7 +27,8 @@ pub(crate) struct Writer {
     /// Lists and regular expressions by text; the index finds the others.
     pub(super) by_text: HashMap<Pattern, Arc<Node>, RandomState>,
     pub(super) cells: SlotMap<CellKey, Weak<Cell>>,
-    pub(super) signals: HashMap<Topic, SignalBook, RandomState>,
+    /// The places of topics that have a `Signal`.
+    pub(super) signals: HashMap<Topic, Weak<Cell>, RandomState>,
     /// Names of connections that are to be unique.
     pub(super) names: HashMap<Arc<str>, ConnectionId, RandomState>,
     /// Connections that may end by themselves, looked after two at a time.
@@ -62,12 +62,6 @@ pub(super) struct Book {
 struct Places {
     few: SmallVec<[CellKey; 2]>,
     many: Option<HashSet<CellKey, RandomState>>,
-}
-
-/// What the writer knows of a topic that has a `Signal`.
-pub(super) struct SignalBook {
-    pub(super) cell: Weak<Cell>,
-    pub(super) payload: PayloadType,
 }
 
 /// What a change took out, dropped after the lock is given back.

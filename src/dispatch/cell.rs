@@ -33,6 +33,12 @@ impl Cell {
         self.handles.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Adds one if there is one; a signal whose last handle is gone is about to be forgotten.
+    pub(crate) fn try_add_handle(&self) -> bool {
+        let add = |handles: usize| (handles > 0).then(|| handles + 1);
+        self.handles.fetch_update(Ordering::AcqRel, Ordering::Acquire, add).is_ok()
+    }
+
     /// Whether that was the last one.
     pub(crate) fn drop_handle(&self) -> bool {
         self.handles.fetch_sub(1, Ordering::AcqRel) == 1

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock, Weak};
 
-use sigtree_middleware::{Clock, Erased, EventId, Host, Ids, Limits, Pattern, Stack, Stamp, Topic};
+use sigtree_middleware::{At, Clock, Erased, EventId, Host, Ids, Limits, Pattern, Stack, Stamp, Topic};
 
 use super::books::Writer;
 use super::cell::{Cache, Cell};
@@ -145,6 +145,12 @@ impl Core {
             settings.sinks.retain(|(_, child)| child.strong_count() > 0);
             settings.sinks.push((prefix, Arc::downgrade(child)));
         });
+    }
+
+    /// This bus at a version.
+    #[inline]
+    pub(crate) fn at(&self, version: u64) -> At {
+        At { bus: self.id, version }
     }
 
     /// This bus and those its events go up to.

@@ -24,6 +24,7 @@ use crate::delivery::Delivery;
 use crate::error::Error;
 use crate::held::BusHome;
 use crate::payload::{Offer, Owned, PayloadType};
+use crate::sync::Ordering;
 use crate::sys::{self, Report};
 
 /// What goes with a payload, if anything.
@@ -115,12 +116,6 @@ impl Core {
         inside: &Inside,
     ) -> Delivery {
         let version = self.stamps.version();
-        if let Err(error) = Topic::check(topic, &self.limits) {
-            return self.refuse(error.into());
-        }
-        if is_reserved(topic) {
-            return self.refuse(Error::reserved(topic));
-        }
         match self.route_named(topic, hash, offer.payload_type()) {
             Ok(Some(route)) => self.emit_on(&route, offer, company, version, inside),
             Ok(None) => self.met_nobody(topic),
@@ -167,7 +162,7 @@ impl Core {
         }
         // Whether a payload that is still to be made has listeners above is found out on the other way.
         let unheard_here = O::IS_MADE && route.is_idle_here();
-        let rises = route.is_quiet_here() && !unheard_here && !links_exist() && !self.ancestors_retain();
+        let rises = route.is_quiet_here() && !unheard_here && !self.ancestors_retain();
         if !route.is_quiet() && !rises {
             return self.emit_loudly(route, offer, company, version, inside);
         }
@@ -190,7 +185,8 @@ impl Core {
         {
             errand.with_event(&route.topic, |event| {
                 if !event.emission().bubbling_is_stopped() {
-                    up.parent.receive(&up.topic, up.hash, event);
+                    errand.note_visits(self, event);
+                    up.parent.receive(&up.topic, up.hash, event, route.payload);
                 }
             });
         }
@@ -263,9 +259,8 @@ impl Core {
         if route.is_idle() || (O::IS_MADE && route.is_idle_here() && self.nobody_above(route, offer.payload_type())) {
             return self.met_nobody(&route.topic);
         }
-        let retain = route.retains || (route.up.is_some() && self.ancestors_retain());
-        offer.give(retain, |payload, kept| {
-            let emission = Emission::new(self, version, inside.depth());
+        offer.give(self.retains_on(route), |payload, kept| {
+            let emission = Emission::new(self, self.at(version), inside.depth());
             let emission = match company.and_then(|company| company.identity) {
                 None => emission,
                 Some((id, stamp)) => emission.with_identity(id, stamp),
@@ -284,6 +279,13 @@ impl Core {
         })
     }
 
+    /// Whether an event of a route may meet somebody who keeps its payload.
+    fn retains_on(&self, route: &Route) -> bool {
+        // A layer may send the event to another topic, whose handlers the route does not know.
+        let by_redirect = !route.layers.is_empty() && self.retainers.load(Ordering::Acquire) > 0;
+        route.retains || by_redirect || (route.up.is_some() && self.ancestors_retain())
+    }
+
     /// Whether an event of a route would meet nobody on the buses above.
     fn nobody_above(&self, route: &Route, payload: PayloadType) -> bool {
         let Some(up) = &route.up else { return true };
@@ -294,45 +296,46 @@ impl Core {
         }
     }
 
-    /// Takes an event that comes from another bus: a child, a parent, a bridge.
-    pub(crate) fn receive(&self, topic: &Topic, hash: u64, event: &Event<'_>) {
+    /// Takes an event that comes from another bus: a child, a parent, a bridge. Each bus takes it once.
+    pub(crate) fn receive(&self, topic: &Topic, hash: u64, event: &Event<'_>, payload: PayloadType) {
         let emission = event.emission();
-        if links_exist() && !emission.visit(self.id) {
+        if !emission.visit(self.id) {
             return;
         }
         let version = self.stamps.version();
-        let before = emission.enter_level(version);
-        self.receive_at(version, topic, hash, event);
+        let before = emission.enter_level(self.at(version));
+        self.receive_at(version, topic, hash, event, payload);
         emission.leave_level(before);
     }
 
     #[inline]
-    fn receive_at(&self, version: u64, topic: &Topic, hash: u64, event: &Event<'_>) {
+    fn receive_at(&self, version: u64, topic: &Topic, hash: u64, event: &Event<'_>, payload: PayloadType) {
         if let Some(cell) = self.cache.get(hash) {
             let guard = cell.route.load();
             if let Some(route) = &*guard
                 && route.is_for(topic, hash)
                 && route.is_checked_at(version)
             {
-                return self.deliver(route, event);
+                return self.deliver(route, event, payload);
             }
         }
-        let payload = PayloadType { id: event.payload_type(), name: "another type" };
         match self.route_named(topic, hash, payload) {
-            Ok(Some(route)) => self.deliver(&route, event),
+            Ok(Some(route)) => self.deliver(&route, event, payload),
             Ok(None) => {}
-            Err(error) => {
-                event.emission().discard("another payload type than the parent's".into());
-                self.refuse(error);
-            }
+            Err(error) => self.refuse_received(error, event),
         }
     }
 
-    fn deliver(&self, route: &Route, event: &Event<'_>) {
-        if event.payload_type() != route.payload.id {
-            event.emission().discard("another payload type than the parent's".into());
-            self.refuse(Error::type_mismatch(&route.topic, route.payload.name, "another type"));
-            return;
+    /// Refuses an event that comes from another bus.
+    #[cold]
+    fn refuse_received(&self, error: Error, event: &Event<'_>) {
+        event.emission().discard(format!("bus `{}` refused it: {error}", self.name).into());
+        self.refuse(error);
+    }
+
+    fn deliver(&self, route: &Route, event: &Event<'_>, payload: PayloadType) {
+        if payload.id != route.payload.id {
+            return self.refuse_received(Error::type_mismatch(&route.topic, route.payload.name, payload.name), event);
         }
         let event = event.with_topic(&route.topic);
         if route.is_plain() { route.parts.run(self, &event) } else { self.deliver_around(route, &event) }
@@ -357,9 +360,8 @@ impl Core {
     }
 
     /// Calls the handlers of the topic a layer sent an event to, and nothing else.
-    fn deliver_redirected(&self, event: &Event<'_>) {
+    fn deliver_redirected(&self, event: &Event<'_>, payload: PayloadType) {
         let topic = event.topic();
-        let payload = PayloadType { id: event.payload_type(), name: "another type" };
         match self.route_named(topic, hash(topic), payload) {
             Ok(Some(route)) if route.muted => event.emission().add_muted(route.parts.handlers() as u32),
             Ok(Some(route)) => self.run_parts(&route.parts, event),
@@ -444,7 +446,7 @@ impl Core {
         }
         let offer = make();
         for core in self.upwards() {
-            if core.interest.load(crate::sync::Ordering::Relaxed) & report.bit() != 0 {
+            if core.interest.load(Ordering::Relaxed) & report.bit() != 0 {
                 core.emit_report(report, offer.clone());
             }
         }
@@ -470,7 +472,7 @@ impl Terminal for End<'_> {
         self.reached.set(true);
         event.emission().end_resuming();
         if event.is_redirected() {
-            return self.core.deliver_redirected(event);
+            return self.core.deliver_redirected(event, self.route.payload);
         }
         let Self { core, route, .. } = self;
         let emission = event.emission();
@@ -481,24 +483,24 @@ impl Terminal for End<'_> {
         } else {
             core.run_parts(&route.parts, event);
         }
-        if links_exist() {
+        if route.leads_elsewhere() {
             emission.visit(core.id);
         }
         for Sink { child, topic, hash } in &route.sinks {
             match child.upgrade() {
-                Some(child) => child.receive(topic, *hash, event),
+                Some(child) => child.receive(topic, *hash, event, route.payload),
                 None => core.try_forget_sinks(),
             }
         }
         if let Some(up) = &route.up
             && !emission.bubbling_is_stopped()
         {
-            up.parent.receive(&up.topic, up.hash, event);
+            up.parent.receive(&up.topic, up.hash, event, route.payload);
         }
     }
 
     fn retains(&self) -> bool {
-        self.route.retains || (self.route.up.is_some() && self.core.ancestors_retain())
+        self.core.retains_on(self.route)
     }
 
     fn place(&self) -> Place<'_> {
@@ -509,17 +511,3 @@ impl Terminal for End<'_> {
         Some(Arc::new(BusHome(self.core.me.upgrade()?)))
     }
 }
-
-/// Whether there is any way for an event to meet a bus twice: a sink or a bridge, anywhere in the process. Until the first
-/// one is made, emits keep no list of the buses they visit.
-#[inline]
-fn links_exist() -> bool {
-    LINKS.load(std::sync::atomic::Ordering::Relaxed)
-}
-
-/// Notes that a sink or bridge is made.
-pub(crate) fn add_link() {
-    LINKS.store(true, std::sync::atomic::Ordering::Relaxed);
-}
-
-static LINKS: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);

@@ -88,7 +88,7 @@ impl Caller<'_> {
     }
 
     fn reap_if_over(&self, slot: &dyn Slot) {
-        if slot.ends_itself() && slot.is_expired() {
+        if slot.is_expired() {
             slot.header().kill();
             self.core.try_reap(slot.header().id());
         }
@@ -160,7 +160,7 @@ fn report(core: &Core, failure: &Arc<Failure>, event: &Event<'_>) {
 }
 
 /// Drops what a panic carried; its own drop may panic too.
-pub(super) fn discard(panic: Option<Box<dyn Any + Send>>) {
+pub(crate) fn discard(panic: Option<Box<dyn Any + Send>>) {
     if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
         std::mem::forget(again);
     }

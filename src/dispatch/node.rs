@@ -26,7 +26,7 @@ pub(crate) struct Node {
     /// Grows with every new table. Written under the writer's lock after the table; read before it is trusted.
     version: AtomicU64,
     table: Snap<Table>,
-    /// The payload type of an exact pattern's topic, fixed by the first handler that names one.
+    /// The payload type of an exact pattern's topic, fixed by the first signal or the first handler that names one.
     ///
     /// Written under the writer's lock; an emit that finds it being written takes it for not fixed.
     payload: RwLock<Option<fn() -> PayloadType>>,
@@ -82,7 +82,7 @@ impl Node {
         self.payload.write().get_or_insert(of);
     }
 
-    /// Gives the type up with the last handler.
+    /// Gives the type up with the last handler and signal.
     pub(crate) fn free_payload(&self) {
         *self.payload.write() = None;
     }

@@ -12,11 +12,10 @@ use super::cell::Cell;
 use super::core::{Core, Settings};
 use super::index::{Nodes, hash, is_reserved};
 use super::node::Node;
-use super::route::{Part, Parts, Plan, Route, Sink, Up};
+use super::route::{Parts, Plan, Route, Sink, Up};
 use super::stamps::Scope;
 use crate::error::Error;
 use crate::payload::PayloadType;
-use crate::sync::Ordering;
 use crate::sys;
 
 /// A topic and payload type that a route is wanted for.
@@ -50,7 +49,13 @@ const COLLECTS: u32 = 64;
 
 impl Core {
     /// The route of a topic by name: from the cache if the topic was admitted, else for this emit only.
+    ///
+    /// Every name that comes to the cache comes by here, so what the cache holds is well-formed and nobody's report.
     pub(crate) fn route_named(&self, topic: &str, hash: u64, payload: PayloadType) -> Found {
+        Topic::check(topic, &self.limits)?;
+        if is_reserved(topic) {
+            return Err(Error::reserved(topic));
+        }
         let wanted = Wanted { topic, name: None, hash, payload, scope: self.stamps.scope(topic) };
         match self.cache.get(hash).or_else(|| self.cache.admit(hash)) {
             Some(cell) => self.route_in(cell, &wanted),
@@ -85,12 +90,8 @@ impl Core {
     /// The route of a topic whose place holds one for another payload type, which stands unless somebody fixed this one.
     #[cold]
     fn plan_retyped(&self, cell: &Arc<Cell>, wanted: &Wanted<'_>, first: PayloadType) -> Found {
-        let Some(writer) = self.writer.try_lock() else { return self.plan_anew(None, wanted) };
-        let index = self.index_now();
-        let exact = index.exact(wanted.topic, wanted.hash);
-        let fixed = self.fixed_payload(&writer, wanted.topic, exact).unwrap_or(first);
-        drop((writer, index));
-        wanted.check(fixed)?;
+        let fixed = self.index_now().exact(wanted.topic, wanted.hash).and_then(|node| node.payload());
+        wanted.check(fixed.unwrap_or(first))?;
         self.plan_anew(Some(cell), wanted)
     }
 
@@ -108,49 +109,39 @@ impl Core {
             }
             let around = self.surroundings(wanted);
             if let Some(cell) = cell
+                && collects < COLLECTS
                 && let Some(mut writer) = self.writer.try_lock()
             {
                 // Writers are out now: what was read is right if nothing that concerns the topic changed since.
                 if !self.is_unchanged(wanted, scoped_at, &nodes, around.settings) {
+                    collects += 1;
                     continue;
                 }
+                wanted.check_against(&nodes)?;
                 let mut bin = Bin::default();
-                let route =
-                    self.publish_plan(&mut writer, cell, wanted, around.plan(wanted, scoped_at, &nodes), &mut bin);
+                let plan = around.plan(wanted, scoped_at, &nodes);
+                let route = self.publish_plan(&mut writer, cell, plan, &mut bin);
                 drop(writer);
                 self.empty(bin);
-                return route;
+                return Ok(Some(route));
             }
-            if let Some(fixed) = exact(&nodes).and_then(|node| node.payload()) {
-                wanted.check(fixed)?;
-            }
+            wanted.check_against(&nodes)?;
             let plan = around.plan(wanted, scoped_at, &nodes);
             collects += 1;
             let one_version = self.is_unchanged(wanted, scoped_at, &nodes, plan.settings) && plan.parts.are_current();
-            if one_version || collects == COLLECTS {
+            if one_version || collects >= COLLECTS {
                 return Ok(Some(Arc::new(Route::build(plan))));
             }
         }
     }
 
     /// Puts a new route in its place, under the lock.
-    fn publish_plan(
-        &self,
-        writer: &mut Writer,
-        cell: &Arc<Cell>,
-        wanted: &Wanted<'_>,
-        plan: Plan,
-        bin: &mut Bin,
-    ) -> Found {
-        let exact = plan.parts.iter().map(Part::node).find(|node| node.pattern().is_exact());
-        if let Some(fixed) = self.fixed_payload(writer, wanted.topic, exact) {
-            wanted.check(fixed)?;
-        }
+    fn publish_plan(&self, writer: &mut Writer, cell: &Arc<Cell>, plan: Plan, bin: &mut Bin) -> Arc<Route> {
         let version = self.stamps.version();
         let route = Arc::new(Route::build(Plan { checked_at: version, youngest: writer.youngest(), ..plan }));
         writer.put(cell, Some(route.clone()), bin);
         self.note_idle(cell, &route, version);
-        Ok(Some(route))
+        route
     }
 
     /// Brings a route of many parts up to date without matching the topic anew.
@@ -212,9 +203,8 @@ impl Core {
         };
         let layers = settings.stack.for_topic(&topic);
         let sinks = sinks(&settings, &topic);
-        // A layer may send the event to another topic, and a child may have handlers of its own.
-        let may_meet_others = !sinks.is_empty() || (!layers.is_empty() && self.retainers.load(Ordering::Acquire) > 0);
-        let retains = may_meet_others || layers.layers().iter().any(|layer| layer.may_retain(true));
+        // A child may have handlers of its own.
+        let retains = !sinks.is_empty() || layers.layers().iter().any(|layer| layer.may_retain(true));
         let muted = settings.mutes.iter().any(|pattern| pattern.matches(&topic));
         let up = self.up(&topic);
         Surroundings { topic, settings: settings.version, layers, muted, sinks, up, retains }
@@ -239,6 +229,14 @@ impl Core {
 }
 
 impl Wanted<'_> {
+    /// An error if a handler or a signal fixed another payload type, given the patterns that match the topic.
+    fn check_against(&self, nodes: &Nodes) -> Result<(), Error> {
+        match exact(nodes).and_then(|node| node.payload()) {
+            Some(fixed) => self.check(fixed),
+            None => Ok(()),
+        }
+    }
+
     /// An error if the topic's payload type is another.
     fn check(&self, fixed: PayloadType) -> Result<(), Error> {
         if fixed.id == self.payload.id {

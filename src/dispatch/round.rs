@@ -84,9 +84,19 @@ impl<'e> Errand<'e> {
         self.emission.get()
     }
 
+    /// Notes the buses it has been on without an event, up to this one, so that it comes to none of them again.
+    pub(crate) fn note_visits(&self, up_to: &Core, event: &Event<'_>) {
+        for core in self.core.upwards() {
+            event.emission().visit(core.id);
+            if core.id == up_to.id {
+                return;
+            }
+        }
+    }
+
     /// Goes on with an event, as it is on the bus that names its topic so.
     pub(crate) fn with_event<R>(&self, topic: &Topic, go_on: impl FnOnce(&Event<'_>) -> R) -> R {
-        let emission = self.emission.get_or_init(|| Emission::new(self.core, self.version, self.depth));
+        let emission = self.emission.get_or_init(|| Emission::new(self.core, self.core.at(self.version), self.depth));
         go_on(&Event::new(topic, self.payload, self.kept, emission))
     }
 }

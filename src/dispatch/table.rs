@@ -181,7 +181,7 @@ impl Table {
                 Some(at) => leaf.without(at).map(Self::Few),
                 None => Some(self.share()),
             },
-            Self::Tree(tree) => tree.without(age).map(Self::Tree),
+            Self::Tree(tree) => tree.without(age).map(Tree::into_table),
             Self::Bands(bands) => {
                 let at = bands.iter().position(|band| band.table.get(age).is_some());
                 let Some(at) = at else { return Some(self.share()) };
@@ -292,6 +292,19 @@ impl Tree {
         let left: Box<[_]> = with_set(leaves, leaf, leaves[leaf].without(at).map(Arc::new));
         let branch_left = (!left.is_empty()).then(|| Arc::new(Branch(left)));
         self.less(leaves[leaf].get(at), with_set(&self.branches, branch, branch_left), self.tail.clone())
+    }
+
+    /// The smallest table that holds its handlers: a tree of one leaf is that leaf.
+    fn into_table(self) -> Table {
+        let mut leaves = self.leaves();
+        match (leaves.next(), leaves.next()) {
+            (Some(leaf), None) if leaf.len() == 1 => Table::One(leaf.entry(0)),
+            (Some(leaf), None) => Table::Few(leaf.share()),
+            _ => {
+                drop(leaves);
+                Table::Tree(self)
+            }
+        }
     }
 
     /// What is left when a handler is gone: `None` if it was the last one.

@@ -10,6 +10,9 @@ use super::failure::discard;
 
 /// Set in the depth when emits wait for the outermost one to end, so that leaving it looks at one number only.
 const LATER: u32 = 1 << 31;
+/// Set in the depth while those are made, so that they neither nest nor count as inside of one another.
+const DRAINING: u32 = 1 << 30;
+const FLAGS: u32 = LATER | DRAINING;
 
 macro_rules! per_thread {
     ($($name:ident: $type:ty = $value:expr;)*) => {
@@ -38,7 +41,7 @@ impl Inside {
         DEPTH.with(|depth| {
             let inside = depth.get() + 1;
             depth.set(inside);
-            Self(inside & !LATER)
+            Self(inside & !FLAGS)
         })
     }
 
@@ -62,6 +65,25 @@ impl Drop for Inside {
     }
 }
 
+/// Makes the emits of this thread at least so deep while it lives: for what stands for an emit that was.
+pub(crate) struct AtDepth(u32);
+
+impl AtDepth {
+    pub(crate) fn new(depth: u32) -> Self {
+        DEPTH.with(|now| {
+            let before = now.get();
+            now.set(before & FLAGS | (before & !FLAGS).max(depth));
+            Self(before & !FLAGS)
+        })
+    }
+}
+
+impl Drop for AtDepth {
+    fn drop(&mut self) {
+        DEPTH.with(|depth| depth.set(depth.get() & FLAGS | self.0));
+    }
+}
+
 /// Counts a pinned signal of this thread while it lives: it holds handlers alive as an emit does.
 pub(crate) struct PinCount(std::marker::PhantomData<*const ()>);
 
@@ -80,7 +102,7 @@ impl Drop for PinCount {
 
 /// Whether this thread may be holding handlers alive itself.
 pub(crate) fn holds_handlers() -> bool {
-    DEPTH.with(Cell::get) & !LATER > 0 || PINS.with(Cell::get) > 0
+    DEPTH.with(Cell::get) & !FLAGS > 0 || PINS.with(Cell::get) > 0
 }
 
 /// Runs `job` when the outermost emit of this thread has ended, in order; at once if there is none.
@@ -97,15 +119,14 @@ pub(crate) fn later(job: Box<dyn FnOnce()>) {
 /// A job that panics does not keep the others from running: the first panic goes on behind the last of them.
 #[cold]
 fn run_later() {
-    struct Level;
-    impl Drop for Level {
+    struct Drained;
+    impl Drop for Drained {
         fn drop(&mut self) {
-            DEPTH.with(|depth| depth.set((depth.get() - 1) & !LATER));
+            DEPTH.with(|depth| depth.set(depth.get() & !FLAGS));
         }
     }
-    // One level up, so that an emit of a job does not see itself as the outermost.
-    DEPTH.with(|depth| depth.set(depth.get() + 1));
-    let level = Level;
+    DEPTH.with(|depth| depth.set(depth.get() | DRAINING));
+    let drained = Drained;
     let mut first = None;
     while let Some(job) = QUEUE.with(|queue| queue.borrow_mut().pop_front()) {
         if let Err(panic) = catch_unwind(AssertUnwindSafe(job)) {
@@ -115,7 +136,7 @@ fn run_later() {
             }
         }
     }
-    drop(level);
+    drop(drained);
     match first {
         // A second panic would end the process: it was reported, and is dropped for the one that is on its way.
         Some(panic) if std::thread::panicking() => discard(Some(panic)),

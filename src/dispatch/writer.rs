@@ -3,13 +3,13 @@
 //! Whatever a change takes out (tables, routes, handlers) goes into a [`Bin`] that is dropped after the lock is given
 //! back, because dropping it may run a destructor of the user's.
 
-use std::panic::Location;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::sync::{Arc, Weak};
 
 use sigtree_middleware::{Kind, Pattern, Stack, Topic};
 use smallvec::SmallVec;
 
-use super::books::{Bin, Book, Record, SignalBook, Writer};
+use super::books::{Bin, Book, Record, Writer};
 use super::cell::Cell;
 use super::core::{Core, Settings};
 use super::index::{Change, Index, hash};
@@ -19,6 +19,7 @@ use super::table::Table;
 use crate::connection::ConnectionId;
 use crate::error::Error;
 use crate::payload::PayloadType;
+use crate::policy::Policy;
 use crate::sync::{MutexGuard, Ordering, yield_now};
 use crate::sys::{self, Report};
 
@@ -58,9 +59,12 @@ impl Core {
         let joined = self.connect_locked(&mut self.writer.lock(), new, &mut make, &mut bin);
         self.empty(bin);
         let joined = joined?;
-        let id = joined.id;
+        let (id, slot) = (joined.id, joined.slot.clone());
         tracing::debug!(target: "sigtree::dispatch", bus = %self.name, %pattern, ?id, "connected at {site}");
-        self.report(sys::CONNECTED, || sys::Connected { bus: self.name.clone(), id, pattern, site });
+        self.report(sys::CONNECTED, || {
+            let name = slot.upgrade().and_then(|slot| slot.name().cloned());
+            sys::Connected { bus: self.name.clone(), id, name, pattern, site }
+        });
         Ok(joined)
     }
 
@@ -107,7 +111,7 @@ impl Core {
     }
 
     /// The place of a topic that has a signal, made with the first one.
-    pub(crate) fn signal_cell(&self, topic: &Topic, payload: PayloadType) -> Result<Arc<Cell>, Error> {
+    pub(crate) fn signal_cell(&self, topic: &Topic, payload: fn() -> PayloadType) -> Result<Arc<Cell>, Error> {
         let mut bin = Bin::default();
         let cell = self.signal_cell_locked(&mut self.writer.lock(), topic, payload, &mut bin);
         self.empty(bin);
@@ -118,21 +122,23 @@ impl Core {
         &self,
         writer: &mut Writer,
         topic: &Topic,
-        payload: PayloadType,
+        payload: fn() -> PayloadType,
         bin: &mut Bin,
     ) -> Result<Arc<Cell>, Error> {
-        let known = writer.signals.get(topic).map(|book| book.payload);
-        let fixed = known.or_else(|| self.index_now().exact(topic, hash(topic)).and_then(|node| node.payload()));
-        if let Some(fixed) = fixed.filter(|fixed| fixed.id != payload.id) {
-            return Err(Error::type_mismatch(topic, fixed.name, payload.name));
+        let known = self.index_now().exact(topic, hash(topic)).cloned();
+        let fixed = known.as_ref().and_then(|node| node.payload());
+        if let Some(fixed) = fixed.filter(|fixed| fixed.id != payload().id) {
+            return Err(Error::type_mismatch(topic, fixed.name, payload().name));
         }
-        if let Some(cell) = writer.signals.get(topic).and_then(|book| book.cell.upgrade()) {
+        if let Some(cell) = writer.signals.get(topic).and_then(Weak::upgrade) {
             cell.add_handle();
             return Ok(cell);
         }
+        // The pattern is known while the signal lives, because it holds the topic's type, which every emit looks at.
+        known.unwrap_or_else(|| self.create(writer, &topic.clone().into())).fix_payload(payload);
         let cell = Arc::new(Cell::new());
         cell.add_handle();
-        writer.signals.insert(topic.clone(), SignalBook { cell: Arc::downgrade(&cell), payload });
+        writer.signals.insert(topic.clone(), Arc::downgrade(&cell));
         // A route emitted by name may have taken another type, which was nobody's.
         self.cache.near(hash(topic)).for_each(|cell| writer.clear(cell, bin));
         self.stamps.changed();
@@ -152,12 +158,14 @@ impl Core {
             return;
         }
         self.cache.near(hash(topic)).for_each(|cell| writer.clear(cell, bin));
-        if writer.signals.get(topic).is_some_and(|book| std::ptr::eq(book.cell.as_ptr(), Arc::as_ptr(cell))) {
-            writer.signals.remove(topic);
-        }
         writer.forget_place(cell, bin);
+        if writer.signals.get(topic).is_none_or(|known| !std::ptr::eq(known.as_ptr(), Arc::as_ptr(cell))) {
+            return;
+        }
+        writer.signals.remove(topic);
         let node = self.index_now().exact(topic, hash(topic)).cloned();
         if let Some(node) = node {
+            self.free_payload_if_unused(writer, &node);
             self.forget_if_unused(writer, &node);
         }
     }
@@ -250,7 +258,7 @@ impl Core {
             self.cut(writer, id, bin);
         }
         let known = writer.find(&self.index_now(), &new.pattern);
-        self.check_payload(writer, known.as_ref(), &new.pattern, new.payload)?;
+        self.check_payload(&new.pattern, new.payload)?;
         self.look_after_one(writer, bin);
         self.look_after_one(writer, bin);
         // Looking after others may have taken the node with them.
@@ -268,7 +276,8 @@ impl Core {
         let entry = make(Header::new(id, age, new.site));
         let slot = Arc::downgrade(&entry);
         let retains = entry.retains();
-        if entry.ends_itself() {
+        let detaches = matches!(entry.policy().unwrap_or(self.policy), Policy::DetachAfter(_));
+        if entry.ends_itself() || detaches {
             writer.self_ending.push_back(id);
         }
         if let Some(name) = new.unique {
@@ -292,19 +301,23 @@ impl Core {
         Ok(Joined { id, since: self.stamps.version(), slot })
     }
 
-    fn check_payload(
-        &self,
-        writer: &Writer,
-        node: Option<&Arc<Node>>,
-        pattern: &Pattern,
-        payload: Option<fn() -> PayloadType>,
-    ) -> Result<(), Error> {
-        let (Some(topic), Some(payload)) = (pattern.as_topic(), payload) else { return Ok(()) };
-        let fixed = Report::payload_on(topic);
-        let fixed = fixed.or_else(|| node.and_then(|node| node.payload()));
-        let fixed = fixed.or_else(|| writer.signals.get(topic).map(|book| book.payload));
-        match fixed {
-            Some(fixed) if fixed.id != payload().id => Err(Error::type_mismatch(topic, fixed.name, payload().name)),
+    /// An error if a handler of this type would never be called on a topic that its pattern spells.
+    fn check_payload(&self, pattern: &Pattern, payload: Option<fn() -> PayloadType>) -> Result<(), Error> {
+        let Some(payload) = payload else { return Ok(()) };
+        match pattern.kind() {
+            Kind::Exact(topic) => self.check_payload_on(topic, payload()),
+            Kind::List(members) => members.iter().try_for_each(|member| match member.as_topic() {
+                Some(topic) => self.check_payload_on(topic, payload()),
+                None => Ok(()),
+            }),
+            Kind::Wildcard(_) | Kind::Regex(_) => Ok(()),
+        }
+    }
+
+    fn check_payload_on(&self, topic: &Topic, payload: PayloadType) -> Result<(), Error> {
+        let of_node = || self.index_now().exact(topic, hash(topic)).and_then(|node| node.payload());
+        match Report::payload_on(topic).or_else(of_node) {
+            Some(fixed) if fixed.id != payload.id => Err(Error::type_mismatch(topic, fixed.name, payload.name)),
             _ => Ok(()),
         }
     }
@@ -316,7 +329,7 @@ impl Core {
             let topic = Topic::from_trusted(report.topic().into());
             let place = &self.reports[report.place()];
             if place.get().is_none()
-                && let Ok(cell) = self.signal_cell_locked(writer, &topic, report.payload(), bin)
+                && let Ok(cell) = self.signal_cell_locked(writer, &topic, report.payload, bin)
             {
                 let _ = place.set((topic, cell));
             }
@@ -377,6 +390,14 @@ impl Core {
         }
     }
 
+    /// Gives up the type of a topic that has neither handlers nor a signal.
+    fn free_payload_if_unused(&self, writer: &Writer, node: &Node) {
+        let has_signal = |topic| writer.signals.contains_key(topic);
+        if writer.nodes[node.key()].handlers == 0 && !node.pattern().as_topic().is_some_and(has_signal) {
+            node.free_payload();
+        }
+    }
+
     /// Forgets a pattern without handlers that no list and no signal needs.
     fn forget_if_unused(&self, writer: &mut Writer, node: &Arc<Node>) {
         let has_signal = |topic| writer.signals.contains_key(topic);
@@ -390,7 +411,7 @@ impl Core {
     fn announce(&self, writer: &mut Writer, node: &Node, bin: &mut Bin) {
         self.stamps.touch(node.pattern());
         if let Some(topic) = node.pattern().as_topic() {
-            let signal = writer.signals.get(topic).and_then(|book| book.cell.upgrade());
+            let signal = writer.signals.get(topic).and_then(Weak::upgrade);
             for cell in signal.iter().chain(self.cache.near(hash(topic))) {
                 writer.clear(cell, bin);
             }
@@ -419,12 +440,13 @@ impl Core {
         let book = &mut writer.nodes[node.key()];
         book.handlers -= 1;
         if book.handlers == 0 {
-            node.free_payload();
+            self.free_payload_if_unused(writer, &node);
             self.forget_if_unused(writer, &node);
         }
         bin.disconnected.push(sys::Disconnected {
             bus: self.name.clone(),
             id,
+            name: entry.name().cloned(),
             pattern: node.pattern().clone(),
             site: entry.header().site(),
         });
@@ -504,19 +526,16 @@ impl Core {
         Arc::make_mut(spare)
     }
 
-    /// The payload type of a topic, if a signal or a handler fixed it.
-    pub(super) fn fixed_payload(&self, writer: &Writer, topic: &str, exact: Option<&Arc<Node>>) -> Option<PayloadType> {
-        let handler = exact.and_then(|node| node.payload());
-        handler.or_else(|| writer.signals.get(topic).map(|book| book.payload))
-    }
-
     /// Drops what was taken out, and reports disconnects; without the lock.
     pub(super) fn empty(&self, bin: Bin) {
         let disconnected = bin.disconnected.clone();
-        drop(bin);
+        let dropped = catch_unwind(AssertUnwindSafe(|| drop(bin)));
         for report in disconnected {
             tracing::debug!(target: "sigtree::dispatch", bus = %self.name, pattern = %report.pattern, id = ?report.id, "disconnected");
             self.report(sys::DISCONNECTED, || report);
+        }
+        if let Err(panic) = dropped {
+            resume_unwind(panic);
         }
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::{Envelope, Erased, Event, EventId, Source, Stamp, Topic};
+use crate::{At, Envelope, Erased, Event, EventId, Source, Stamp, Topic};
 
 /// One event of the past, as a [`History`](crate::History) keeps it.
 ///
@@ -19,7 +19,7 @@ pub struct Entry {
     stamp: Stamp,
     envelope: Option<Arc<Envelope>>,
     bytes: usize,
-    version: u64,
+    at: At,
 }
 
 impl Entry {
@@ -38,7 +38,7 @@ impl Entry {
             stamp: event.emission().stamp(),
             envelope: event.share_envelope(),
             bytes,
-            version: event.emission().version(),
+            at: event.emission().at(),
         }
     }
 
@@ -125,10 +125,10 @@ impl Entry {
         self.bytes
     }
 
-    /// The bus's count of changes when the emit began: for those who write a bus.
+    /// Where the event was: for those who write a bus.
     #[must_use]
-    pub fn version(&self) -> u64 {
-        self.version
+    pub fn at(&self) -> At {
+        self.at
     }
 }
 

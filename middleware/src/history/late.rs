@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Entry;
 use super::ring::Gone;
-use crate::Topic;
+use crate::{At, Topic};
 
 /// A connection that came late and wants the past without a gap and without a duplicate: for those who write a bus.
 ///
@@ -19,10 +19,9 @@ use crate::Topic;
 ///
 /// All but `straggler` are called under the history's lock. They must be short, and must not use the history.
 pub trait Late: Send + Sync {
-    /// The first version of the bus whose emits see the connection.
-    ///
-    /// Versions must be comparable among all emits that the history records.
-    fn before(&self) -> u64;
+    /// The connection's bus, and the first of its versions whose emits see the connection. Events that the history has
+    /// from other buses are not for it.
+    fn before(&self) -> At;
 
     /// Whether the connection wants to see the events of a topic.
     fn wants(&self, topic: &Topic) -> bool;
@@ -62,13 +61,13 @@ impl Followers {
         let mut past: Vec<Entry> = wanted.cloned().collect();
         past.reverse();
         late.catch_up(past);
-        self.settled = self.settled.max(late.before());
+        self.settled = self.settled.max(late.before().version);
         self.late.push(late);
     }
 
     /// Notes whom an entry is to be told to, once the lock is released.
     pub(super) fn notice(&mut self, entry: &Entry, fallout: &mut Fallout) {
-        if entry.version() >= self.settled {
+        if entry.at().version >= self.settled {
             return;
         }
         fallout.done.extend(self.late.extract_if(.., |late| late.is_done()));
@@ -78,7 +77,8 @@ impl Followers {
 }
 
 fn is_for(late: &dyn Late, entry: &Entry) -> bool {
-    entry.version() < late.before() && late.wants(entry.topic())
+    let before = late.before();
+    entry.at().bus == before.bus && entry.at().version < before.version && late.wants(entry.topic())
 }
 
 /// What happened under the lock and has to be seen to without it.

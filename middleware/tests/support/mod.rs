@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sigtree_middleware::{
-    Clock, Emission, Envelope, Erased, Event, EventId, Host, Ids, Kept, ManualClock, Middleware, Next, Place, Replayed,
-    Sealed, SequentialIds, Stamp, Tally, Target, Terminal, Topic,
+    At, Clock, Emission, Envelope, Erased, Event, EventId, Host, Ids, Kept, ManualClock, Middleware, Next, Place,
+    Replayed, Sealed, SequentialIds, Stamp, Tally, Target, Terminal, Topic,
 };
 
 /// Emits, and writes down what comes through: `topic payload`, with a `*` if it was replayed.
@@ -84,8 +84,8 @@ impl Rig {
     /// Runs a closure on an event without content, emitted at some time on the clock.
     pub fn run_at(&self, offset: Duration, layer: impl FnOnce(&Event<'_>, Next<'_>)) {
         let stamp = Stamp { offset, wall: self.clock.wall() };
-        let emission =
-            Emission::new(self, self.version.get(), self.depth.get()).with_identity(self.next_id(stamp), stamp);
+        let emission = Emission::new(self, At { bus: 1, version: self.version.get() }, self.depth.get())
+            .with_identity(self.next_id(stamp), stamp);
         let (topic, kept) = (Topic::new("a").unwrap(), Kept::borrowed());
         layer(&Event::new(&topic, &(), &kept, &emission), Next::new(&[], self));
     }
@@ -124,7 +124,7 @@ impl Rig {
         envelope: Option<&Sealed>,
         identity: Option<(EventId, Stamp)>,
     ) -> Outcome {
-        let mut emission = Emission::new(self, self.version.get(), self.depth.get());
+        let mut emission = Emission::new(self, At { bus: 1, version: self.version.get() }, self.depth.get());
         if let Some((id, stamp)) = identity {
             emission = emission.with_identity(id, stamp);
         }
