@@ -21,6 +21,7 @@
 //! | change payloads | [`Transform`] |
 //! | look at what passes | [`Inspect`], [`Trace`] |
 //! | put a layer around some topics only | [`Scoped`] |
+//! | give handlers a deadline, and learn who is late | [`Timeout`] |
 //! | keep a bounded past, and give it again | [`History`], [`Replay`] |
 //!
 //! # Middleware of one's own
@@ -88,6 +89,7 @@ mod scoped;
 #[cfg(feature = "serde")]
 mod serde_impls;
 mod stack;
+mod timeout;
 mod timer;
 mod topic;
 mod trace;
@@ -112,6 +114,7 @@ pub use pattern::{IntoPattern, Kind, Pattern, Segment, Segments};
 pub use replay::{Replay, ReplayReport, Replayed, Speed, SpeedError, Target};
 pub use scoped::Scoped;
 pub use stack::{Layer, Stack, StackError};
+pub use timeout::{HandlerLate, Timeout};
 pub use topic::Topic;
 pub use trace::Trace;
 pub use transform::Transform;
