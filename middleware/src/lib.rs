@@ -21,6 +21,8 @@
 //! | change payloads | [`Transform`] |
 //! | look at what passes | [`Inspect`], [`Trace`] |
 //! | put a layer around some topics only | [`Scoped`] |
+//! | call a handler that failed again | [`Retry`] |
+//! | keep what failed, and give it again | [`DeadLetter`] |
 //! | give handlers a deadline, and learn who is late | [`Timeout`] |
 //! | keep a bounded past, and give it again | [`History`], [`Replay`] |
 //!
@@ -70,6 +72,7 @@
 mod advice;
 mod clock;
 mod convert;
+mod dead_letter;
 mod emission;
 mod envelope;
 mod event;
@@ -85,6 +88,7 @@ mod next;
 mod parse_error;
 mod pattern;
 mod replay;
+mod retry;
 mod scoped;
 #[cfg(feature = "serde")]
 mod serde_impls;
@@ -97,6 +101,7 @@ mod transform;
 
 pub use advice::{Advice, Advised, Answer, HandlerCall, Problem, Site};
 pub use clock::{Alarm, Clock, ManualClock, SystemClock};
+pub use dead_letter::{DeadLetter, DeadLetterStats, DeadReason, Letter};
 pub use emission::{Emission, Host, Level, Stamp, Tally};
 pub use envelope::{Envelope, Priority, Sealed, Source};
 pub use event::{Erased, Event, Kept};
@@ -112,6 +117,7 @@ pub use next::{Next, Place, Terminal};
 pub use parse_error::ParseError;
 pub use pattern::{IntoPattern, Kind, Pattern, Segment, Segments};
 pub use replay::{Replay, ReplayReport, Replayed, Speed, SpeedError, Target};
+pub use retry::{Retry, RetryStats};
 pub use scoped::Scoped;
 pub use stack::{Layer, Stack, StackError};
 pub use timeout::{HandlerLate, Timeout};
