@@ -10,7 +10,7 @@ use crate::Event;
 /// What a layer does around each handler of its bus, where [`Middleware`](crate::Middleware) is around all of them at once.
 ///
 /// A layer goes on with [`Next::run_each`](crate::Next::run_each) and lends its advice, which is then asked for each
-/// handler in turn: to call it, to call it again, to leave it out. Around a connection it is that one handler. Advice of
+/// handler in turn that would be called: to call it, to call it again, to leave it out. Around a connection it is that one handler. Advice of
 /// several layers nests like the layers. It ends with the bus: the handlers of a parent are the parent's.
 ///
 /// It may be made for one event, and hold a reference to it.
