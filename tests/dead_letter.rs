@@ -135,6 +135,7 @@ fn what_is_refused_left_out_or_unheard_is_kept_when_asked_for() {
             .with(Scoped::new("a", refuse).unwrap()),
     );
     let _slow = bus.on("a").priority(1).connect(move |_: &u32| clock.sleep(SECOND)).unwrap();
+    let _another_type = bus.connect("**", |_: &String| {}).unwrap();
     let _left_out = bus.on("a").named("too late").connect(|_: &u32| {}).unwrap();
     let muted = bus.connect("muted", |_: &u32| {}).unwrap();
     let _silence = muted.mute();

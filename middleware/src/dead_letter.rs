@@ -265,7 +265,7 @@ impl Default for DeadLetter {
 /// Each event once, in the order of the letters.
 fn replay(letters: Vec<Letter>) -> Replay {
     let mut ids = HashSet::new();
-    Replay::of(letters.iter().map(Letter::entry).filter(|entry| ids.insert(entry.id())).cloned())
+    Replay::of(letters.into_iter().map(Letter::into_entry).filter(|entry| ids.insert(entry.id())))
 }
 
 impl Store {

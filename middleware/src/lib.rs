@@ -22,6 +22,7 @@
 //! | look at what passes | [`Inspect`], [`Trace`] |
 //! | put a layer around some topics only | [`Scoped`] |
 //! | call a handler that failed again | [`Retry`] |
+//! | leave a handler alone that keeps failing | [`CircuitBreaker`] |
 //! | keep what failed, and give it again | [`DeadLetter`] |
 //! | give handlers a deadline, and learn who is late | [`Timeout`] |
 //! | keep a bounded past, and give it again | [`History`], [`Replay`] |
@@ -70,6 +71,7 @@
 #![forbid(unsafe_code)]
 
 mod advice;
+mod circuit_breaker;
 mod clock;
 mod convert;
 mod dead_letter;
@@ -100,6 +102,7 @@ mod trace;
 mod transform;
 
 pub use advice::{Advice, Advised, Answer, HandlerCall, Problem, Site};
+pub use circuit_breaker::{BreakerChanged, Circuit, CircuitBreaker, CircuitState};
 pub use clock::{Alarm, Clock, ManualClock, SystemClock};
 pub use dead_letter::{DeadLetter, DeadLetterStats, DeadReason, Letter};
 pub use emission::{Emission, Host, Level, Stamp, Tally};

@@ -121,6 +121,12 @@ impl Letter {
         &self.entry
     }
 
+    /// The same for keeping.
+    #[must_use]
+    pub fn into_entry(self) -> Entry {
+        self.entry
+    }
+
     /// The bytes it counts for: those of its event, and the reason's text.
     #[must_use]
     pub fn bytes(&self) -> usize {
