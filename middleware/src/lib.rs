@@ -18,6 +18,7 @@
 //! | to | see |
 //! |---|---|
 //! | let some events pass | [`Filter`] |
+//! | refuse payloads that are not in order | [`Validate`] |
 //! | change payloads | [`Transform`] |
 //! | look at what passes | [`Inspect`], [`Trace`] |
 //! | put a layer around some topics only | [`Scoped`] |
@@ -100,6 +101,7 @@ mod timer;
 mod topic;
 mod trace;
 mod transform;
+mod validate;
 
 pub use advice::{Advice, Advised, Answer, HandlerCall, Problem, Site};
 pub use circuit_breaker::{BreakerChanged, Circuit, CircuitBreaker, CircuitState};
@@ -127,6 +129,7 @@ pub use timeout::{HandlerLate, Timeout};
 pub use topic::Topic;
 pub use trace::Trace;
 pub use transform::Transform;
+pub use validate::Validate;
 
 /// The tests at the foot of a file share their rig with those in `tests/`.
 #[cfg(test)]
