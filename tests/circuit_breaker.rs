@@ -2,8 +2,8 @@
 
 mod support;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use sigtree::middleware::{CircuitBreaker, CircuitState, DeadLetter, Retry};
@@ -225,4 +225,34 @@ fn reports_of_children_reach_the_parents() {
     let _handler = child.connect("a", |_: &Event<'_>| Err("broken")).unwrap();
     emit(&child, "a");
     assert_eq!(seen.take(), [format!("{}: a - from closed to open", child.name())]);
+}
+
+#[test]
+fn of_many_threads_one_has_the_trial() {
+    let (bus, clock) = timed();
+    let breaker = CircuitBreaker::consecutive(1).open_for(SECOND);
+    bus.layer(breaker.clone());
+    let (begin, others, calls) = (Barrier::new(4), Arc::new(Barrier::new(4)), Arc::new(AtomicU32::new(0)));
+    let (wait, count) = (others.clone(), calls.clone());
+    let _handler = bus.connect("a", move |_: &u32| match count.fetch_add(1, Ordering::Relaxed) {
+        0 => Err("broken"),
+        _ => {
+            // The trial is not over before the others were left out.
+            wait.wait();
+            Ok(())
+        }
+    });
+    emit(&bus, "a");
+    clock.advance(SECOND);
+    std::thread::scope(|threads| {
+        for _ in 0..4 {
+            threads.spawn(|| {
+                begin.wait();
+                if emit(&bus, "a") == (0, 1, 0) {
+                    others.wait();
+                }
+            });
+        }
+    });
+    assert_eq!((calls.load(Ordering::Relaxed), breaker.left_out(), breaker.circuits().len()), (2, 3, 0));
 }

@@ -3,8 +3,8 @@
 mod support;
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use sigtree::middleware::{DeadLetter, DeadReason, Letter, Retry, Timeout};
@@ -224,4 +224,29 @@ fn an_error_that_panics_when_asked_ends_nothing() {
     quietly(|| bus.emit("a", 1_u32));
     assert_eq!(dead.letters()[0].error(), Some("an error that panicked when asked what it is"));
     assert_eq!(seen.take(), ["a 1"]);
+}
+
+#[test]
+fn letters_of_many_threads_are_kept_or_counted() {
+    let bus = Bus::new();
+    let dead = DeadLetter::new().count(10);
+    bus.layer(dead.clone());
+    let _broken = bus.connect("*", |_: &u32| Err("broken")).unwrap();
+    let begin = Barrier::new(4);
+    std::thread::scope(|threads| {
+        for thread in 0..4_u32 {
+            let (bus, dead, begin) = (&bus, &dead, &begin);
+            threads.spawn(move || {
+                begin.wait();
+                for n in 0..250 {
+                    bus.emit("a", thread * 250 + n);
+                    assert!(dead.len() <= 10);
+                }
+            });
+        }
+    });
+    let stats = dead.stats();
+    assert_eq!((stats.kept, stats.evicted, dead.len()), (1_000, 990, 10));
+    let sequences: Vec<_> = dead.letters().iter().map(Letter::sequence).collect();
+    assert_eq!(sequences, (991..=1_000).collect::<Vec<_>>());
 }

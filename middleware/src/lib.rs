@@ -21,6 +21,7 @@
 //! | refuse payloads that are not in order | [`Validate`] |
 //! | change payloads | [`Transform`] |
 //! | look at what passes | [`Inspect`], [`Trace`] |
+//! | let things go wrong on purpose, in tests | [`Fault`] |
 //! | put a layer around some topics only | [`Scoped`] |
 //! | call a handler that failed again | [`Retry`] |
 //! | leave a handler alone that keeps failing | [`CircuitBreaker`] |
@@ -80,6 +81,7 @@ mod emission;
 mod envelope;
 mod event;
 mod failure;
+mod fault;
 mod filter;
 mod held;
 mod history;
@@ -111,6 +113,7 @@ pub use emission::{Emission, Host, Level, Stamp, Tally};
 pub use envelope::{Envelope, Priority, Sealed, Source};
 pub use event::{Erased, Event, Kept};
 pub use failure::{Cause, Failure};
+pub use fault::{Fault, FaultStats};
 pub use filter::Filter;
 pub use held::{Held, Home, Mark};
 pub use history::{Entry, History, HistoryBuilder, HistoryStats, Late, Weigh};
