@@ -1,6 +1,7 @@
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sigtree_middleware::{Envelope, EventId, Priority, Sealed, Source};
 
@@ -83,6 +84,13 @@ impl<'b> EventBuilder<'b> {
     /// A key and a value that travel with it.
     pub fn meta(mut self, key: impl AsRef<str>, value: impl AsRef<str>) -> Self {
         self.envelope.meta.push((key.as_ref().into(), value.as_ref().into()));
+        self
+    }
+
+    /// When handlers are to be done, as time on the [bus's clock](Bus::clock): so a handler passes its own
+    /// [deadline](crate::Event::deadline) on to what it emits.
+    pub fn deadline(mut self, at: Duration) -> Self {
+        self.envelope.deadline = Some(at);
         self
     }
 

@@ -134,7 +134,7 @@ impl Waiting {
 
     fn past(entry: &Entry, replayed: bool) -> Self {
         let envelope = match (entry.envelope(), replayed) {
-            (envelope, true) => Some(Envelope { replayed, ..envelope.cloned().unwrap_or_default() }),
+            (envelope, true) => Some(Envelope { replayed, deadline: None, ..envelope.cloned().unwrap_or_default() }),
             (envelope, false) => envelope.cloned(),
         };
         Self {

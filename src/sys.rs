@@ -9,6 +9,8 @@
 //! | `$sys.dead` | [`Dead`] | an event met no handler |
 //! | `$sys.filtered` | [`Filtered`] | a layer of the stack ended an event |
 //! | `$sys.handler.failed` | [`HandlerFailed`] | a handler or layer panicked or returned an error |
+//! | `$sys.late` | [`HandlerLate`] | a handler was not done by the deadline of a [`Timeout`](crate::middleware::Timeout) |
+//! | `$sys.breaker` | [`BreakerChanged`] | a [`CircuitBreaker`](crate::middleware::CircuitBreaker) opened, closed, or lets a handler try again |
 //! | `$sys.connected` | [`Connected`] | a handler was connected |
 //! | `$sys.disconnected` | [`Disconnected`] | a handler was disconnected |
 //!
@@ -28,6 +30,7 @@
 use std::panic::Location;
 use std::sync::Arc;
 
+pub use sigtree_middleware::{BreakerChanged, HandlerLate};
 use sigtree_middleware::{Failure, Pattern, Topic};
 
 use crate::connection::ConnectionId;
@@ -125,13 +128,18 @@ pub(crate) const CONNECTED: Report =
     Report { topic: "$sys.connected", place: 4, payload: PayloadType::of::<Connected> };
 pub(crate) const DISCONNECTED: Report =
     Report { topic: "$sys.disconnected", place: 5, payload: PayloadType::of::<Disconnected> };
+/// Made by `Timeout`.
+pub(crate) const LATE: Report = Report { topic: "$sys.late", place: 6, payload: PayloadType::of::<HandlerLate> };
+/// Made by `CircuitBreaker`.
+pub(crate) const BREAKER: Report =
+    Report { topic: "$sys.breaker", place: 7, payload: PayloadType::of::<BreakerChanged> };
 
 impl Report {
     /// How many there are.
     pub(crate) const COUNT: usize = Self::ALL.len();
 
     /// All of them, each at its place.
-    pub(crate) const ALL: [Self; 6] = [REFUSED, DEAD, FILTERED, HANDLER_FAILED, CONNECTED, DISCONNECTED];
+    pub(crate) const ALL: [Self; 8] = [REFUSED, DEAD, FILTERED, HANDLER_FAILED, CONNECTED, DISCONNECTED, LATE, BREAKER];
 
     pub(crate) fn topic(self) -> &'static str {
         self.topic

@@ -5,6 +5,7 @@ mod support;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use parking_lot::Mutex;
 use sigtree::middleware::{Advice, Answer, HandlerCall};
 use sigtree::{Bus, Event, Middleware, Next, Policy, Stack};
 use support::{Recorder, boom, quietly};
@@ -131,13 +132,19 @@ fn advice_may_leave_a_handler_out_and_keeps_stops_and_order() {
 }
 
 #[test]
-fn a_handler_that_is_gone_or_muted_counts_as_such() {
+fn a_handler_that_is_muted_or_takes_another_type_is_not_asked_about() {
     let seen = Recorder::new();
     let bus = Bus::new();
     let muted = bus.connect("a", |_: &u32| {}).unwrap();
     let _texts = bus.connect("**", |_: &String| {}).unwrap();
     let _silence = muted.mute();
-    bus.layer(Again(seen, 2));
+    let dies = Arc::new(Mutex::new(None));
+    let other = dies.clone();
+    let kill = move |_: &u32| drop(other.lock().take());
+    let _killer = bus.on("a").named("killer").priority(1).connect(kill).unwrap();
+    *dies.lock() = Some(bus.connect("a", |_: &u32| {}).unwrap());
+    bus.layer(Again(seen.clone(), 2));
     let delivery = bus.emit("a", 1_u32);
-    assert_eq!((delivery.called(), delivery.muted(), delivery.skipped()), (0, 1, 0));
+    assert_eq!((delivery.called(), delivery.muted(), delivery.skipped()), (1, 1, 1));
+    assert_eq!(seen.take(), ["killer of a on a"]);
 }

@@ -3,15 +3,17 @@ use std::borrow::Cow;
 use std::cell::Cell;
 use std::error::Error;
 use std::fmt;
-use std::panic::Location;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 
 use crate::Event;
 
 /// What a layer does around each handler of its bus, where [`Middleware`](crate::Middleware) is around all of them at once.
 ///
 /// A layer goes on with [`Next::run_each`](crate::Next::run_each) and lends its advice, which is then asked for each
-/// handler in turn: to call it, to call it again, to leave it out. Around a connection it is that one handler. Advice of
+/// handler in turn that would be called: to call it, to call it again, to leave it out. Around a connection it is that one handler. Advice of
 /// several layers nests like the layers. It ends with the bus: the handlers of a parent are the parent's.
+///
+/// It may be made for one event, and hold a reference to it.
 ///
 /// # Examples
 ///
@@ -42,7 +44,7 @@ use crate::Event;
 /// assert_eq!(bus.emit("job", 1_u32).failed(), 0);
 /// # Ok::<(), sigtree::Error>(())
 /// ```
-pub trait Advice: Send + Sync {
+pub trait Advice {
     /// Stands around one call of one handler; what it answers is what the bus takes for the handler's answer.
     fn around(&self, handler: &HandlerCall<'_>, event: &Event<'_>) -> Answer;
 }
@@ -72,6 +74,15 @@ impl Answer {
     #[must_use]
     pub fn is_failed(&self) -> bool {
         matches!(self, Self::Failed(_))
+    }
+}
+
+impl Problem {
+    /// Drops it; a panic of its own drop ends nothing else.
+    pub(crate) fn discard(self) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(self))) {
+            std::mem::forget(panic);
+        }
     }
 }
 

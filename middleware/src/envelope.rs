@@ -2,6 +2,7 @@ use std::cell::OnceCell;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use smallvec::SmallVec;
 
@@ -73,7 +74,7 @@ pub enum Priority {
     Critical,
 }
 
-/// What travels with a payload: source, priority, correlation, targets, metadata.
+/// What travels with a payload: source, priority, correlation, targets, metadata, deadline.
 ///
 /// A plain emit has none of it and pays for none of it.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -90,6 +91,8 @@ pub struct Envelope {
     pub targets: SmallVec<[Arc<str>; 2]>,
     /// Keys and values, in the order they were given.
     pub meta: Vec<(Arc<str>, Arc<str>)>,
+    /// When handlers are to be done, as time on the clock of the bus it was emitted on; a replay has none.
+    pub deadline: Option<Duration>,
     /// Whether the source's own connections are left out.
     pub no_echo: bool,
     /// Whether this is a replay of an earlier event.

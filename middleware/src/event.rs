@@ -193,6 +193,21 @@ impl<'e> Event<'e> {
         self.envelope()?.meta(key)
     }
 
+    /// When handlers are to be done, as time on the clock of the bus it was emitted on.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Duration> {
+        self.envelope()?.deadline
+    }
+
+    /// The time until the deadline, if there is one; zero when it has passed. Asks the clock.
+    ///
+    /// A handler that works in steps asks it between them, and gives up in order rather than late.
+    #[must_use]
+    pub fn time_left(&self) -> Option<Duration> {
+        let deadline = self.deadline()?;
+        Some(deadline.saturating_sub(self.emission.host().clock().elapsed()))
+    }
+
     /// Everything that travels with the payload, if anything does.
     #[inline]
     #[must_use]

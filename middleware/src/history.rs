@@ -22,7 +22,7 @@ pub use weigh::Weigh;
 use builder::Condition;
 use ring::{Bounds, Ring};
 use store::Store;
-use weigh::Scales;
+pub(crate) use weigh::Scales;
 
 use crate::{Clock, Erased, Event, IntoPattern, Limits, Middleware, Next, ParseError, Pattern, Replay, Topic};
 

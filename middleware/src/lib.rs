@@ -18,9 +18,15 @@
 //! | to | see |
 //! |---|---|
 //! | let some events pass | [`Filter`] |
+//! | refuse payloads that are not in order | [`Validate`] |
 //! | change payloads | [`Transform`] |
 //! | look at what passes | [`Inspect`], [`Trace`] |
+//! | let things go wrong on purpose, in tests | [`Fault`] |
 //! | put a layer around some topics only | [`Scoped`] |
+//! | call a handler that failed again | [`Retry`] |
+//! | leave a handler alone that keeps failing | [`CircuitBreaker`] |
+//! | keep what failed, and give it again | [`DeadLetter`] |
+//! | give handlers a deadline, and learn who is late | [`Timeout`] |
 //! | keep a bounded past, and give it again | [`History`], [`Replay`] |
 //!
 //! # Middleware of one's own
@@ -67,12 +73,15 @@
 #![forbid(unsafe_code)]
 
 mod advice;
+mod circuit_breaker;
 mod clock;
 mod convert;
+mod dead_letter;
 mod emission;
 mod envelope;
 mod event;
 mod failure;
+mod fault;
 mod filter;
 mod held;
 mod history;
@@ -84,21 +93,27 @@ mod next;
 mod parse_error;
 mod pattern;
 mod replay;
+mod retry;
 mod scoped;
 #[cfg(feature = "serde")]
 mod serde_impls;
 mod stack;
+mod timeout;
 mod timer;
 mod topic;
 mod trace;
 mod transform;
+mod validate;
 
 pub use advice::{Advice, Advised, Answer, HandlerCall, Problem, Site};
+pub use circuit_breaker::{BreakerChanged, Circuit, CircuitBreaker, CircuitState};
 pub use clock::{Alarm, Clock, ManualClock, SystemClock};
+pub use dead_letter::{DeadLetter, DeadLetterStats, DeadReason, Letter};
 pub use emission::{At, Emission, Host, Level, Reason, Stamp, Tally};
 pub use envelope::{Envelope, Priority, Sealed, Source};
 pub use event::{Erased, Event, Kept};
 pub use failure::{Cause, Failure};
+pub use fault::{Fault, FaultStats};
 pub use filter::Filter;
 pub use held::{Held, Home, Mark};
 pub use history::{Entry, History, HistoryBuilder, HistoryStats, Late, Weigh};
@@ -110,11 +125,14 @@ pub use next::{Next, Place, Terminal};
 pub use parse_error::ParseError;
 pub use pattern::{IntoPattern, Kind, Pattern, Segment, Segments};
 pub use replay::{Replay, ReplayReport, Replayed, Speed, SpeedError, Target};
+pub use retry::{Retry, RetryStats};
 pub use scoped::Scoped;
 pub use stack::{Layer, Stack, StackError};
+pub use timeout::{HandlerLate, Timeout};
 pub use topic::Topic;
 pub use trace::Trace;
 pub use transform::Transform;
+pub use validate::Validate;
 
 /// The tests at the foot of a file share their rig with those in `tests/`.
 #[cfg(test)]

@@ -15,9 +15,9 @@ use crate::{
 /// Get one from [`History::replay`](crate::History::replay), say which entries and how fast, and [`run`](Self::run) it.
 /// Each call that chooses entries narrows what is left, so `.matching("a.**")?.last(3)` is the last three of `a.**`.
 ///
-/// A replayed event has the id, the times, the payload and the envelope of the original, and is marked as
-/// [replayed](crate::Event::is_replayed); a history does not record it again unless asked to. It goes through the
-/// bus's stack and to its handlers like any event. What is recorded during a replay is not part of it. Events that handlers
+/// A replayed event has the id, the times, the payload and the envelope of the original, without its deadline, which has
+/// passed, and is marked as [replayed](crate::Event::is_replayed); a history does not record it again unless asked to. It
+/// goes through the bus's stack and to its handlers like any event. What is recorded during a replay is not part of it. Events that handlers
 /// emit in answer are new ones, not marked: replay the causes, by [`matching`](Self::matching), and the answers come anew.
 ///
 /// # Examples
@@ -215,7 +215,7 @@ impl fmt::Debug for Replay {
 impl<'r> Replayed<'r> {
     fn of(entry: &'r Entry) -> Self {
         let envelope = entry.envelope().cloned().unwrap_or_default();
-        Self { entry, sealed: Sealed::new(Envelope { replayed: true, ..envelope }) }
+        Self { entry, sealed: Sealed::new(Envelope { replayed: true, deadline: None, ..envelope }) }
     }
 
     /// The entry it was made from.
@@ -248,7 +248,7 @@ impl<'r> Replayed<'r> {
         self.entry.stamp()
     }
 
-    /// The envelope of the original, marked as replayed.
+    /// The envelope of the original, marked as replayed and without a deadline.
     #[must_use]
     pub fn envelope(&self) -> &Envelope {
         self.sealed.envelope()

@@ -36,6 +36,12 @@ impl Core {
 
 impl Caller<'_> {
     fn call_advised(&self, slot: &dyn Slot, event: &Event<'_>, advised: &Advised<'_>) -> Flow {
+        if !slot.header().is_plain() {
+            return self.note(slot.header().why_not(), slot, event);
+        }
+        if !slot.accepts(event.payload_type()) {
+            return Flow::Go;
+        }
         let site = site_of(slot, self.pattern);
         // What the last call was, beyond what the advice is told.
         let last = Cell::new(Called::Skipped);

@@ -52,6 +52,9 @@ pub trait Slot: Send + Sync {
     /// Flags, age and call site.
     fn header(&self) -> &Header;
 
+    /// Whether it takes payloads of this type.
+    fn accepts(&self, payload: TypeId) -> bool;
+
     /// Whether the handler keeps payloads.
     fn retains(&self) -> bool;
 
@@ -198,7 +201,7 @@ pub trait Call: Send + Sync + Sized + 'static {
         unreachable!("only quiet handlers are called without an event")
     }
 
-    /// Whether it takes payloads of this type.
+    /// See [`Slot::accepts`].
     fn accepts(&self, payload: TypeId) -> bool {
         let _ = payload;
         true
@@ -291,6 +294,10 @@ impl<C: Call> Slot for Holder<C> {
 
     fn header(&self) -> &Header {
         &self.header
+    }
+
+    fn accepts(&self, payload: TypeId) -> bool {
+        self.call.accepts(payload)
     }
 
     fn retains(&self) -> bool {

@@ -29,7 +29,7 @@ impl Entry {
     pub const OVERHEAD: usize = 128;
 
     /// Keeps an event whose payload was shared; it gets its place in the order later.
-    pub(super) fn of(event: &Event<'_>, payload: Arc<Erased>, bytes: usize) -> Self {
+    pub(crate) fn of(event: &Event<'_>, payload: Arc<Erased>, bytes: usize) -> Self {
         Self {
             sequence: 0,
             topic: event.topic().clone(),
@@ -42,7 +42,7 @@ impl Entry {
         }
     }
 
-    pub(super) fn numbered(self, sequence: u64) -> Self {
+    pub(crate) fn numbered(self, sequence: u64) -> Self {
         Self { sequence, ..self }
     }
 

@@ -6,10 +6,11 @@ use std::fmt;
 
 use crate::Erased;
 
-/// Says how many bytes a payload takes, for a [`History`](crate::History) that is bounded by bytes.
+/// Says how many bytes a payload takes, for a [`History`](crate::History) or a [`DeadLetter`](crate::DeadLetter) that is
+/// bounded by bytes.
 ///
 /// Types that own memory elsewhere implement it and are registered with
-/// [`HistoryBuilder::weigh`](crate::HistoryBuilder::weigh). All others count for their own size, without what they
+/// [`HistoryBuilder::weigh`](crate::HistoryBuilder::weigh) or [`DeadLetter::weigh`](crate::DeadLetter::weigh). All others count for their own size, without what they
 /// point to.
 ///
 /// # Examples
@@ -37,15 +38,15 @@ pub trait Weigh: Any {
 }
 
 /// The registered types.
-#[derive(Default)]
-pub(super) struct Scales(BTreeMap<TypeId, fn(&Erased) -> usize>);
+#[derive(Clone, Default)]
+pub(crate) struct Scales(BTreeMap<TypeId, fn(&Erased) -> usize>);
 
 impl Scales {
-    pub(super) fn register<T: Weigh>(&mut self) {
+    pub(crate) fn register<T: Weigh>(&mut self) {
         self.0.insert(TypeId::of::<T>(), |payload| payload.downcast_ref::<T>().map_or(0, Weigh::bytes));
     }
 
-    pub(super) fn weigh(&self, payload: &Erased) -> usize {
+    pub(crate) fn weigh(&self, payload: &Erased) -> usize {
         match self.0.get(&payload.type_id()) {
             Some(bytes) => bytes(payload),
             None => size_of_val(payload),

@@ -1,0 +1,412 @@
+//! [`CircuitBreaker`]: leaves a handler alone that keeps failing.
+
+mod machine;
+mod window;
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fmt;
+use std::panic::Location;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use crate::{Advice, Answer, Event, HandlerCall, Middleware, Next, Problem};
+
+use machine::{Machine, Outcome, Rules, Threshold, Turn};
+
+/// Leaves a handler alone that keeps failing, and tries it again after a while.
+///
+/// Reach for it when a handler that fails costs time, or harms what it calls by coming back at once. Each connection has
+/// a circuit of its own, or each [pattern](Self::per_pattern):
+///
+/// | state | calls | becomes |
+/// |---|---|---|
+/// | closed | all | open, after too many failures: [in a row](Self::consecutive), or [of the latest](Self::rate) |
+/// | open | none | half-open, with the first event after 30 seconds, or [as long as you say](Self::open_for) |
+/// | half-open | one, or [as many as you say](Self::trials) | closed when all of them succeed, open when one fails |
+///
+/// **An event that comes while the circuit is open is lost for its handler**: it is skipped, and [counted](Self::left_out).
+/// A [`DeadLetter`](crate::DeadLetter) before the breaker can [keep](crate::DeadLetter::refused) it. Changes are reported on
+/// `$sys.breaker` ([`BreakerChanged`]). A trial that hangs is repeated after the same time. When a call comes back after
+/// the state has changed, what became of it does not count.
+///
+/// It keeps the time by the clock of the bus an event was emitted on. The handle is a cheap clone; give each bus a breaker of
+/// its own, since connections of two buses may look the same to it. It is bounded: at most 1,024 circuits, or
+/// [as many as you say](Self::count), are known at a time. When there is no room, those that nobody asked for since a trial
+/// was due are forgotten; if there is still none, a new handler is called without a breaker, and [counted](Self::unwatched).
+///
+/// # Cost
+///
+/// Each handler is called by itself. As long as nothing fails, counting in a row costs one atomic load more; a rate, and
+/// failures, cost a look at the clock and a lock, twice for each handler.
+///
+/// # Concurrency
+///
+/// The lock is held for a few instructions, never while a handler runs or a change is reported.
+///
+/// # Place
+///
+/// Behind a [`Retry`](crate::Retry) each try is a call for it, before one all of them are:
+///
+/// ```
+/// use sigtree::{Bus, ManualClock, Stack};
+/// use sigtree::middleware::{CircuitBreaker, CircuitState, Retry};
+///
+/// let bus = Bus::builder().clock(ManualClock::new()).build();
+/// let _broken = bus.connect("job", |_: &u32| Err("broken"))?;
+/// let (right, wrong) = (CircuitBreaker::consecutive(3), CircuitBreaker::consecutive(3));
+///
+/// bus.set_stack(Stack::new().with(right.clone()).with(Retry::times(2)));
+/// bus.emit("job", 1_u32);
+/// assert_eq!(right.circuits()[0].state, CircuitState::Closed);
+///
+/// // The wrong way round for three events: one is enough to open it.
+/// bus.set_stack(Stack::new().with(Retry::times(2)).with(wrong.clone()));
+/// bus.emit("job", 1_u32);
+/// assert_eq!(wrong.circuits()[0].state, CircuitState::Open);
+/// # Ok::<(), sigtree::Error>(())
+/// ```
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use sigtree::{Bus, ManualClock};
+/// use sigtree::middleware::CircuitBreaker;
+///
+/// let clock = ManualClock::new();
+/// let bus = Bus::builder().clock(clock.clone()).build();
+/// bus.layer(CircuitBreaker::consecutive(2).open_for(Duration::from_secs(5)));
+/// let _mail = bus.connect("mail", |n: &u32| if *n < 3 { Err("no network") } else { Ok(()) })?;
+///
+/// assert_eq!((bus.emit("mail", 1_u32).failed(), bus.emit("mail", 2_u32).failed()), (1, 1));
+/// assert_eq!(bus.emit("mail", 3_u32).skipped(), 1);
+/// clock.advance(Duration::from_secs(5));
+/// assert_eq!(bus.emit("mail", 4_u32).called(), 1);
+/// # Ok::<(), sigtree::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct CircuitBreaker {
+    rules: Rules,
+    per_pattern: bool,
+    most: usize,
+    when: Arc<dyn Fn(&Problem) -> bool + Send + Sync>,
+    shared: Arc<Shared>,
+}
+
+/// Whether a circuit lets calls through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CircuitState {
+    /// All.
+    Closed,
+    /// None.
+    Open,
+    /// Some, to see how they go.
+    HalfOpen,
+}
+
+/// One circuit of a [`CircuitBreaker`], as it was when it was asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Circuit {
+    /// The connection's pattern.
+    pub pattern: Arc<str>,
+    /// The connection's name, if it is one connection and has a name.
+    pub name: Option<Arc<str>>,
+    /// Where the handler was connected, if it is one connection.
+    pub site: Option<&'static Location<'static>>,
+    /// Its state. Open it stays until an event comes, however late.
+    pub state: CircuitState,
+}
+
+/// A circuit changed its state: the report on `$sys.breaker`.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct BreakerChanged {
+    /// The name of the bus the event was emitted on.
+    pub bus: Arc<str>,
+    /// The circuit, in its new state.
+    pub circuit: Circuit,
+    /// The state it was in before.
+    pub from: CircuitState,
+}
+
+#[derive(Default)]
+struct Shared {
+    circuits: Mutex<Circuits>,
+    /// How many there are; without any, nothing has failed lately.
+    known: AtomicUsize,
+    left_out: AtomicU64,
+    unwatched: AtomicU64,
+}
+
+#[derive(Default)]
+struct Circuits {
+    by_connection: HashMap<u64, Known>,
+    by_pattern: HashMap<Arc<str>, Known>,
+    turns: Turn,
+}
+
+/// A circuit with what it is called for people; its `state` there is as of the last report.
+struct Known {
+    machine: Machine,
+    circuit: Circuit,
+}
+
+impl CircuitBreaker {
+    /// Opens after so many failures in a row, at least one.
+    #[must_use]
+    pub fn consecutive(failures: u32) -> Self {
+        Self::new(Threshold::Consecutive(failures.max(1)))
+    }
+
+    /// Opens when this share of the calls within the latest `window` failed, if there were at least so many: 0.5 is half.
+    ///
+    /// The window moves in steps of a tenth of its length.
+    ///
+    /// # Panics
+    ///
+    /// If the share is not above 0 and at most 1.
+    #[must_use]
+    #[track_caller]
+    pub fn rate(share: f64, window: Duration, at_least: u32) -> Self {
+        assert!(share > 0.0 && share <= 1.0, "a rate of failures is above 0 and at most 1, not {share}");
+        Self::new(Threshold::Rate { share, window, least: at_least })
+    }
+
+    fn new(threshold: Threshold) -> Self {
+        let rules = Rules { threshold, open_for: Duration::from_secs(30), trials: 1 };
+        Self { rules, per_pattern: false, most: 1_024, when: Arc::new(|_| true), shared: Arc::default() }
+    }
+
+    /// Stays open for so long.
+    #[must_use]
+    pub fn open_for(mut self, pause: Duration) -> Self {
+        self.rules.open_for = pause;
+        self
+    }
+
+    /// Closes after so many successes in the half-open state, at least one.
+    #[must_use]
+    pub fn trials(mut self, successes: u32) -> Self {
+        self.rules.trials = successes.max(1);
+        self
+    }
+
+    /// Gives all connections of a pattern one circuit.
+    #[must_use]
+    pub fn per_pattern(self) -> Self {
+        Self { per_pattern: true, ..self }
+    }
+
+    /// Counts only problems for which `counts` says `true`; others are neither failures nor successes.
+    #[must_use]
+    pub fn when(self, counts: impl Fn(&Problem) -> bool + Send + Sync + 'static) -> Self {
+        Self { when: Arc::new(counts), ..self }
+    }
+
+    /// Knows at most so many circuits.
+    #[must_use]
+    pub fn count(self, most: usize) -> Self {
+        Self { most, ..self }
+    }
+
+    /// The circuits that are known now, in the order of their patterns; a handler without one has a closed circuit.
+    #[must_use]
+    pub fn circuits(&self) -> Vec<Circuit> {
+        let circuits = self.shared.circuits.lock();
+        let all = circuits.by_connection.values().chain(circuits.by_pattern.values());
+        let mut all: Vec<_> =
+            all.map(|known| Circuit { state: known.machine.state(), ..known.circuit.clone() }).collect();
+        drop(circuits);
+        all.sort_by(|a, b| (&a.pattern, &a.name, a.site).cmp(&(&b.pattern, &b.name, b.site)));
+        all
+    }
+
+    /// How many calls open circuits prevented.
+    #[must_use]
+    pub fn left_out(&self) -> u64 {
+        self.shared.left_out.load(Ordering::Relaxed)
+    }
+
+    /// How many calls were made without a breaker, because there was no room for another circuit.
+    #[must_use]
+    pub fn unwatched(&self) -> u64 {
+        self.shared.unwatched.load(Ordering::Relaxed)
+    }
+
+    fn admit(&self, handler: &HandlerCall<'_>, event: &Event<'_>) -> Option<Turn> {
+        // Relaxed: who is told of a failure by other means sees its circuit too.
+        if self.shared.known.load(Ordering::Relaxed) == 0 {
+            return Some(Turn::default());
+        }
+        let now = elapsed(event);
+        let mut circuits = self.shared.circuits.lock();
+        let Some((known, turns)) = circuits.get(handler, self.per_pattern) else { return Some(Turn::default()) };
+        let turn = known.machine.admit(&self.rules, now, turns);
+        let change = known.take_change();
+        drop(circuits);
+        report(change, event);
+        turn
+    }
+
+    fn settle(&self, turn: Turn, outcome: Outcome, handler: &HandlerCall<'_>, event: &Event<'_>) {
+        let in_a_row = matches!(self.rules.threshold, Threshold::Consecutive(_));
+        let tells = outcome == Outcome::Failed || (outcome == Outcome::Succeeded && !in_a_row);
+        if !tells && self.shared.known.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        let now = elapsed(event);
+        let mut circuits = self.shared.circuits.lock();
+        if tells && !circuits.make_room(handler, self, now) {
+            self.shared.unwatched.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let Some((known, turns)) = circuits.get(handler, self.per_pattern) else { return };
+        known.machine.settle(turn, outcome, &self.rules, now, turns);
+        let change = known.take_change();
+        if known.machine.is_blank(now) {
+            circuits.remove(handler, self.per_pattern);
+        }
+        self.shared.known.store(circuits.len(), Ordering::Relaxed);
+        drop(circuits);
+        report(change, event);
+    }
+}
+
+impl Advice for CircuitBreaker {
+    fn around(&self, handler: &HandlerCall<'_>, event: &Event<'_>) -> Answer {
+        let Some(turn) = self.admit(handler, event) else {
+            self.shared.left_out.fetch_add(1, Ordering::Relaxed);
+            return Answer::Skipped(Cow::Borrowed("the circuit is open"));
+        };
+        let answer = handler.call();
+        let outcome = match &answer {
+            Answer::Done => Outcome::Succeeded,
+            Answer::Failed(problem) if (self.when)(problem) => Outcome::Failed,
+            Answer::Failed(_) | Answer::Skipped(_) => Outcome::Neither,
+        };
+        self.settle(turn, outcome, handler, event);
+        answer
+    }
+}
+
+impl Middleware for CircuitBreaker {
+    fn handle(&self, event: &Event<'_>, next: Next<'_>) {
+        next.run_each(event, self);
+    }
+
+    fn describe(&self) -> Cow<'static, str> {
+        let Rules { threshold, open_for, .. } = &self.rules;
+        let whose = if self.per_pattern { "pattern" } else { "connection" };
+        match threshold {
+            Threshold::Consecutive(failures) => {
+                format!("circuit breaker per {whose}, open for {open_for:?} after {failures} failures in a row")
+            }
+            Threshold::Rate { share, window, least } => {
+                let percent = share * 100.0;
+                format!(
+                    "circuit breaker per {whose}, open for {open_for:?} when {percent}% of {least} calls or more failed within {window:?}"
+                )
+            }
+        }
+        .into()
+    }
+}
+
+impl Circuits {
+    fn len(&self) -> usize {
+        self.by_connection.len() + self.by_pattern.len()
+    }
+
+    fn get(&mut self, handler: &HandlerCall<'_>, per_pattern: bool) -> Option<(&mut Known, &mut Turn)> {
+        let known = match per_pattern {
+            true => self.by_pattern.get_mut(handler.pattern()),
+            false => self.by_connection.get_mut(&handler.id()),
+        };
+        Some((known?, &mut self.turns))
+    }
+
+    fn remove(&mut self, handler: &HandlerCall<'_>, per_pattern: bool) {
+        match per_pattern {
+            true => drop(self.by_pattern.remove(handler.pattern())),
+            false => drop(self.by_connection.remove(&handler.id())),
+        }
+    }
+
+    /// Sees that a handler has a circuit; `false` if there is no room for one.
+    fn make_room(&mut self, handler: &HandlerCall<'_>, breaker: &CircuitBreaker, now: Duration) -> bool {
+        if self.get(handler, breaker.per_pattern).is_some() {
+            return true;
+        }
+        if self.len() >= breaker.most {
+            let is_needed = |known: &Known| !known.machine.is_blank(now) && !known.machine.is_overdue(now);
+            self.by_connection.retain(|_, known| is_needed(known));
+            self.by_pattern.retain(|_, known| is_needed(known));
+        }
+        let has_room = self.len() < breaker.most;
+        if has_room {
+            let known = Known::new(handler, breaker);
+            match breaker.per_pattern {
+                true => drop(self.by_pattern.insert(known.circuit.pattern.clone(), known)),
+                false => drop(self.by_connection.insert(handler.id(), known)),
+            }
+        }
+        has_room
+    }
+}
+
+impl Known {
+    fn new(handler: &HandlerCall<'_>, breaker: &CircuitBreaker) -> Self {
+        let one = !breaker.per_pattern;
+        let circuit = Circuit {
+            pattern: handler.pattern().into(),
+            name: handler.name().filter(|_| one).map(Arc::from),
+            site: one.then_some(handler.location()),
+            state: CircuitState::Closed,
+        };
+        Self { machine: Machine::new(&breaker.rules), circuit }
+    }
+
+    /// The change since the last time, if there was one: the circuit as it is now, and its state before.
+    fn take_change(&mut self) -> Option<(Circuit, CircuitState)> {
+        let from = std::mem::replace(&mut self.circuit.state, self.machine.state());
+        (from != self.circuit.state).then(|| (self.circuit.clone(), from))
+    }
+}
+
+fn report(change: Option<(Circuit, CircuitState)>, event: &Event<'_>) {
+    let Some((circuit, from)) = change else { return };
+    let host = event.emission().host();
+    host.report("$sys.breaker", &mut || {
+        Arc::new(BreakerChanged { bus: host.name().into(), circuit: circuit.clone(), from })
+    });
+}
+
+fn elapsed(event: &Event<'_>) -> Duration {
+    event.emission().host().clock().elapsed()
+}
+
+impl fmt::Display for CircuitState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+            Self::HalfOpen => "half-open",
+        })
+    }
+}
+
+impl fmt::Debug for CircuitBreaker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CircuitBreaker")
+            .field("rules", &self.rules)
+            .field("per_pattern", &self.per_pattern)
+            .field("known", &self.shared.known)
+            .field("left_out", &self.left_out())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,284 @@
+//! [`Machine`]: the states of one circuit.
+
+use std::time::Duration;
+
+use super::CircuitState;
+use super::window::Window;
+
+/// When a circuit opens, and how it closes again.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rules {
+    pub(super) threshold: Threshold,
+    pub(super) open_for: Duration,
+    /// At least one.
+    pub(super) trials: u32,
+}
+
+/// What is too much.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Threshold {
+    /// So many failures one after the other.
+    Consecutive(u32),
+    /// This share of the calls within a window, if there were so many.
+    Rate { share: f64, window: Duration, least: u32 },
+}
+
+/// Who is in turn: a call that comes back after the state has changed tells nothing about the new one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Turn(u64);
+
+/// What a call tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Succeeded,
+    Failed,
+    /// The handler was not called, or failed in a way that does not count.
+    Neither,
+}
+
+/// One circuit. It is told the time, and asks no clock.
+#[derive(Debug)]
+pub(super) struct Machine {
+    phase: Phase,
+    turn: Turn,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Closed(Record),
+    Open {
+        until: Duration,
+    },
+    /// `left` trials may still begin; if those that began are not back by `until`, as many begin again.
+    HalfOpen {
+        left: u32,
+        succeeded: u32,
+        until: Duration,
+    },
+}
+
+#[derive(Debug)]
+enum Record {
+    Consecutive(u32),
+    Window(Box<Window>),
+}
+
+impl Turn {
+    /// The next one, of all circuits of a breaker.
+    fn advance(&mut self) -> Self {
+        self.0 += 1;
+        *self
+    }
+}
+
+impl Machine {
+    pub(super) fn new(rules: &Rules) -> Self {
+        Self { phase: Phase::Closed(rules.record()), turn: Turn::default() }
+    }
+
+    pub(super) fn state(&self) -> CircuitState {
+        match self.phase {
+            Phase::Closed(_) => CircuitState::Closed,
+            Phase::Open { .. } => CircuitState::Open,
+            Phase::HalfOpen { .. } => CircuitState::HalfOpen,
+        }
+    }
+
+    /// Lets a call begin, or not.
+    pub(super) fn admit(&mut self, rules: &Rules, now: Duration, turns: &mut Turn) -> Option<Turn> {
+        if matches!(self.phase, Phase::Open { until } if now >= until) {
+            let until = now.saturating_add(rules.open_for);
+            self.enter(Phase::HalfOpen { left: rules.trials, succeeded: 0, until }, turns);
+        }
+        match &mut self.phase {
+            Phase::Closed(_) => {}
+            Phase::Open { .. } => return None,
+            Phase::HalfOpen { left, succeeded, until } => {
+                if *left == 0 && now >= *until {
+                    *left = rules.trials - *succeeded;
+                    *until = now.saturating_add(rules.open_for);
+                }
+                *left = left.checked_sub(1)?;
+            }
+        }
+        Some(self.turn)
+    }
+
+    /// Takes note of a call that is back.
+    pub(super) fn settle(&mut self, turn: Turn, outcome: Outcome, rules: &Rules, now: Duration, turns: &mut Turn) {
+        if turn != self.turn {
+            return;
+        }
+        let open = Phase::Open { until: now.saturating_add(rules.open_for) };
+        match (&mut self.phase, outcome) {
+            (Phase::Closed(_), Outcome::Neither) | (Phase::Open { .. }, _) => {}
+            (Phase::Closed(record), outcome) => {
+                record.add(outcome == Outcome::Failed, now);
+                if record.is_too_much(&rules.threshold, now) {
+                    self.enter(open, turns);
+                }
+            }
+            (Phase::HalfOpen { .. }, Outcome::Failed) => self.enter(open, turns),
+            (Phase::HalfOpen { left, .. }, Outcome::Neither) => *left += 1,
+            (Phase::HalfOpen { succeeded, .. }, Outcome::Succeeded) => {
+                *succeeded += 1;
+                if *succeeded == rules.trials {
+                    self.enter(Phase::Closed(rules.record()), turns);
+                }
+            }
+        }
+    }
+
+    /// Whether it knows nothing that a new one does not know.
+    pub(super) fn is_blank(&self, now: Duration) -> bool {
+        match &self.phase {
+            Phase::Closed(Record::Consecutive(failures)) => *failures == 0,
+            Phase::Closed(Record::Window(window)) => window.totals(now).0 == 0,
+            Phase::Open { .. } | Phase::HalfOpen { .. } => false,
+        }
+    }
+
+    /// Whether nobody asked since a trial was due, so that it is not much of a loss.
+    pub(super) fn is_overdue(&self, now: Duration) -> bool {
+        matches!(self.phase, Phase::Open { until } | Phase::HalfOpen { until, .. } if now >= until)
+    }
+
+    fn enter(&mut self, phase: Phase, turns: &mut Turn) {
+        *self = Self { phase, turn: turns.advance() };
+    }
+}
+
+impl Rules {
+    fn record(&self) -> Record {
+        match self.threshold {
+            Threshold::Consecutive(_) => Record::Consecutive(0),
+            Threshold::Rate { window, .. } => Record::Window(Box::new(Window::new(window))),
+        }
+    }
+}
+
+impl Record {
+    fn add(&mut self, failed: bool, now: Duration) {
+        match self {
+            Self::Consecutive(failures) if failed => *failures = failures.saturating_add(1),
+            Self::Consecutive(failures) => *failures = 0,
+            Self::Window(window) => window.add(failed, now),
+        }
+    }
+
+    fn is_too_much(&self, threshold: &Threshold, now: Duration) -> bool {
+        match (self, threshold) {
+            (Self::Consecutive(failures), Threshold::Consecutive(limit)) => failures >= limit,
+            (Self::Window(window), Threshold::Rate { share, least, .. }) => {
+                let (calls, failures) = window.totals(now);
+                calls >= u64::from(*least) && failures as f64 >= share * calls as f64
+            }
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Outcome::{Failed, Neither, Succeeded};
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// A circuit that opens after two failures, for ten seconds.
+    struct Bench {
+        rules: Rules,
+        machine: Machine,
+        turns: Turn,
+    }
+
+    impl Bench {
+        fn new(trials: u32) -> Self {
+            let rules = Rules { threshold: Threshold::Consecutive(2), open_for: 10 * SECOND, trials };
+            Self { machine: Machine::new(&rules), rules, turns: Turn::default() }
+        }
+
+        fn admit(&mut self, seconds: u32) -> Option<Turn> {
+            self.machine.admit(&self.rules, seconds * SECOND, &mut self.turns)
+        }
+
+        fn settle(&mut self, turn: Option<Turn>, outcome: Outcome, seconds: u32) -> CircuitState {
+            let turn = turn.expect("a call that was admitted");
+            self.machine.settle(turn, outcome, &self.rules, seconds * SECOND, &mut self.turns);
+            self.machine.state()
+        }
+
+        fn call(&mut self, outcome: Outcome, seconds: u32) -> CircuitState {
+            let turn = self.admit(seconds);
+            self.settle(turn, outcome, seconds)
+        }
+    }
+
+    #[test]
+    fn opens_after_failures_in_a_row_and_closes_after_a_trial() {
+        let mut bench = Bench::new(1);
+        for outcome in [Failed, Succeeded, Failed, Neither] {
+            assert_eq!(bench.call(outcome, 0), CircuitState::Closed);
+        }
+        assert_eq!(bench.call(Failed, 1), CircuitState::Open);
+        assert_eq!(bench.admit(10), None);
+        assert_eq!(bench.call(Failed, 11), CircuitState::Open);
+        assert_eq!(bench.admit(20), None);
+        assert_eq!(bench.call(Succeeded, 21), CircuitState::Closed);
+        assert_eq!(bench.call(Failed, 21), CircuitState::Closed);
+    }
+
+    #[test]
+    fn half_open_lets_so_many_try_and_one_failure_opens_it() {
+        let mut bench = Bench::new(2);
+        bench.call(Failed, 0);
+        bench.call(Failed, 0);
+        let trials = [bench.admit(10), bench.admit(10), bench.admit(10)];
+        assert_eq!(trials[2], None);
+        assert_eq!(bench.settle(trials[0], Succeeded, 10), CircuitState::HalfOpen);
+        assert_eq!(bench.admit(10), None);
+        assert_eq!(bench.settle(trials[1], Failed, 10), CircuitState::Open);
+        assert_eq!(bench.call(Succeeded, 20), CircuitState::HalfOpen);
+        assert_eq!(bench.call(Neither, 20), CircuitState::HalfOpen);
+        assert_eq!(bench.call(Succeeded, 20), CircuitState::Closed);
+    }
+
+    #[test]
+    fn trials_that_do_not_come_back_are_given_again() {
+        let mut bench = Bench::new(1);
+        bench.call(Failed, 0);
+        bench.call(Failed, 0);
+        let hangs = bench.admit(10);
+        assert_eq!(bench.admit(19), None);
+        assert_eq!(bench.call(Succeeded, 20), CircuitState::Closed);
+        assert_eq!(bench.settle(hangs, Failed, 30), CircuitState::Closed);
+    }
+
+    #[test]
+    fn calls_of_an_earlier_state_tell_nothing_about_this_one() {
+        let mut bench = Bench::new(1);
+        let early = [bench.admit(0), bench.admit(0)];
+        bench.call(Failed, 0);
+        bench.call(Failed, 0);
+        assert_eq!(bench.settle(early[0], Succeeded, 1), CircuitState::Open);
+        let trial = bench.admit(10);
+        assert_eq!(bench.settle(early[1], Succeeded, 10), CircuitState::HalfOpen);
+        assert_eq!(bench.settle(trial, Succeeded, 10), CircuitState::Closed);
+    }
+
+    #[test]
+    fn a_rate_needs_enough_calls() {
+        let threshold = Threshold::Rate { share: 0.5, window: 10 * SECOND, least: 4 };
+        let mut bench = Bench::new(1);
+        bench.rules.threshold = threshold;
+        bench.machine = Machine::new(&bench.rules);
+        for (outcome, seconds) in [(Failed, 0), (Failed, 1), (Failed, 2), (Succeeded, 11), (Succeeded, 11)] {
+            assert_eq!(bench.call(outcome, seconds), CircuitState::Closed);
+        }
+        // One failure of the first is still in the window.
+        assert_eq!(bench.call(Failed, 11), CircuitState::Open);
+        assert!(!bench.machine.is_overdue(20 * SECOND) && bench.machine.is_overdue(21 * SECOND));
+        assert_eq!(bench.call(Succeeded, 21), CircuitState::Closed);
+        assert!(bench.machine.is_blank(21 * SECOND));
+    }
+}

@@ -1,0 +1,176 @@
+//! [`Letter`]: one event that did not get through.
+
+use std::any::Any;
+use std::fmt;
+use std::panic::Location;
+use std::sync::Arc;
+
+use crate::{Entry, HandlerCall, Topic};
+
+/// One event that did not get through, and why: for one handler, or for all.
+///
+/// It shares the payload with all who kept the same event; a clone copies none of it.
+#[derive(Clone)]
+pub struct Letter {
+    entry: Entry,
+    reason: DeadReason,
+    handler: Option<Addressee>,
+}
+
+/// Why an event did not get through.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DeadReason {
+    /// A handler panicked or returned an error; this is what the last one said.
+    Failed(Arc<str>),
+    /// A layer ended the event and gave this reason.
+    Refused(Arc<str>),
+    /// A layer did not let a handler be called and gave this reason: an open circuit, a deadline that has passed.
+    LeftOut(Arc<str>),
+    /// It met nobody.
+    Unheard,
+}
+
+/// The handler it was for.
+#[derive(Debug, Clone)]
+struct Addressee {
+    pattern: Arc<str>,
+    name: Option<Arc<str>>,
+    site: &'static Location<'static>,
+    attempts: u32,
+}
+
+impl Letter {
+    pub(super) fn new(entry: Entry, reason: DeadReason, handler: Option<&HandlerCall<'_>>) -> Self {
+        let handler = handler.map(|handler| Addressee {
+            pattern: handler.pattern().into(),
+            name: handler.name().map(Arc::from),
+            site: handler.location(),
+            attempts: handler.calls(),
+        });
+        Self { entry, reason, handler }
+    }
+
+    pub(super) fn numbered(self, sequence: u64) -> Self {
+        Self { entry: self.entry.numbered(sequence), ..self }
+    }
+
+    /// Its place in the order of keeping, from 1; it names the letter.
+    #[must_use]
+    pub fn sequence(&self) -> u64 {
+        self.entry.sequence()
+    }
+
+    /// Why it did not get through.
+    #[must_use]
+    pub fn reason(&self) -> &DeadReason {
+        &self.reason
+    }
+
+    /// What the handler said when it failed the last time.
+    #[must_use]
+    pub fn error(&self) -> Option<&str> {
+        match &self.reason {
+            DeadReason::Failed(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// How often the handler was called.
+    ///
+    /// The tries of a [`Retry`](crate::Retry) count that stands behind the dead letters in the same stack; those of one
+    /// around the connection itself are one call.
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        self.handler.as_ref().map_or(0, |handler| handler.attempts)
+    }
+
+    /// The pattern of the connection whose handler it was for, if it was for one.
+    #[must_use]
+    pub fn pattern(&self) -> Option<&str> {
+        Some(&self.handler.as_ref()?.pattern)
+    }
+
+    /// The name of that connection, if it has one.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.handler.as_ref()?.name.as_deref()
+    }
+
+    /// Where that handler was connected.
+    #[must_use]
+    pub fn site(&self) -> Option<&'static Location<'static>> {
+        Some(self.handler.as_ref()?.site)
+    }
+
+    /// The topic, as it was where the dead letters stand in the stack.
+    #[must_use]
+    pub fn topic(&self) -> &Topic {
+        self.entry.topic()
+    }
+
+    /// The payload, if it is a `T`.
+    #[must_use]
+    pub fn payload<T: Any>(&self) -> Option<&T> {
+        self.entry.payload()
+    }
+
+    /// The event: topic, payload, envelope, id, times.
+    #[must_use]
+    pub fn entry(&self) -> &Entry {
+        &self.entry
+    }
+
+    /// The same for keeping.
+    #[must_use]
+    pub fn into_entry(self) -> Entry {
+        self.entry
+    }
+
+    /// The bytes it counts for: those of its event, and the reason's text.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.entry.bytes().saturating_add(self.reason.text().len())
+    }
+}
+
+impl DeadReason {
+    fn text(&self) -> &str {
+        match self {
+            Self::Failed(text) | Self::Refused(text) | Self::LeftOut(text) => text,
+            Self::Unheard => "",
+        }
+    }
+}
+
+impl fmt::Display for DeadReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(error) => write!(f, "failed: {error}"),
+            Self::Refused(reason) => write!(f, "refused: {reason}"),
+            Self::LeftOut(reason) => write!(f, "left out: {reason}"),
+            Self::Unheard => f.write_str("met nobody"),
+        }
+    }
+}
+
+/// One line for people.
+impl fmt::Display for Letter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}. `{}`", self.sequence(), self.topic())?;
+        if let Some(Addressee { pattern, name, site, attempts }) = &self.handler {
+            write!(f, " for handler of `{pattern}`")?;
+            if let Some(name) = name {
+                write!(f, " named `{name}`")?;
+            }
+            write!(f, " ({}:{}), {attempts} attempts", site.file(), site.line())?;
+        }
+        write!(f, ", {}", self.reason)
+    }
+}
+
+impl fmt::Debug for Letter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Letter({self})")
+    }
+}

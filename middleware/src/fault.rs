@@ -1,0 +1,312 @@
+//! [`Fault`]: lets things go wrong on purpose.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use crate::{Advice, Answer, Event, HandlerCall, Middleware, Next, Problem};
+
+/// Lets things go wrong with some probability, as a seed decides: for tests.
+///
+/// Reach for it to see what a program does when a handler [fails](Self::fail) or [panics](Self::panic), when an event is
+/// [late](Self::delay), comes [twice](Self::duplicate), or [not at all](Self::discard). Until told otherwise nothing goes
+/// wrong.
+///
+/// Each kind has random numbers of its own, so to switch one on changes none of the others. The same seed, the same
+/// events and the same handlers in the same order go wrong in the same places. Where several threads emit, their order
+/// decides who gets which number, but not how much goes wrong. Another version of this library may make another choice
+/// of the same seed.
+///
+/// Failures happen to each handler by itself, after it was called: as if it failed in its last line, with all it did
+/// done. So a [`Retry`](crate::Retry) before this layer meets what is hardest to bear. What happened is
+/// [counted](Self::stats); the handle is a cheap clone.
+///
+/// # Cost
+///
+/// Each handler is called by itself. Each kind that is switched on takes a lock for a few instructions.
+///
+/// # Place
+///
+/// What stands before it meets the faults, what stands behind it knows of none. So it belongs behind what is tested:
+///
+/// ```
+/// use sigtree::{Bus, ManualClock, Stack};
+/// use sigtree::middleware::{Fault, Retry};
+///
+/// let bus = Bus::builder().clock(ManualClock::new()).build();
+/// let _handler = bus.connect("n", |_: &u32| {})?;
+/// let half = || Fault::seeded(7).fail(0.5);
+///
+/// bus.set_stack(Stack::new().with(Retry::times(20)).with(half()));
+/// assert_eq!((0..100_u32).filter(|n| bus.emit("n", *n).failed() > 0).count(), 0);
+///
+/// bus.set_stack(Stack::new().with(half()).with(Retry::times(20)));
+/// assert!((0..100_u32).filter(|n| bus.emit("n", *n).failed() > 0).count() > 30);
+/// # Ok::<(), sigtree::Error>(())
+/// ```
+///
+/// # Examples
+///
+/// ```
+/// use sigtree::Bus;
+/// use sigtree::middleware::Fault;
+///
+/// let bus = Bus::new();
+/// let fault = Fault::seeded(42).duplicate(0.2).discard(0.1);
+/// bus.layer(fault.clone());
+/// let _sum = bus.connect("n", |_: &u32| {})?;
+/// let called: usize = (0..1_000_u32).map(|n| bus.emit("n", n).called()).sum();
+///
+/// let stats = fault.stats();
+/// assert!(stats.duplicated > 0 && stats.discarded > 0);
+/// assert_eq!(called as u64, 1_000 + stats.duplicated - stats.discarded);
+/// # Ok::<(), sigtree::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Fault {
+    seed: u64,
+    fail: Dice,
+    panic: Dice,
+    delay: Dice,
+    duplicate: Dice,
+    discard: Dice,
+    pause: Duration,
+}
+
+/// What a [`Fault`] let go wrong.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FaultStats {
+    /// Calls that were made to fail.
+    pub failed: u64,
+    /// Calls that were made to panic.
+    pub panicked: u64,
+    /// Events that had to wait.
+    pub delayed: u64,
+    /// Events that went on twice.
+    pub duplicated: u64,
+    /// Events that were dropped.
+    pub discarded: u64,
+}
+
+impl Fault {
+    /// Lets nothing go wrong until told what.
+    #[must_use]
+    pub fn seeded(seed: u64) -> Self {
+        let mut seeds = fastrand::Rng::with_seed(seed);
+        let mut dice = || Dice::seeded(seeds.u64(..));
+        Self {
+            seed,
+            fail: dice(),
+            panic: dice(),
+            delay: dice(),
+            duplicate: dice(),
+            discard: dice(),
+            pause: Duration::ZERO,
+        }
+    }
+
+    /// Lets a handler that was called return an error, with this probability from 0 to 1.
+    ///
+    /// # Panics
+    ///
+    /// If the probability is not from 0 to 1; so do the others.
+    #[must_use]
+    #[track_caller]
+    pub fn fail(mut self, probability: f64) -> Self {
+        self.fail.set(probability);
+        self
+    }
+
+    /// Lets a handler that was called panic, with this probability; no panic hook hears of it.
+    #[must_use]
+    #[track_caller]
+    pub fn panic(mut self, probability: f64) -> Self {
+        self.panic.set(probability);
+        self
+    }
+
+    /// Lets an event wait for so long by the bus's clock, with this probability; the emitter waits.
+    #[must_use]
+    #[track_caller]
+    pub fn delay(mut self, probability: f64, pause: Duration) -> Self {
+        self.delay.set(probability);
+        Self { pause, ..self }
+    }
+
+    /// Lets an event go on twice, one after the other, with this probability; both have the same id.
+    #[must_use]
+    #[track_caller]
+    pub fn duplicate(mut self, probability: f64) -> Self {
+        self.duplicate.set(probability);
+        self
+    }
+
+    /// Ends an event, with this probability.
+    #[doc(alias = "drop")]
+    #[must_use]
+    #[track_caller]
+    pub fn discard(mut self, probability: f64) -> Self {
+        self.discard.set(probability);
+        self
+    }
+
+    /// What went wrong so far.
+    #[must_use]
+    pub fn stats(&self) -> FaultStats {
+        FaultStats {
+            failed: self.fail.hits(),
+            panicked: self.panic.hits(),
+            delayed: self.delay.hits(),
+            duplicated: self.duplicate.hits(),
+            discarded: self.discard.hits(),
+        }
+    }
+}
+
+impl Middleware for Fault {
+    fn handle(&self, event: &Event<'_>, next: Next<'_>) {
+        if self.discard.falls() {
+            return next.discard(event, "dropped by a fault");
+        }
+        if self.delay.falls() {
+            event.emission().host().clock().sleep(self.pause);
+        }
+        if self.duplicate.falls() {
+            next.clone().run_each(event, self);
+        }
+        next.run_each(event, self);
+    }
+
+    fn describe(&self) -> Cow<'static, str> {
+        let Self { seed, fail, panic, delay, duplicate, discard, .. } = self;
+        let kinds =
+            [("fail", fail), ("panic", panic), ("delay", delay), ("duplicate", duplicate), ("discard", discard)];
+        let on = kinds.iter().filter(|(_, dice)| dice.probability > 0.0);
+        let on: Vec<_> = on.map(|(kind, dice)| format!(", {kind} {}", dice.probability)).collect();
+        format!("fault with seed {seed}{}", on.concat()).into()
+    }
+}
+
+impl Advice for Fault {
+    fn around(&self, handler: &HandlerCall<'_>, _event: &Event<'_>) -> Answer {
+        match handler.call() {
+            Answer::Done if self.panic.falls() => Answer::Failed(Problem::Panic(Box::new("a fault"))),
+            Answer::Done if self.fail.falls() => Answer::Failed(Problem::Error("a fault".into())),
+            answer => answer,
+        }
+    }
+}
+
+/// One kind of fault: how probable it is, and the numbers that decide.
+#[derive(Clone)]
+struct Dice {
+    probability: f64,
+    rolls: Arc<Rolls>,
+}
+
+struct Rolls {
+    numbers: Mutex<fastrand::Rng>,
+    hits: AtomicU64,
+}
+
+impl Dice {
+    fn seeded(seed: u64) -> Self {
+        let numbers = Mutex::new(fastrand::Rng::with_seed(seed));
+        Self { probability: 0.0, rolls: Arc::new(Rolls { numbers, hits: AtomicU64::new(0) }) }
+    }
+
+    #[track_caller]
+    fn set(&mut self, probability: f64) {
+        assert!((0.0..=1.0).contains(&probability), "a probability is from 0 to 1, not {probability}");
+        self.probability = probability;
+    }
+
+    fn falls(&self) -> bool {
+        let falls = self.probability > 0.0 && self.rolls.numbers.lock().f64() < self.probability;
+        if falls {
+            self.rolls.hits.fetch_add(1, Ordering::Relaxed);
+        }
+        falls
+    }
+
+    fn hits(&self) -> u64 {
+        self.rolls.hits.load(Ordering::Relaxed)
+    }
+}
+
+impl fmt::Debug for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fault").field("is", &self.describe()).field("stats", &self.stats()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::support::Rig;
+
+    /// How often each of so many events came through: 0, 1 or 2.
+    fn counts(fault: &Fault, events: u32) -> Vec<usize> {
+        let rig = Rig::new();
+        let emit = |n| {
+            let before = rig.seen().len();
+            rig.emit(fault, "n", n);
+            rig.seen().len() - before
+        };
+        (0..events).map(emit).collect()
+    }
+
+    #[test]
+    fn nothing_goes_wrong_until_told() {
+        let fault = Fault::seeded(1);
+        assert_eq!(counts(&fault, 50), [1; 50]);
+        assert_eq!(fault.stats(), FaultStats::default());
+    }
+
+    #[test]
+    fn certain_faults_are_certain() {
+        let rig = Rig::new();
+        let fault = Fault::seeded(1).duplicate(1.0).delay(1.0, Duration::from_secs(2));
+        rig.emit(&fault, "n", 1_u32);
+        assert_eq!((rig.seen().len(), crate::Clock::elapsed(&rig.clock)), (2, Duration::from_secs(2)));
+        let fault = Fault::seeded(1).discard(1.0);
+        assert_eq!(rig.emit(&fault, "n", 1_u32).reason.as_deref(), Some("dropped by a fault"));
+        assert_eq!(fault.stats(), FaultStats { discarded: 1, ..FaultStats::default() });
+    }
+
+    #[test]
+    fn a_seed_decides_and_kinds_do_not_meddle() {
+        let dropping = |seed| Fault::seeded(seed).discard(0.3);
+        assert_eq!(counts(&dropping(1), 200), counts(&dropping(1), 200));
+        assert_ne!(counts(&dropping(1), 200), counts(&dropping(2), 200));
+
+        let dropped = |fault: &Fault| counts(fault, 200).iter().map(|count| *count == 0).collect::<Vec<_>>();
+        assert_eq!(dropped(&dropping(1)), dropped(&dropping(1).duplicate(0.5)));
+    }
+
+    #[test]
+    fn as_much_goes_wrong_as_is_probable() {
+        let fault = Fault::seeded(3).discard(0.25).duplicate(0.5);
+        counts(&fault, 2_000);
+        let FaultStats { discarded, duplicated, .. } = fault.stats();
+        assert!((400..600).contains(&discarded), "{discarded}");
+        assert!((650..850).contains(&duplicated), "{duplicated}");
+    }
+
+    #[test]
+    #[should_panic(expected = "a probability is from 0 to 1, not 50")]
+    fn percents_are_no_probabilities() {
+        let _ = Fault::seeded(1).fail(50.0);
+    }
+
+    #[test]
+    fn says_what_may_go_wrong() {
+        assert_eq!(Fault::seeded(7).describe(), "fault with seed 7");
+        assert_eq!(Fault::seeded(7).fail(0.5).discard(0.1).describe(), "fault with seed 7, fail 0.5, discard 0.1");
+    }
+}

@@ -1,0 +1,310 @@
+//! [`Retry`]: calls a handler that failed again.
+
+use std::borrow::Cow;
+use std::fmt::{self, Write as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+
+use crate::{Advice, Answer, Event, HandlerCall, Middleware, Next, Problem};
+
+/// Calls a handler that failed again, after a pause, up to so many times.
+///
+/// Reach for it when failures pass by themselves: a busy file, a peer that restarts. It stands around each handler by
+/// itself, so one that succeeded is not called again because another failed. A panic counts as a failure. What a
+/// handler did before it failed is done again, so it must bear that.
+///
+/// The first pause is 10 milliseconds, and each is twice the one before, up to a second: see
+/// [`backoff`](Retry::backoff), [`every`](Retry::every) and [`jitter`](Retry::jitter). Pauses are kept by the bus's clock, so
+/// with a [`ManualClock`](crate::ManualClock) they take no time. The last failure is the one that is reported; those
+/// before it are only [counted](Retry::stats). It gives up early when the handler is disconnected or left out meanwhile, and
+/// when the next pause would go beyond the event's [deadline](Event::deadline). An event that a layer further in
+/// [holds](Next::hold) is no failure, and when it goes on later it has left this layer behind.
+///
+/// On a bus it concerns the handlers of that bus, in a [`Scoped`](crate::Scoped) those of some topics, on a connection
+/// that handler. The handle is a cheap clone.
+///
+/// # Cost
+///
+/// Each handler is called by itself, rather than all in one go. **The emitter waits**, and so do the handlers whose turn
+/// comes later: all pauses are spent in the emit.
+///
+/// # Place
+///
+/// What stands before it sees the outcome, what stands behind it each try. So what should hear of lasting failures only
+/// belongs before it:
+///
+/// ```
+/// use sigtree::{Bus, ManualClock, Stack};
+/// use sigtree::middleware::{DeadLetter, Retry};
+///
+/// let bus = Bus::builder().clock(ManualClock::new()).build();
+/// let _broken = bus.connect("job", |_: &u32| Err("broken"))?;
+/// let (right, wrong) = (DeadLetter::new(), DeadLetter::new());
+///
+/// bus.set_stack(Stack::new().with(right.clone()).with(Retry::times(2)));
+/// bus.emit("job", 1_u32);
+/// assert_eq!(right.letters().iter().map(|letter| letter.attempts()).collect::<Vec<_>>(), [3]);
+///
+/// bus.set_stack(Stack::new().with(Retry::times(2)).with(wrong.clone()));
+/// bus.emit("job", 1_u32);
+/// assert_eq!(wrong.letters().iter().map(|letter| letter.attempts()).collect::<Vec<_>>(), [1, 2, 3]);
+/// # Ok::<(), sigtree::Error>(())
+/// ```
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::atomic::{AtomicU32, Ordering};
+/// use std::time::Duration;
+/// use sigtree::Bus;
+/// use sigtree::middleware::Retry;
+///
+/// let bus = Bus::new();
+/// let retry = Retry::times(3).every(Duration::from_millis(1)).when(|problem| problem.to_string() == "busy");
+/// bus.layer(retry.clone());
+/// let calls = AtomicU32::new(0);
+/// let _file = bus.connect("save", move |_: &u32| match calls.fetch_add(1, Ordering::Relaxed) {
+///     0 | 1 => Err("busy"),
+///     _ => Ok(()),
+/// })?;
+/// assert_eq!(bus.emit("save", 1_u32).failed(), 0);
+/// assert_eq!((retry.stats().calls, retry.stats().recovered), (2, 1));
+/// # Ok::<(), sigtree::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Retry {
+    pauses: Pauses,
+    when: Arc<dyn Fn(&Problem) -> bool + Send + Sync>,
+    counts: Arc<Counts>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Pauses {
+    times: usize,
+    first: Duration,
+    most: Duration,
+    within: Option<Duration>,
+    jitter: Jitter,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Jitter {
+    None,
+    Random,
+    Seeded(u64),
+}
+
+/// Longer pauses are as good as none at all, and would make the sums overflow.
+const LONGEST: Duration = Duration::from_secs(u32::MAX as u64);
+
+/// What a [`Retry`] did so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RetryStats {
+    /// Calls beyond the first of each handler.
+    pub calls: u64,
+    /// Handlers that failed, were called again, and succeeded.
+    pub recovered: u64,
+    /// Handlers whose failure stood: called often enough, not worth another call, or gone.
+    pub given_up: u64,
+}
+
+#[derive(Default)]
+struct Counts {
+    calls: AtomicU64,
+    recovered: AtomicU64,
+    given_up: AtomicU64,
+}
+
+impl Retry {
+    /// Calls a handler that failed up to so many times more.
+    #[must_use]
+    pub fn times(times: usize) -> Self {
+        let (first, most) = (Duration::from_millis(10), Duration::from_secs(1));
+        let pauses = Pauses { times, first, most, within: None, jitter: Jitter::None };
+        Self { pauses, when: Arc::new(|_| true), counts: Arc::default() }
+    }
+
+    /// Sets the first pause and the longest; each is twice the one before.
+    #[must_use]
+    pub fn backoff(mut self, first: Duration, most: Duration) -> Self {
+        let first = first.min(LONGEST);
+        self.pauses = Pauses { first, most: most.clamp(first, LONGEST), ..self.pauses };
+        self
+    }
+
+    /// Makes all pauses the same.
+    #[must_use]
+    pub fn every(self, pause: Duration) -> Self {
+        self.backoff(pause, pause)
+    }
+
+    /// Gives up rather than let the pauses of one handler and event add up to more than this.
+    #[must_use]
+    pub fn within(mut self, all: Duration) -> Self {
+        self.pauses.within = Some(all);
+        self
+    }
+
+    /// Adds to each pause a random part of it, up to all of it, so that many who failed together do not come back together.
+    #[must_use]
+    pub fn jitter(mut self) -> Self {
+        self.pauses.jitter = Jitter::Random;
+        self
+    }
+
+    /// The same with numbers that this seed decides, the same for each handler that fails: for tests.
+    #[must_use]
+    pub fn jitter_from(mut self, seed: u64) -> Self {
+        self.pauses.jitter = Jitter::Seeded(seed);
+        self
+    }
+
+    /// Calls again only after problems for which `worth` says `true`; the first one that is not stands.
+    #[must_use]
+    pub fn when(self, worth: impl Fn(&Problem) -> bool + Send + Sync + 'static) -> Self {
+        Self { when: Arc::new(worth), ..self }
+    }
+
+    /// What it did so far.
+    #[must_use]
+    pub fn stats(&self) -> RetryStats {
+        let Counts { calls, recovered, given_up } = &*self.counts;
+        // Relaxed: they only count.
+        let [calls, recovered, given_up] = [calls, recovered, given_up].map(|count| count.load(Ordering::Relaxed));
+        RetryStats { calls, recovered, given_up }
+    }
+
+    /// Calls the handler again until it succeeds or the failure stands.
+    fn call_again(&self, mut problem: Problem, handler: &HandlerCall<'_>, event: &Event<'_>) -> Answer {
+        let mut pauses = self.pauses.iter();
+        while (self.when)(&problem)
+            && let Some(pause) = pauses.next()
+            && event.time_left().is_none_or(|left| pause < left)
+        {
+            event.emission().host().clock().sleep(pause);
+            match handler.call() {
+                // Gone or left out meanwhile.
+                Answer::Skipped(_) => break,
+                Answer::Done => {
+                    self.counts.calls.fetch_add(1, Ordering::Relaxed);
+                    self.counts.recovered.fetch_add(1, Ordering::Relaxed);
+                    problem.discard();
+                    return Answer::Done;
+                }
+                Answer::Failed(latest) => {
+                    self.counts.calls.fetch_add(1, Ordering::Relaxed);
+                    std::mem::replace(&mut problem, latest).discard();
+                }
+            }
+        }
+        self.counts.given_up.fetch_add(1, Ordering::Relaxed);
+        Answer::Failed(problem)
+    }
+}
+
+impl Advice for Retry {
+    fn around(&self, handler: &HandlerCall<'_>, event: &Event<'_>) -> Answer {
+        match handler.call() {
+            Answer::Failed(problem) => self.call_again(problem, handler, event),
+            answer => answer,
+        }
+    }
+}
+
+impl Middleware for Retry {
+    fn handle(&self, event: &Event<'_>, next: Next<'_>) {
+        next.run_each(event, self);
+    }
+
+    fn describe(&self) -> Cow<'static, str> {
+        let Pauses { times, first, most, within, jitter } = self.pauses;
+        let mut line = format!("retry up to {times} times after {first:?}");
+        if most > first {
+            let _ = write!(line, " to {most:?}");
+        }
+        if !matches!(jitter, Jitter::None) {
+            line.push_str(" and jitter");
+        }
+        if let Some(within) = within {
+            let _ = write!(line, ", within {within:?}");
+        }
+        line.into()
+    }
+}
+
+impl Pauses {
+    /// The pauses in turn, in whole microseconds: the doubling is done with floats.
+    fn iter(self) -> impl Iterator<Item = Duration> {
+        let backoff = ExponentialBuilder::new()
+            .with_max_times(self.times)
+            .with_min_delay(self.first)
+            .with_max_delay(self.most)
+            .with_total_delay(self.within);
+        let backoff = match self.jitter {
+            Jitter::None => backoff,
+            Jitter::Random => backoff.with_jitter(),
+            Jitter::Seeded(seed) => backoff.with_jitter().with_jitter_seed(seed),
+        };
+        backoff.build().map(in_microseconds)
+    }
+}
+
+fn in_microseconds(pause: Duration) -> Duration {
+    let rounded = pause.saturating_add(Duration::from_nanos(500));
+    rounded - Duration::from_nanos(u64::from(rounded.subsec_nanos() % 1_000))
+}
+
+impl fmt::Debug for Retry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Retry").field("pauses", &self.pauses).field("stats", &self.stats()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MILLISECOND: Duration = Duration::from_millis(1);
+
+    fn milliseconds(retry: &Retry) -> Vec<f64> {
+        retry.pauses.iter().map(|pause| pause.as_secs_f64() * 1_000.0).collect()
+    }
+
+    #[test]
+    fn pauses_double_up_to_the_longest() {
+        assert_eq!(milliseconds(&Retry::times(8)), [10.0, 20.0, 40.0, 80.0, 160.0, 320.0, 640.0, 1000.0]);
+        assert_eq!(milliseconds(&Retry::times(3).backoff(4 * MILLISECOND, MILLISECOND)), [4.0; 3]);
+        assert_eq!(milliseconds(&Retry::times(2).every(MILLISECOND)), [1.0; 2]);
+        assert_eq!(milliseconds(&Retry::times(2).every(Duration::ZERO)), [0.0; 2]);
+        assert_eq!(Retry::times(2).every(Duration::MAX).jitter().within(Duration::MAX).pauses.iter().count(), 2);
+        assert_eq!(milliseconds(&Retry::times(0)), [0.0; 0]);
+    }
+
+    #[test]
+    fn together_they_stay_within_a_limit() {
+        assert_eq!(milliseconds(&Retry::times(9).within(70 * MILLISECOND)), [10.0, 20.0, 40.0]);
+        assert_eq!(milliseconds(&Retry::times(9).within(69 * MILLISECOND)), [10.0, 20.0]);
+    }
+
+    #[test]
+    fn jitter_adds_up_to_the_pause_and_a_seed_decides_it() {
+        let pauses = milliseconds(&Retry::times(100).every(MILLISECOND).jitter());
+        assert!(pauses.iter().all(|pause| (1.0..=2.0).contains(pause)), "{pauses:?}");
+        assert!(pauses.windows(2).any(|pair| pair[0] != pair[1]), "{pauses:?}");
+
+        let seeded = |seed| milliseconds(&Retry::times(9).jitter_from(seed));
+        assert_eq!(seeded(1), seeded(1));
+        assert_ne!(seeded(1), seeded(2));
+    }
+
+    #[test]
+    fn says_how_it_is_set() {
+        assert_eq!(Retry::times(3).describe(), "retry up to 3 times after 10ms to 1s");
+        let all = Retry::times(2).every(MILLISECOND).jitter().within(Duration::from_secs(1));
+        assert_eq!(all.describe(), "retry up to 2 times after 1ms and jitter, within 1s");
+    }
+}

@@ -1,0 +1,252 @@
+//! What a handler failed on is kept with all that is known of it, until somebody drops it or gives it again.
+
+mod support;
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Barrier};
+use std::time::Duration;
+
+use sigtree::middleware::{DeadLetter, DeadReason, Letter, Retry, Timeout};
+use sigtree::{Bus, Clock, Event, Filter, History, ManualClock, Scoped, Stack, Topic, Transform};
+use support::{Recorder, boom, quietly, render};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Pattern, name, attempts, reason of each letter.
+fn lines(dead: &DeadLetter) -> Vec<String> {
+    let line = |letter: Letter| {
+        let (pattern, name) = (letter.pattern().unwrap_or("-"), letter.name().unwrap_or("-"));
+        format!("{} for {pattern} {name}, {} times, {}", letter.topic(), letter.attempts(), letter.reason())
+    };
+    dead.letters().into_iter().map(line).collect()
+}
+
+/// A handler that fails until it is mended.
+fn mendable(seen: &Recorder) -> (Arc<AtomicBool>, impl Fn(&Event<'_>) -> Result<(), &'static str> + use<>) {
+    let mended = Arc::new(AtomicBool::new(false));
+    let (flag, seen) = (mended.clone(), seen.clone());
+    let handler = move |event: &Event<'_>| {
+        seen.note(render(event));
+        if flag.load(Ordering::Relaxed) { Ok(()) } else { Err("broken") }
+    };
+    (mended, handler)
+}
+
+#[test]
+fn each_failure_makes_a_letter_with_all_that_is_known() {
+    let bus = Bus::new();
+    let dead = DeadLetter::new();
+    bus.layer(dead.clone());
+    let _good = bus.connect("a", |_: &u32| {}).unwrap();
+    let (_error, line) = (bus.on("*").named("error").connect(|_: &u32| Err("out of paper")).unwrap(), line!());
+    let _panic = bus.connect("a", |_: &u32| boom("jammed")).unwrap();
+    let delivery = quietly(|| bus.event("a").source("anna").emit(7_u32));
+    assert_eq!((delivery.called(), delivery.failed()), (3, 2));
+    assert_eq!(
+        lines(&dead),
+        ["a for a -, 1 times, failed: panicked: jammed", "a for * error, 1 times, failed: out of paper"]
+    );
+    let letter = &dead.letters()[1];
+    assert_eq!((letter.error(), letter.payload()), (Some("out of paper"), Some(&7_u32)));
+    assert_eq!(letter.entry().source().map(ToString::to_string).as_deref(), Some("anna"));
+    let site = letter.site().unwrap();
+    assert_eq!((site.file(), site.line()), (file!(), line));
+    let expected =
+        format!("2. `a` for handler of `*` named `error` ({}:{line}), 1 attempts, failed: out of paper", file!());
+    assert_eq!(letter.to_string(), expected);
+}
+
+#[test]
+fn a_retry_behind_it_makes_one_letter_and_one_before_it_one_a_try() {
+    for (retry_inside, expected) in [(true, vec![3]), (false, vec![1, 2, 3])] {
+        let bus = Bus::builder().clock(ManualClock::new()).build();
+        let (dead, retry) = (DeadLetter::new(), Retry::times(2));
+        let stack = Stack::new();
+        bus.set_stack(if retry_inside {
+            stack.with(dead.clone()).with(retry)
+        } else {
+            stack.with(retry).with(dead.clone())
+        });
+        let tries = AtomicU32::new(0);
+        let fail = move |_: &u32| Err(format!("try {}", tries.fetch_add(1, Ordering::Relaxed)));
+        let _handler = bus.connect("a", fail).unwrap();
+        bus.emit("a", 1_u32);
+        assert_eq!(dead.letters().iter().map(Letter::attempts).collect::<Vec<_>>(), expected);
+        assert_eq!(
+            dead.letters().last().and_then(|letter| letter.error().map(str::to_owned)).as_deref(),
+            Some("try 2")
+        );
+    }
+}
+
+#[test]
+fn a_replay_gives_each_event_once_as_the_event_it_was() {
+    let seen = Recorder::new();
+    let bus = Bus::new();
+    let dead = DeadLetter::new();
+    bus.set_stack(Stack::new().with(dead.clone()).with(Transform::new(|n: &u32| n * 10)));
+    let (one, first) = mendable(&seen);
+    let (two, second) = mendable(&seen);
+    let _handlers = [bus.connect("a", first).unwrap(), bus.connect("a", second).unwrap()];
+    bus.emit("a", 1_u32);
+    assert_eq!((dead.len(), seen.take()), (2, vec!["a 10".to_owned(), "a 10".to_owned()]));
+    let id = dead.letters()[0].entry().id();
+
+    one.store(true, Ordering::Relaxed);
+    assert_eq!(dead.replay().run(&bus).replayed, 1);
+    assert_eq!(seen.take(), ["a 10*", "a 10*"]);
+    assert_eq!((dead.len(), dead.letters()[0].entry().id()), (1, id), "what fails again comes back");
+
+    two.store(true, Ordering::Relaxed);
+    dead.replay().run(&bus);
+    assert_eq!((dead.len(), dead.stats().kept), (0, 3));
+}
+
+#[test]
+fn letters_that_are_not_chosen_stay() {
+    let seen = Recorder::new();
+    let bus = Bus::new();
+    let dead = DeadLetter::new();
+    bus.layer(dead.clone());
+    let (mended, handler) = mendable(&seen);
+    let _handler = bus.connect("*", handler).unwrap();
+    for topic in ["a", "b", "a"] {
+        bus.emit(topic, 1_u32);
+    }
+    seen.take();
+    mended.store(true, Ordering::Relaxed);
+    let report = dead.replay_if(|letter| letter.topic() == &Topic::new("a").unwrap()).run(&bus);
+    assert_eq!((report.replayed, seen.take()), (2, vec!["a 1*".to_owned(), "a 1*".to_owned()]));
+    assert_eq!(lines(&dead), ["b for * -, 1 times, failed: broken"]);
+}
+
+#[test]
+fn what_is_refused_left_out_or_unheard_is_kept_when_asked_for() {
+    let clock = ManualClock::new();
+    let bus = Bus::builder().clock(clock.clone()).build();
+    let (dead, only_failed) = (DeadLetter::new().refused().unheard(), DeadLetter::new());
+    let refuse = Filter::new(|event: &Event<'_>| event.payload() != Some(&0_u32)).reason("nothing");
+    bus.set_stack(
+        Stack::new()
+            .with(only_failed.clone())
+            .with(dead.clone())
+            .with(Timeout::new(SECOND).leave_out())
+            .with(Scoped::new("a", refuse).unwrap()),
+    );
+    let _slow = bus.on("a").priority(1).connect(move |_: &u32| clock.sleep(SECOND)).unwrap();
+    let _another_type = bus.connect("**", |_: &String| {}).unwrap();
+    let _left_out = bus.on("a").named("too late").connect(|_: &u32| {}).unwrap();
+    let muted = bus.connect("muted", |_: &u32| {}).unwrap();
+    let _silence = muted.mute();
+    bus.emit("a", 0_u32);
+    bus.emit("a", 1_u32);
+    bus.emit("nobody", 1_u32);
+    bus.emit("muted", 1_u32);
+    assert_eq!(
+        lines(&dead),
+        [
+            "a for - -, 0 times, refused: nothing",
+            "a for a too late, 0 times, left out: the deadline has passed",
+            "nobody for - -, 0 times, met nobody",
+        ]
+    );
+    assert!(only_failed.is_empty());
+}
+
+#[test]
+fn an_event_that_somebody_hears_above_or_below_is_not_unheard() {
+    let parent = Bus::new();
+    let child = parent.child("c").unwrap();
+    let (above, below) = (DeadLetter::new().unheard(), DeadLetter::new().unheard());
+    parent.layer(above.clone());
+    child.layer(below.clone());
+    let own = child.connect("a", |_: &u32| {}).unwrap();
+    child.emit("a", 1_u32);
+    assert_eq!((above.len(), below.len()), (0, 0));
+    drop(own);
+    let parents = parent.connect("c.a", |_: &u32| {}).unwrap();
+    child.emit("a", 1_u32);
+    assert_eq!((above.len(), below.len()), (0, 0));
+    drop(parents);
+    child.emit("a", 1_u32);
+    assert_eq!(
+        (lines(&above), lines(&below)),
+        (vec!["c.a for - -, 0 times, met nobody".into()], vec!["a for - -, 0 times, met nobody".into()])
+    );
+}
+
+#[test]
+fn on_a_connection_it_keeps_what_that_handler_failed_on() {
+    let bus = Bus::new();
+    let dead = DeadLetter::new().refused().unheard();
+    let refuse = Filter::new(|event: &Event<'_>| event.payload() != Some(&0_u32)).reason("nothing");
+    let _own = bus
+        .on("a")
+        .named("own")
+        .middleware(dead.clone())
+        .middleware(refuse)
+        .connect(|n: &u32| if *n > 1 { Err("too much") } else { Ok(()) })
+        .unwrap();
+    let _other = bus.connect("a", |_: &u32| Err("other")).unwrap();
+    (0..=2_u32).for_each(|n| drop(bus.emit("a", n)));
+    assert_eq!(lines(&dead), ["a for - -, 0 times, refused: nothing", "a for a own, 1 times, failed: too much"]);
+}
+
+#[test]
+fn a_history_replays_into_it_and_reports_of_the_bus_pass_it_by() {
+    let bus = Bus::new();
+    let (history, dead) = (History::new(), DeadLetter::new().refused().unheard());
+    bus.set_stack(Stack::new().with(history.clone()).with(dead.clone()));
+    let _broken = bus.connect("$sys.dead", |_: &Event<'_>| Err("broken")).unwrap();
+    bus.emit("a", 1_u32);
+    history.replay().run(&bus);
+    assert_eq!(lines(&dead), ["a for - -, 0 times, met nobody"; 2]);
+    assert_eq!(dead.letters()[1].reason(), &DeadReason::Unheard);
+}
+
+#[test]
+fn an_error_that_panics_when_asked_ends_nothing() {
+    #[derive(Debug)]
+    struct Mute;
+    impl fmt::Display for Mute {
+        fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+            panic!("no words")
+        }
+    }
+    impl std::error::Error for Mute {}
+    let seen = Recorder::new();
+    let bus = Bus::new();
+    let dead = DeadLetter::new();
+    bus.layer(dead.clone());
+    let _mute = bus.on("a").priority(1).connect(|_: &u32| Err(Mute)).unwrap();
+    let _other = bus.connect("a", seen.events()).unwrap();
+    quietly(|| bus.emit("a", 1_u32));
+    assert_eq!(dead.letters()[0].error(), Some("an error that panicked when asked what it is"));
+    assert_eq!(seen.take(), ["a 1"]);
+}
+
+#[test]
+fn letters_of_many_threads_are_kept_or_counted() {
+    let bus = Bus::new();
+    let dead = DeadLetter::new().count(10);
+    bus.layer(dead.clone());
+    let _broken = bus.connect("*", |_: &u32| Err("broken")).unwrap();
+    let begin = Barrier::new(4);
+    std::thread::scope(|threads| {
+        for thread in 0..4_u32 {
+            let (bus, dead, begin) = (&bus, &dead, &begin);
+            threads.spawn(move || {
+                begin.wait();
+                for n in 0..250 {
+                    bus.emit("a", thread * 250 + n);
+                    assert!(dead.len() <= 10);
+                }
+            });
+        }
+    });
+    let stats = dead.stats();
+    assert_eq!((stats.kept, stats.evicted, dead.len()), (1_000, 990, 10));
+    let sequences: Vec<_> = dead.letters().iter().map(Letter::sequence).collect();
+    assert_eq!(sequences, (991..=1_000).collect::<Vec<_>>());
+}
