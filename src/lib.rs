@@ -149,6 +149,8 @@ mod receiver;
 mod signal;
 mod sync;
 pub mod sys;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod tree;
 
 pub use sigtree_middleware as middleware;
