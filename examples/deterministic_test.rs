@@ -110,7 +110,7 @@ fn on_a_busy_machine<R>(run: impl FnOnce() -> R) -> R {
         for _ in 0..2 * processors {
             scope.spawn(|| {
                 while busy.load(Ordering::Relaxed) {
-                    std::hint::spin_loop()
+                    std::hint::spin_loop();
                 }
             });
         }

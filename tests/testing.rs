@@ -415,7 +415,7 @@ fn wait_for_loses_patience() {
     let bus = Bus::new();
     let seen = Recorder::on(&bus, "*").patience(Duration::ZERO);
     bus.emit("a", 1_u32);
-    assert_eq!(failure(|| drop(seen.wait_for("b"))), "`b` came never, not once, within 0ns\nseen on `*`:\n     1  a 1");
+    assert_eq!(failure(|| drop(seen.wait_for("b"))), "`b` did not come within 0ns\nseen on `*`:\n     1  a 1");
     let message = failure(|| drop(seen.wait_for_times("a", 2)));
     assert_eq!(message, "`a` came once, not twice, within 0ns\nseen on `*`:\n  >  1  a 1");
     assert!(!seen.wait_until(|| false));

@@ -18,7 +18,8 @@ use crate::connection::Connection;
 /// Writes down what the topics of a pattern bring: topics, payloads, ids, times, in order.
 ///
 /// It is a handle: clones write into one list, and its connections end with the last of them. It is called before other handlers of
-/// its bus, so an event stands before those that handlers emit in answer to it.
+/// its bus, so an event stands before those that handlers emit in answer to it. What a layer ends before the handlers, or a
+/// [mute](Bus::mute) silences, it does not see.
 ///
 /// It keeps the last 10,000 events unless [told otherwise](Self::bound); what it forgets is [counted](Self::forgotten), and
 /// assertions about all there was (`times`, `exactly`, `not_emitted`, ...) then fail rather than guess.
@@ -266,7 +267,9 @@ impl Recorder {
         let came = self.wait(patience, || self.count(&pattern) >= n);
         let emitted = Emitted::of(self.view(), &pattern);
         if !came {
-            emitted.fail(&format!("{emitted} came {}, not {}, within {patience:?}", emitted.count(), times(n)));
+            let came =
+                if n == 1 { "did not come".into() } else { format!("came {}, not {},", emitted.count(), times(n)) };
+            emitted.fail(&format!("{emitted} {came} within {patience:?}"));
         }
         emitted
     }
