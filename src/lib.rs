@@ -19,6 +19,7 @@
 //! | look back, or give the past again | [`History`], [`Replay`], [`On::replay_last`] |
 //! | make a tree of buses | [`Bus::child`], [`ChildBuilder`], [`Bus::bridge`] |
 //! | hear of what a bus does | [`sys`] |
+//! | test what is built on a bus | [`testing`](testing/index.html), with the feature `testing` |
 //!
 //! # Topics and patterns
 //!
@@ -128,7 +129,9 @@
 //!
 //! # Features
 //!
-//! `serde`: `Serialize` and `Deserialize` for topics, patterns and the other words.
+//! - `serde`: `Serialize` and `Deserialize` for topics, patterns and the other words.
+//! - `testing`: a bus, recorders, assertions and scripts for tests.
+//! - `proptest`: with them, strategies for topics and patterns.
 #![forbid(unsafe_code)]
 
 mod builder;
@@ -150,6 +153,8 @@ mod receiver;
 mod signal;
 mod sync;
 pub mod sys;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod tree;
 
 pub use sigtree_middleware as middleware;

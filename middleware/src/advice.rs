@@ -105,7 +105,7 @@ pub struct HandlerCall<'c> {
 /// Which handler it is: for those who write a bus.
 #[derive(Debug, Clone, Copy)]
 pub struct Site<'c> {
-    /// The same for all calls through one connection of this process, and never for another.
+    /// The same for all calls through one connection, and never for another one of the same bus.
     pub id: u64,
     /// The connection's pattern.
     pub pattern: &'c str,

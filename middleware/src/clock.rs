@@ -129,6 +129,34 @@ impl ManualClock {
         }
     }
 
+    /// Moves the time from alarm to alarm until the condition holds, and no further than by `within`; whether it held.
+    ///
+    /// The condition is checked before the time moves, after each alarm, and when all of `within` has passed. If it
+    /// holds, the time stands where it began to.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sigtree_middleware::{Clock, ManualClock};
+    ///
+    /// let clock = ManualClock::new();
+    /// let second = Duration::from_secs(1);
+    /// assert!(!clock.advance_until(second, || false));
+    /// assert!(clock.advance_until(second, || clock.elapsed() == second));
+    /// assert_eq!(clock.elapsed(), second);
+    /// ```
+    pub fn advance_until(&self, within: Duration, mut condition: impl FnMut() -> bool) -> bool {
+        let until = self.elapsed().saturating_add(within);
+        loop {
+            if condition() {
+                return true;
+            }
+            let Some(alarm) = self.next_alarm(until) else { return condition() };
+            if let Some(alarm) = alarm.upgrade() {
+                alarm.ring();
+            }
+        }
+    }
+
     /// Takes out the next alarm that is due by then, and moves the time to it; to `until` if there is none.
     fn next_alarm(&self, until: Duration) -> Option<Weak<dyn Alarm>> {
         let mut state = self.state.lock();
