@@ -115,7 +115,7 @@ impl fmt::Display for Seen {
 
 /// What travelled with the payload, as far as there is any.
 fn write_company(f: &mut fmt::Formatter<'_>, envelope: &Envelope) -> fmt::Result {
-    let Envelope { source, priority, correlation, causation, targets, meta, no_echo, replayed } = envelope;
+    let Envelope { source, priority, correlation, causation, targets, meta, no_echo, replayed, deadline } = envelope;
     if let Some(source) = source {
         write!(f, ", from {source}")?;
     }
@@ -133,6 +133,9 @@ fn write_company(f: &mut fmt::Formatter<'_>, envelope: &Envelope) -> fmt::Result
     }
     for (key, value) in meta {
         write!(f, ", {key}={value}")?;
+    }
+    if let Some(deadline) = deadline {
+        write!(f, ", due at {deadline:?}")?;
     }
     f.write_str(if *no_echo { ", no echo" } else { "" })?;
     f.write_str(if *replayed { ", replayed" } else { "" })
