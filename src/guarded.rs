@@ -14,6 +14,7 @@ use crate::dispatch::core::Core;
 use crate::dispatch::slot::{Call, Called, Slot};
 use crate::handler::stopped_or;
 use crate::held::ConnectionHome;
+use crate::payload::PayloadType;
 use crate::policy::Policy;
 use crate::sync::{AtomicBool, AtomicU64, Ordering};
 
@@ -160,7 +161,12 @@ impl<C: Call> Guarded<C> {
 }
 
 impl<C: Call> Call for Guarded<C> {
+    const ANSWERS: bool = C::ANSWERS;
+
     fn call(&self, event: &Event<'_>) -> Called {
+        if C::ANSWERS && !event.emission().is_question() {
+            return Called::OtherType;
+        }
         if self.over.load(Ordering::Acquire) {
             return Called::Dead;
         }
@@ -194,6 +200,10 @@ impl<C: Call> Call for Guarded<C> {
 
     fn ends_itself(&self) -> bool {
         self.call.ends_itself() || self.conditions.times.is_some() || self.conditions.until.is_some()
+    }
+
+    fn answers() -> Option<PayloadType> {
+        C::answers()
     }
 
     fn flush(&self) {

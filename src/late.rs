@@ -18,6 +18,7 @@ use crate::dispatch::core::Core;
 use crate::dispatch::failure::Caller;
 use crate::dispatch::slot::{Call, Called, Slot};
 use crate::dispatch::thread::Inside;
+use crate::payload::PayloadType;
 use crate::policy::Policy;
 
 /// A handler that is catching up, or has caught up, with a history.
@@ -136,6 +137,7 @@ impl Waiting {
 
 impl<C: Call> Call for Arc<CatchUp<C>> {
     const RETAINS: bool = true;
+    const ANSWERS: bool = C::ANSWERS;
 
     fn call(&self, event: &Event<'_>) -> Called {
         if !self.caught_up.load(Ordering::Acquire) && self.queue(|| Waiting::live(event)) {
@@ -166,6 +168,10 @@ impl<C: Call> Call for Arc<CatchUp<C>> {
 
     fn is_expired(&self) -> bool {
         self.call.is_expired()
+    }
+
+    fn answers() -> Option<PayloadType> {
+        C::answers()
     }
 
     fn flush(&self) {

@@ -18,6 +18,7 @@ use crate::error::Error;
 use crate::handler::{IntoHandler, Outcome};
 use crate::on::On;
 use crate::payload::{Borrowed, Offer, Owned, PayloadType, Shared};
+use crate::query::Query;
 
 /// A typed handle on one topic: the fast way to emit.
 ///
@@ -162,6 +163,45 @@ impl<T: Any + Send + Sync> Signal<T> {
         O: Outcome + 'static,
     {
         self.connect_form(handler, Location::caller())
+    }
+
+    /// Asks the handlers that answer with an `R`, one by one as answers are taken: so `next`, `find_map` and `fold` are the
+    /// combiners. A handler that is not reached is not called.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sigtree::Bus;
+    ///
+    /// let bus = Bus::new();
+    /// let price = bus.signal::<String>("price")?;
+    /// let _shop = price.answer(|item| if item == "tea" { Some(3_u32) } else { None })?;
+    /// let _market = price.answer(|item| Some(item.len() as u32))?;
+    ///
+    /// let tea = String::from("tea");
+    /// assert_eq!(price.query::<Option<u32>>(&tea).find_map(|answer| answer), Some(3));
+    /// assert_eq!(price.query::<Option<u32>>(&tea).flatten().sum::<u32>(), 6);
+    /// # Ok::<(), sigtree::Error>(())
+    /// ```
+    #[doc(alias = "ask")]
+    #[doc(alias = "request")]
+    pub fn query<'q, R: Any>(&'q self, payload: &'q T) -> Query<'q, T, R> {
+        let found = self.core.route_at(&self.cell, &self.topic, PayloadType::of::<T>());
+        Query::new(&self.core, found, payload)
+    }
+
+    /// Connects a handler that answers [queries](Signal::query), and is called for nothing else.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Signal::connect).
+    #[track_caller]
+    pub fn answer<R, F>(&self, handler: F) -> Result<Connection, Error>
+    where
+        R: Any,
+        F: Fn(&T) -> R + Send + Sync + 'static,
+    {
+        self.on().answer(handler)
     }
 
     /// The builder for a connection with conditions.

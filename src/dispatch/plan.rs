@@ -59,7 +59,7 @@ impl Core {
     }
 
     /// The route of a topic whose place is known.
-    pub(super) fn route_at(&self, cell: &Arc<Cell>, topic: &Topic, payload: PayloadType) -> Found {
+    pub(crate) fn route_at(&self, cell: &Arc<Cell>, topic: &Topic, payload: PayloadType) -> Found {
         let scope = self.stamps.scope(topic);
         self.route_in(cell, &Wanted { topic, name: Some(topic), hash: hash(topic), payload, scope })
     }

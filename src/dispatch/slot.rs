@@ -10,6 +10,7 @@ use sigtree_middleware::{Erased, Event};
 use super::gate::{self, Gate};
 use super::table::Uniform;
 use crate::connection::ConnectionId;
+use crate::payload::PayloadType;
 use crate::policy::Policy;
 use crate::sync::{AtomicU32, Ordering, last_look};
 
@@ -75,6 +76,9 @@ pub trait Slot: Send + Sync {
 
     /// Puts a typed pointer to itself into `place`, an `Option<Arc<dyn TypedSlot<T>>>`, if it takes a `&T`.
     fn offer(self: Arc<Self>, place: &mut dyn Any);
+
+    /// What it answers queries with, if it does; then emits pass it by.
+    fn answers(&self) -> Option<PayloadType>;
 }
 
 /// A handler that takes a `&T`: a leaf of these looks at the payload's type once for all.
@@ -189,6 +193,9 @@ pub trait Call: Send + Sync + Sized + 'static {
     /// See [`Slot::is_quiet`].
     const QUIET: bool = false;
 
+    /// Whether it answers queries, and is not called for anything else.
+    const ANSWERS: bool = false;
+
     /// Calls the handler with the event.
     fn call(&self, event: &Event<'_>) -> Called;
 
@@ -239,6 +246,11 @@ pub trait Call: Send + Sync + Sized + 'static {
 
     /// See [`Slot::uniform`].
     fn uniform(_slot: Arc<Holder<Self>>) -> Option<Box<dyn Uniform>> {
+        None
+    }
+
+    /// See [`Slot::answers`].
+    fn answers() -> Option<PayloadType> {
         None
     }
 
@@ -323,6 +335,10 @@ impl<C: Call> Slot for Holder<C> {
 
     fn offer(self: Arc<Self>, place: &mut dyn Any) {
         C::offer(self, place);
+    }
+
+    fn answers(&self) -> Option<PayloadType> {
+        C::answers()
     }
 }
 
