@@ -16,6 +16,7 @@ use crate::dispatch::snap::{Guard, no_guard};
 use crate::dispatch::thread::PinCount;
 use crate::error::Error;
 use crate::handler::{IntoHandler, Outcome};
+use crate::interest::{Interest, InterestWatch};
 use crate::on::On;
 use crate::payload::{Borrowed, Offer, Owned, PayloadType, Shared};
 use crate::query::Query;
@@ -207,6 +208,15 @@ impl<T: Any + Send + Sync> Signal<T> {
     /// The builder for a connection with conditions.
     pub fn on(&self) -> On {
         On::new(self.core.clone(), Ok(self.topic.clone().into()))
+    }
+
+    /// Tells a producer when the first handler for the topic comes and the last one goes; see [`Bus::on_interest`].
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Signal::connect).
+    pub fn on_interest(&self, tell: impl Fn(Interest) + Send + Sync + 'static) -> Result<InterestWatch, Error> {
+        self.bus().on_interest(&self.topic, tell)
     }
 
     /// The bus of the signal.

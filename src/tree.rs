@@ -209,7 +209,7 @@ impl<'p> ChildBuilder<'p> {
         let (child, was_there) = parent.add_child(prefix, self.make(prefix));
         if self.sink && !was_there {
             add_link();
-            parent.add_sink(prefix.clone(), &child);
+            parent.add_sink(prefix, &child);
         }
         (child, was_there)
     }

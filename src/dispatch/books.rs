@@ -17,6 +17,7 @@ use super::route::Route;
 use super::slot::Entry;
 use super::table::Table;
 use crate::connection::ConnectionId;
+use crate::interest::{Post, Watch};
 use crate::payload::PayloadType;
 use crate::sys::{self, Report};
 
@@ -39,6 +40,8 @@ pub(crate) struct Writer {
     pub(super) spare: Option<Arc<Index>>,
     pub(super) pending: SmallVec<[Change; 2]>,
     pub(super) next_age: u64,
+    /// Who is told when handlers come and go.
+    pub(crate) posts: Vec<Post>,
 }
 
 /// What the writer knows of a connection.
@@ -78,6 +81,8 @@ pub(crate) struct Bin {
     pub(super) entries: SmallVec<[Entry; 2]>,
     pub(super) settings: Option<Arc<Settings>>,
     pub(super) disconnected: SmallVec<[sys::Disconnected; 1]>,
+    /// Who may have to be told that the first handler came or the last one went.
+    pub(super) watches: Vec<Arc<Watch>>,
 }
 
 impl Writer {
@@ -177,6 +182,23 @@ impl Writer {
             })
             .map(Report::bit)
             .sum()
+    }
+
+    /// Notes a new handler of a pattern in the posts that see it.
+    pub(super) fn count_in(&mut self, pattern: &Pattern, bin: &mut Bin) {
+        let seeing = self.posts.iter_mut().filter(|post| post.sees(pattern));
+        bin.watches.extend(seeing.filter_map(Post::count_in));
+    }
+
+    /// Notes that a handler of a pattern went.
+    pub(super) fn count_out(&mut self, pattern: &Pattern, bin: &mut Bin) {
+        let seeing = self.posts.iter_mut().filter(|post| post.sees(pattern));
+        bin.watches.extend(seeing.filter_map(Post::count_out));
+    }
+
+    /// The patterns of the handlers, once for each handler.
+    pub(crate) fn patterns(&self) -> impl Iterator<Item = &Pattern> {
+        self.connections.values().map(|record| record.node.pattern())
     }
 
     fn with_book(&mut self, node: &Node, change: impl FnOnce(&mut Book)) {

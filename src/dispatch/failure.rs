@@ -160,7 +160,7 @@ fn report(core: &Core, failure: &Arc<Failure>, event: &Event<'_>) {
 }
 
 /// Drops what a panic carried; its own drop may panic too.
-pub(super) fn discard(panic: Option<Box<dyn Any + Send>>) {
+pub(crate) fn discard(panic: Option<Box<dyn Any + Send>>) {
     if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
         std::mem::forget(again);
     }
