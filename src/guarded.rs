@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, OnceLock, Weak};
 
 use sigtree_middleware::{
-    Advised, Answer, Event, Home, Middleware, Next, Pattern, Place, Problem, Source, Stack, Terminal,
+    Advised, Answer, Event, Home, Layer, Middleware, Next, Pattern, Place, Problem, Source, Stack, Terminal,
 };
 
 use crate::dispatch::advised::{answer_of, site_of};
@@ -227,6 +227,10 @@ impl<C: Call> Call for Guarded<C> {
 
     fn flush(&self) {
         self.conditions.layers.flush();
+    }
+
+    fn layers(&self) -> &[Layer] {
+        self.conditions.layers.layers()
     }
 
     fn explain(&self, notes: &mut Vec<String>) {

@@ -215,6 +215,11 @@ pub(crate) struct Post {
 }
 
 impl Post {
+    /// The pattern that is watched, as the watching bus names it.
+    pub(crate) fn pattern(&self) -> &Pattern {
+        &self.watch.pattern
+    }
+
     /// Whether handlers of a pattern can meet the events that are watched.
     pub(crate) fn sees(&self, pattern: &Pattern) -> bool {
         // The bus's own reports go up under the same name, and do not go down.

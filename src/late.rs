@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::Mutex;
 use sigtree_middleware::{
-    Emission, Entry, Envelope, Erased, Event, EventId, History, Kept, Late, Pattern, Sealed, Stamp, Topic,
+    Emission, Entry, Envelope, Erased, Event, EventId, History, Kept, Late, Layer, Pattern, Sealed, Stamp, Topic,
 };
 
 use crate::dispatch::core::Core;
@@ -176,6 +176,10 @@ impl<C: Call> Call for Arc<CatchUp<C>> {
 
     fn flush(&self) {
         self.call.flush();
+    }
+
+    fn layers(&self) -> &[Layer] {
+        self.call.layers()
     }
 
     fn explain(&self, notes: &mut Vec<String>) {

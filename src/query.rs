@@ -1,4 +1,4 @@
-use std::any::{Any, TypeId};
+use std::any::{Any, TypeId, type_name};
 use std::fmt;
 use std::iter::FusedIterator;
 use std::marker::PhantomData;
@@ -224,6 +224,10 @@ where
 
     fn accepts(&self, payload: TypeId) -> bool {
         payload == TypeId::of::<T>()
+    }
+
+    fn explain(&self, notes: &mut Vec<String>) {
+        notes.push(format!("answers with `{}`", type_name::<R>()));
     }
 
     fn answers() -> Option<PayloadType> {

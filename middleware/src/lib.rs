@@ -20,6 +20,7 @@
 //! | let some events pass | [`Filter`] |
 //! | change payloads | [`Transform`] |
 //! | look at what passes | [`Inspect`], [`Trace`] |
+//! | count the calls of each handler, and their time | [`Calls`] |
 //! | put a layer around some topics only | [`Scoped`] |
 //! | keep a bounded past, and give it again | [`History`], [`Replay`] |
 //!
@@ -67,6 +68,7 @@
 #![forbid(unsafe_code)]
 
 mod advice;
+mod calls;
 mod clock;
 mod convert;
 mod emission;
@@ -94,6 +96,7 @@ mod trace;
 mod transform;
 
 pub use advice::{Advice, Advised, Answer, HandlerCall, Problem, Site};
+pub use calls::{CallCount, Calls};
 pub use clock::{Alarm, Clock, ManualClock, SystemClock};
 pub use emission::{Emission, Host, Level, Stamp, Tally};
 pub use envelope::{Envelope, Priority, Sealed, Source};

@@ -4,7 +4,7 @@ use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
 
-use crate::{Event, Mark, Middleware, Next, Topic};
+use crate::{CallCount, Event, Mark, Middleware, Next, Topic};
 
 /// Layers in order: the first one added sees the event first.
 ///
@@ -259,6 +259,10 @@ impl Middleware for Stack {
 
     fn flush(&self) {
         self.layers.iter().for_each(|layer| layer.middleware.flush());
+    }
+
+    fn calls_of(&self, connection: u64) -> Option<CallCount> {
+        self.layers.iter().find_map(|layer| layer.middleware.calls_of(connection))
     }
 
     fn describe(&self) -> Cow<'static, str> {

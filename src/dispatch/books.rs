@@ -201,6 +201,23 @@ impl Writer {
         self.connections.values().map(|record| record.node.pattern())
     }
 
+    /// The patterns that have handlers, with their handlers as they are, and how many remembered routes call them.
+    pub(crate) fn tables(&self) -> Vec<(Arc<Node>, Arc<Table>, usize)> {
+        let mut seen = HashSet::with_hasher(RandomState::default());
+        let nodes = self.connections.values().map(|record| &record.node);
+        let fresh = nodes.filter(|node| seen.insert(node.key()));
+        fresh.filter_map(|node| Some((node.clone(), node.table()?, self.nodes[node.key()].places()))).collect()
+    }
+
+    pub(crate) fn connection_count(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// The topics that have a signal, and their payload types.
+    pub(crate) fn signals(&self) -> Vec<(Topic, PayloadType)> {
+        self.signals.iter().map(|(topic, book)| (topic.clone(), book.payload)).collect()
+    }
+
     fn with_book(&mut self, node: &Node, change: impl FnOnce(&mut Book)) {
         if let Some(book) = self.nodes.get_mut(node.key()) {
             change(book);
@@ -221,6 +238,11 @@ impl Book {
         {
             self.routes = None;
         }
+    }
+
+    /// How many places there are.
+    fn places(&self) -> usize {
+        self.routes.as_ref().map_or(0, |places| places.few.len() + places.many.as_ref().map_or(0, HashSet::len))
     }
 
     /// Takes out all places.

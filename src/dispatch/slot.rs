@@ -5,7 +5,7 @@ use std::fmt;
 use std::panic::Location;
 use std::sync::{Arc, Weak};
 
-use sigtree_middleware::{Erased, Event};
+use sigtree_middleware::{Erased, Event, Layer};
 
 use super::gate::{self, Gate};
 use super::table::Uniform;
@@ -73,6 +73,9 @@ pub trait Slot: Send + Sync {
 
     /// Releases what layers around the handler hold.
     fn flush(&self);
+
+    /// The layers around it.
+    fn layers(&self) -> &[Layer];
 
     /// What there is to tell people of it besides its pattern, name and call site.
     fn explain(&self, notes: &mut Vec<String>);
@@ -152,6 +155,11 @@ impl Header {
     /// Counts a failure; the count with it.
     pub(crate) fn count_failure(&self) -> u32 {
         self.failures.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// How often it failed.
+    pub(crate) fn failures(&self) -> u32 {
+        self.failures.load(Ordering::Relaxed)
     }
 
     /// The gate that opens when the handler is gone. The caller holds the slot, so it is not gone yet.
@@ -241,6 +249,11 @@ pub trait Call: Send + Sync + Sized + 'static {
 
     /// See [`Slot::flush`].
     fn flush(&self) {}
+
+    /// See [`Slot::layers`].
+    fn layers(&self) -> &[Layer] {
+        &[]
+    }
 
     /// See [`Slot::explain`].
     fn explain(&self, notes: &mut Vec<String>) {
@@ -335,6 +348,10 @@ impl<C: Call> Slot for Holder<C> {
 
     fn flush(&self) {
         self.call.flush();
+    }
+
+    fn layers(&self) -> &[Layer] {
+        self.call.layers()
     }
 
     fn explain(&self, notes: &mut Vec<String>) {
