@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, OnceLock, Weak};
 
 use sigtree_middleware::{
-    Advised, Answer, Event, Home, Middleware, Next, Pattern, Place, Problem, Source, Stack, Terminal,
+    Advised, Answer, Event, Home, Layer, Middleware, Next, Pattern, Place, Problem, Source, Stack, Terminal,
 };
 
 use crate::dispatch::advised::{answer_of, site_of};
@@ -14,6 +14,7 @@ use crate::dispatch::core::Core;
 use crate::dispatch::slot::{Call, Called, Slot};
 use crate::handler::stopped_or;
 use crate::held::ConnectionHome;
+use crate::payload::PayloadType;
 use crate::policy::Policy;
 use crate::sync::{AtomicBool, AtomicU64, Ordering};
 
@@ -48,6 +49,25 @@ impl Conditions {
             && policy.is_none()
             && layers.is_empty()
             && !keeps
+    }
+
+    /// One note for each, for people.
+    fn explain(&self, left: u64, notes: &mut Vec<String>) {
+        let Self { times, until, filter, from, owner, target, name: _, policy, layers, keeps } = self;
+        let given = |note: &str, is_given: bool| is_given.then(|| note.to_owned());
+        notes.extend(match times {
+            None => None,
+            Some(1) => Some("once".into()),
+            Some(times) => Some(format!("{left} of {times} times left")),
+        });
+        notes.extend(given("until", until.is_some()));
+        notes.extend(given("filter", filter.is_some()));
+        notes.extend(from.as_ref().map(|source| format!("from `{source}`")));
+        notes.extend(owner.as_ref().map(|source| format!("owned by `{source}`")));
+        notes.extend(target.as_ref().map(|target| format!("target `{target}`")));
+        notes.extend(policy.map(|policy| format!("policy {policy:?}")));
+        notes.extend(given("keeps", *keeps));
+        notes.extend(layers.layers().iter().map(|layer| format!("inside {layer}")));
     }
 
     /// Whether the event is meant for this connection.
@@ -163,7 +183,12 @@ impl<C: Call> Guarded<C> {
 }
 
 impl<C: Call> Call for Guarded<C> {
+    const ANSWERS: bool = C::ANSWERS;
+
     fn call(&self, event: &Event<'_>) -> Called {
+        if C::ANSWERS && !event.emission().is_question() {
+            return Called::OtherType;
+        }
         if self.over.load(Ordering::Acquire) {
             return Called::Dead;
         }
@@ -199,8 +224,21 @@ impl<C: Call> Call for Guarded<C> {
         self.call.ends_itself() || self.conditions.times.is_some() || self.conditions.until.is_some()
     }
 
+    fn answers() -> Option<PayloadType> {
+        C::answers()
+    }
+
     fn flush(&self) {
         self.conditions.layers.flush();
+    }
+
+    fn layers(&self) -> &[Layer] {
+        self.conditions.layers.layers()
+    }
+
+    fn explain(&self, notes: &mut Vec<String>) {
+        self.conditions.explain(self.left.load(Ordering::Relaxed), notes);
+        self.call.explain(notes);
     }
 
     fn placed(&self, slot: Weak<dyn Slot>) {

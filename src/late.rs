@@ -12,13 +12,14 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::Mutex;
 use sigtree_middleware::{
-    At, Emission, Entry, Envelope, Erased, Event, EventId, History, Kept, Late, Pattern, Sealed, Stamp, Topic,
+    At, Emission, Entry, Envelope, Erased, Event, EventId, History, Kept, Late, Layer, Pattern, Sealed, Stamp, Topic,
 };
 
 use crate::dispatch::core::Core;
 use crate::dispatch::failure::{Caller, discard};
 use crate::dispatch::slot::{Call, Called, Slot};
 use crate::dispatch::thread::{AtDepth, Inside};
+use crate::payload::PayloadType;
 use crate::policy::Policy;
 
 /// A handler that is catching up, or has caught up, with a history.
@@ -151,6 +152,7 @@ impl Waiting {
 
 impl<C: Call> Call for Arc<CatchUp<C>> {
     const RETAINS: bool = true;
+    const ANSWERS: bool = C::ANSWERS;
 
     fn call(&self, event: &Event<'_>) -> Called {
         if !self.caught_up.load(Ordering::Acquire) {
@@ -187,8 +189,23 @@ impl<C: Call> Call for Arc<CatchUp<C>> {
         self.call.is_expired()
     }
 
+    fn answers() -> Option<PayloadType> {
+        C::answers()
+    }
+
     fn flush(&self) {
         self.call.flush();
+    }
+
+    fn layers(&self) -> &[Layer] {
+        self.call.layers()
+    }
+
+    fn explain(&self, notes: &mut Vec<String>) {
+        if !self.caught_up.load(Ordering::Acquire) {
+            notes.push("catching up".into());
+        }
+        self.call.explain(notes);
     }
 
     fn placed(&self, slot: Weak<dyn Slot>) {

@@ -12,6 +12,9 @@
 //! | end, keep or silence a connection | [`Connection`], [`ConnectionSet`], [`Mute`] |
 //! | let an object listen that the bus does not keep alive | [`Receiver`], [`Bus::connect_weak`] |
 //! | know what became of an emit | [`Delivery`], [`Bus::explain`] |
+//! | look inside a bus | [`Bus::inspect`], [`inspection`] |
+//! | ask handlers for answers | [`Signal::query`], [`Signal::answer`] |
+//! | work only while somebody listens | [`Bus::on_interest`] |
 //! | know why something was refused | [`Error`] |
 //! | decide what a failure does | [`Policy`] |
 //! | send a source, a priority, metadata along | [`EventBuilder`] |
@@ -129,7 +132,7 @@
 //!
 //! # Features
 //!
-//! - `serde`: `Serialize` and `Deserialize` for topics, patterns and the other words.
+//! - `serde`: `Serialize` and `Deserialize` for topics, patterns and the other words; `Serialize` for an [`Inspection`].
 //! - `testing`: a bus, recorders, assertions and scripts for tests.
 //! - `proptest`: with them, strategies for topics and patterns.
 #![forbid(unsafe_code)]
@@ -145,10 +148,14 @@ mod explain;
 mod guarded;
 mod handler;
 mod held;
+pub mod inspection;
+mod interest;
 mod late;
 mod on;
+mod overlap;
 mod payload;
 mod policy;
+mod query;
 mod receiver;
 mod signal;
 mod sync;
@@ -172,8 +179,11 @@ pub use error::Error;
 pub use event_builder::EventBuilder;
 pub use explain::Explanation;
 pub use handler::{IntoHandler, IntoMethod, Outcome};
+pub use inspection::Inspection;
+pub use interest::{Interest, InterestWatch};
 pub use on::On;
 pub use policy::Policy;
+pub use query::Query;
 pub use receiver::Receiver;
 pub use signal::{Emittable, Pinned, Signal, WeakSignal};
 pub use tree::ChildBuilder;

@@ -16,6 +16,7 @@ use crate::handler::{IntoHandler, IntoMethod, WeaklyBound};
 use crate::late::CatchUp;
 use crate::payload::PayloadType;
 use crate::policy::Policy;
+use crate::query::Answering;
 
 /// A connection in the making, from [`Bus::on`](crate::Bus::on): conditions first, then `connect`.
 ///
@@ -136,6 +137,7 @@ impl On {
     }
 
     /// Puts a layer around this handler; the first one added sees the event first.
+    #[track_caller]
     pub fn middleware(mut self, middleware: impl Middleware) -> Self {
         let layers = std::mem::take(&mut self.conditions.layers);
         self.conditions.layers = layers.with(middleware);
@@ -200,6 +202,50 @@ impl On {
         let site = Location::caller();
         let call = WeaklyBound { receiver: Arc::downgrade(receiver), method, form: PhantomData };
         Ok(self.connect_call(call, F::payload_type(), site)?.detach())
+    }
+
+    /// Connects a handler that answers [queries](crate::Signal::query), and is called for nothing else.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](On::connect).
+    #[track_caller]
+    pub fn answer<T, R, F>(self, handler: F) -> Result<Connection, Error>
+    where
+        T: Any + Send + Sync,
+        R: Any,
+        F: Fn(&T) -> R + Send + Sync + 'static,
+    {
+        let site = Location::caller();
+        self.connect_answer(move |payload: &T, _: &Event<'_>| handler(payload), site)
+    }
+
+    /// The same with a handler that takes the event too.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](On::connect).
+    #[track_caller]
+    pub fn answer_with<T, R, F>(self, handler: F) -> Result<Connection, Error>
+    where
+        T: Any + Send + Sync,
+        R: Any,
+        F: Fn(&T, &Event<'_>) -> R + Send + Sync + 'static,
+    {
+        self.connect_answer(handler, Location::caller())
+    }
+
+    pub(crate) fn connect_answer<T, R, F>(
+        self,
+        handler: F,
+        site: &'static Location<'static>,
+    ) -> Result<Connection, Error>
+    where
+        T: Any + Send + Sync,
+        R: Any,
+        F: Fn(&T, &Event<'_>) -> R + Send + Sync + 'static,
+    {
+        self.connect_call(Answering::new(handler), Some(PayloadType::of::<T>), site)
     }
 
     pub(crate) fn connect_call<C: Call>(

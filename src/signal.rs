@@ -17,8 +17,10 @@ use crate::dispatch::thread::{self, PinCount};
 use crate::error::Error;
 use crate::event_builder::EventBuilder;
 use crate::handler::{IntoHandler, Outcome};
+use crate::interest::{Interest, InterestWatch};
 use crate::on::On;
 use crate::payload::{Borrowed, Offer, Owned, PayloadType, Shared};
+use crate::query::Query;
 
 /// A typed handle on one topic: the fast way to emit.
 ///
@@ -190,9 +192,57 @@ impl<T: Any + Send + Sync> Signal<T> {
         }
     }
 
+    /// Asks the handlers that answer with an `R`, one by one as answers are taken: so `next`, `find_map` and `fold` are the
+    /// combiners. A handler that is not reached is not called.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sigtree::Bus;
+    ///
+    /// let bus = Bus::new();
+    /// let price = bus.signal::<String>("price")?;
+    /// let _shop = price.answer(|item| if item == "tea" { Some(3_u32) } else { None })?;
+    /// let _market = price.answer(|item| Some(item.len() as u32))?;
+    ///
+    /// let tea = String::from("tea");
+    /// assert_eq!(price.query::<Option<u32>>(&tea).find_map(|answer| answer), Some(3));
+    /// assert_eq!(price.query::<Option<u32>>(&tea).flatten().sum::<u32>(), 6);
+    /// # Ok::<(), sigtree::Error>(())
+    /// ```
+    #[doc(alias = "ask")]
+    #[doc(alias = "request")]
+    pub fn query<'q, R: Any>(&'q self, payload: &'q T) -> Query<'q, T, R> {
+        let found = self.core.route_at(&self.cell, &self.topic, PayloadType::of::<T>());
+        Query::new(&self.core, found, payload)
+    }
+
+    /// Connects a handler that answers [queries](Signal::query), and is called for nothing else.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Signal::connect).
+    #[track_caller]
+    pub fn answer<R, F>(&self, handler: F) -> Result<Connection, Error>
+    where
+        R: Any,
+        F: Fn(&T) -> R + Send + Sync + 'static,
+    {
+        self.on().answer(handler)
+    }
+
     /// The builder for a connection with conditions; the type of a closure's argument must be written there.
     pub fn on(&self) -> On {
         On::new(self.core.clone(), Ok(self.topic.clone().into()))
+    }
+
+    /// Tells a producer when the first handler for the topic comes and the last one goes; see [`Bus::on_interest`].
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Signal::connect).
+    pub fn on_interest(&self, tell: impl Fn(Interest) + Send + Sync + 'static) -> Result<InterestWatch, Error> {
+        self.bus().on_interest(&self.topic, tell)
     }
 
     /// The bus of the signal.

@@ -150,6 +150,12 @@ impl Call for Bridge {
     fn is_expired(&self) -> bool {
         self.to.strong_count() == 0
     }
+
+    fn explain(&self, notes: &mut Vec<String>) {
+        let to = self.to.upgrade().map_or_else(|| "a bus that is gone".into(), |to| format!("`{}`", to.name));
+        let under = self.prefix.as_ref().map(|prefix| format!(" under `{prefix}`"));
+        notes.push(format!("bridge to {to}{}", under.unwrap_or_default()));
+    }
 }
 
 /// A child bus in the making, from [`Bus::child_builder`].
@@ -210,7 +216,7 @@ impl<'p> ChildBuilder<'p> {
         // Made without a lock, because its layers are asked things; of two made at once, the first one added stays.
         let (child, was_there) = parent.add_child(prefix, self.make(prefix));
         if self.sink && !was_there {
-            parent.add_sink(prefix.clone(), &child);
+            parent.add_sink(prefix, &child);
         }
         (child, was_there)
     }

@@ -101,6 +101,8 @@ struct Notes {
     reason: RefCell<Option<Cow<'static, str>>>,
     error: RefCell<Option<Box<dyn Error + Send + Sync>>>,
     panic: RefCell<Option<Box<dyn Any + Send>>>,
+    /// Set if handlers are asked for answers; inside, the answer of the handler that just returned.
+    question: RefCell<Option<Option<Box<dyn Any>>>>,
 }
 
 const STOP_LEVEL: u8 = 1;
@@ -400,6 +402,28 @@ impl<'e> Emission<'e> {
     /// Takes the panic that is to go on in the emitter.
     pub fn take_panic(&self) -> Option<Box<dyn Any + Send>> {
         self.notes.get().and_then(|notes| notes.panic.borrow_mut().take())
+    }
+
+    /// Makes it a question: handlers that answer are called, and no others.
+    pub fn ask(&self) {
+        *self.notes().question.borrow_mut() = Some(None);
+    }
+
+    /// Whether handlers are asked for answers.
+    pub fn is_question(&self) -> bool {
+        self.notes.get().is_some_and(|notes| notes.question.borrow().is_some())
+    }
+
+    /// Hands a handler's answer to whoever asked.
+    pub fn set_answer(&self, answer: Box<dyn Any>) {
+        let before = self.notes().question.borrow_mut().replace(Some(answer));
+        // The answer of an earlier try, whose destructor may be anything.
+        drop(before);
+    }
+
+    /// Takes the answer of the handler that just returned.
+    pub fn take_answer(&self) -> Option<Box<dyn Any>> {
+        self.notes.get().and_then(|notes| notes.question.borrow_mut().as_mut().and_then(Option::take))
     }
 
     /// Marks a bus as visited; `false` if the event has been there.

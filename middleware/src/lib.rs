@@ -22,6 +22,7 @@
 //! | change payloads | [`Transform`] |
 //! | look at what passes | [`Inspect`], [`Trace`] |
 //! | let things go wrong on purpose, in tests | [`Fault`] |
+//! | count the calls of each handler, and their time | [`Calls`] |
 //! | put a layer around some topics only | [`Scoped`] |
 //! | call a handler that failed again | [`Retry`] |
 //! | leave a handler alone that keeps failing | [`CircuitBreaker`] |
@@ -73,6 +74,7 @@
 #![forbid(unsafe_code)]
 
 mod advice;
+mod calls;
 mod circuit_breaker;
 mod clock;
 mod convert;
@@ -106,6 +108,7 @@ mod transform;
 mod validate;
 
 pub use advice::{Advice, Advised, Answer, HandlerCall, Problem, Site};
+pub use calls::{CallCount, Calls};
 pub use circuit_breaker::{BreakerChanged, Circuit, CircuitBreaker, CircuitState};
 pub use clock::{Alarm, Clock, ManualClock, SystemClock};
 pub use dead_letter::{DeadLetter, DeadLetterStats, DeadReason, Letter};

@@ -2,7 +2,7 @@ use std::any::type_name;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::{Event, Mark, Next, Topic};
+use crate::{CallCount, Event, Mark, Next, Topic};
 
 /// Advice around the rest of a chain: look at an event, go on, change it, or end it.
 ///
@@ -66,6 +66,13 @@ pub trait Middleware: Send + Sync + 'static {
     /// Releases what it holds, now and in this thread.
     fn flush(&self) {}
 
+    /// What it counted of the calls through a connection, if it counts such, by the connection's
+    /// [id](crate::HandlerCall::id): for whoever looks into a bus.
+    fn calls_of(&self, connection: u64) -> Option<CallCount> {
+        let _ = connection;
+        None
+    }
+
     /// One line for people: what it is and how it is set.
     fn describe(&self) -> Cow<'static, str> {
         Cow::Borrowed(short_name(type_name::<Self>()))
@@ -116,6 +123,10 @@ macro_rules! forward {
                 (**self).flush();
             }
 
+            fn calls_of(&self, connection: u64) -> Option<CallCount> {
+                (**self).calls_of(connection)
+            }
+
             fn describe(&self) -> Cow<'static, str> {
                 (**self).describe()
             }
@@ -152,6 +163,10 @@ impl<M: Middleware> Middleware for Option<M> {
         if let Some(layer) = self {
             layer.flush();
         }
+    }
+
+    fn calls_of(&self, connection: u64) -> Option<CallCount> {
+        self.as_ref().and_then(|layer| layer.calls_of(connection))
     }
 
     fn describe(&self) -> Cow<'static, str> {
@@ -193,6 +208,12 @@ macro_rules! tuples {
                 let ($first, $($rest,)*) = self;
                 $first.flush();
                 $( $rest.flush(); )*
+            }
+
+            fn calls_of(&self, connection: u64) -> Option<CallCount> {
+                #[allow(non_snake_case)]
+                let ($first, $($rest,)*) = self;
+                $first.calls_of(connection) $(.or_else(|| $rest.calls_of(connection)))*
             }
 
             fn describe(&self) -> Cow<'static, str> {

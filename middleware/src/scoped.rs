@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::{Event, IntoPattern, Limits, Mark, Middleware, Next, ParseError, Pattern, Topic};
+use crate::{CallCount, Event, IntoPattern, Limits, Mark, Middleware, Next, ParseError, Pattern, Topic};
 
 /// Any middleware, limited to the topics of a pattern; all other events pass it by.
 ///
@@ -79,6 +79,10 @@ impl<M: Middleware> Middleware for Scoped<M> {
 
     fn flush(&self) {
         self.middleware.flush();
+    }
+
+    fn calls_of(&self, connection: u64) -> Option<CallCount> {
+        self.middleware.calls_of(connection)
     }
 
     fn describe(&self) -> Cow<'static, str> {

@@ -1,4 +1,4 @@
-//! Topics and patterns as strings.
+//! Topics and patterns as strings, and figures as they are.
 //!
 //! What is read is checked as [`Topic::new`] and [`Pattern::new`] check it, within the default limits.
 
@@ -7,8 +7,9 @@ use std::marker::PhantomData;
 use std::str::FromStr;
 
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
-use serde::ser::{Serialize, Serializer};
+use serde::ser::{Serialize, SerializeStruct, Serializer};
 
+use crate::calls::CallCount;
 use crate::parse_error::ParseError;
 use crate::pattern::Pattern;
 use crate::topic::Topic;
@@ -52,5 +53,17 @@ impl<T: FromStr<Err = ParseError>> Visitor<'_> for Text<T> {
 
     fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
         text.parse().map_err(E::custom)
+    }
+}
+
+/// Times as seconds, with a fraction.
+impl Serialize for CallCount {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("CallCount", 4)?;
+        fields.serialize_field("calls", &self.calls)?;
+        fields.serialize_field("failures", &self.failures)?;
+        fields.serialize_field("time", &self.time.as_secs_f64())?;
+        fields.serialize_field("longest", &self.longest.as_secs_f64())?;
+        fields.end()
     }
 }

@@ -17,6 +17,8 @@ use super::route::Route;
 use super::slot::Entry;
 use super::table::Table;
 use crate::connection::ConnectionId;
+use crate::interest::{Post, Watch};
+use crate::payload::PayloadType;
 use crate::sys::{self, Report};
 
 /// What only writers look at.
@@ -39,6 +41,8 @@ pub(crate) struct Writer {
     pub(super) spare: Option<Arc<Index>>,
     pub(super) pending: SmallVec<[Change; 2]>,
     pub(super) next_age: u64,
+    /// Who is told when handlers come and go.
+    pub(crate) posts: Vec<Post>,
 }
 
 /// What the writer knows of a connection.
@@ -72,6 +76,8 @@ pub(crate) struct Bin {
     pub(super) entries: SmallVec<[Entry; 2]>,
     pub(super) settings: Option<Arc<Settings>>,
     pub(super) disconnected: SmallVec<[sys::Disconnected; 1]>,
+    /// Who may have to be told that the first handler came or the last one went.
+    pub(super) watches: Vec<Arc<Watch>>,
 }
 
 impl Writer {
@@ -173,6 +179,41 @@ impl Writer {
             .sum()
     }
 
+    /// Notes a new handler of a pattern in the posts that see it.
+    pub(super) fn count_in(&mut self, pattern: &Pattern, bin: &mut Bin) {
+        let seeing = self.posts.iter_mut().filter(|post| post.sees(pattern));
+        bin.watches.extend(seeing.filter_map(Post::count_in));
+    }
+
+    /// Notes that a handler of a pattern went.
+    pub(super) fn count_out(&mut self, pattern: &Pattern, bin: &mut Bin) {
+        let seeing = self.posts.iter_mut().filter(|post| post.sees(pattern));
+        bin.watches.extend(seeing.filter_map(Post::count_out));
+    }
+
+    /// The patterns of the handlers, once for each handler.
+    pub(crate) fn patterns(&self) -> impl Iterator<Item = &Pattern> {
+        self.connections.values().map(|record| record.node.pattern())
+    }
+
+    /// The patterns that have handlers, with their handlers as they are, and how many remembered routes call them.
+    pub(crate) fn tables(&self) -> Vec<(Arc<Node>, Arc<Table>, usize)> {
+        let mut seen = HashSet::with_hasher(RandomState::default());
+        let nodes = self.connections.values().map(|record| &record.node);
+        let fresh = nodes.filter(|node| seen.insert(node.key()));
+        fresh.filter_map(|node| Some((node.clone(), node.table()?, self.nodes[node.key()].places()))).collect()
+    }
+
+    pub(crate) fn connection_count(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// The topics that have a signal, and their payload types.
+    pub(crate) fn signals(&self, index: &Index) -> Vec<(Topic, PayloadType)> {
+        let payload = |topic: &Topic| index.exact(topic, hash(topic)).and_then(|node| node.payload());
+        self.signals.keys().filter_map(|topic| Some((topic.clone(), payload(topic)?))).collect()
+    }
+
     fn with_book(&mut self, node: &Node, change: impl FnOnce(&mut Book)) {
         if let Some(book) = self.nodes.get_mut(node.key()) {
             change(book);
@@ -193,6 +234,11 @@ impl Book {
         {
             self.routes = None;
         }
+    }
+
+    /// How many places there are.
+    fn places(&self) -> usize {
+        self.routes.as_ref().map_or(0, |places| places.few.len() + places.many.as_ref().map_or(0, HashSet::len))
     }
 
     /// Takes out all places.

@@ -115,6 +115,17 @@ impl Cache {
         Some(cell)
     }
 
+    /// How many names it remembers at most.
+    pub(crate) fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// The places that were used so far, whatever they hold.
+    pub(crate) fn used(&self) -> impl Iterator<Item = &Arc<Cell>> {
+        let sets = self.sets.get().into_iter().flat_map(|sets| &sets.sets);
+        sets.flat_map(|set| set.cells.iter().filter_map(OnceLock::get))
+    }
+
     /// The places of a hash's set, whatever they hold.
     pub(crate) fn near(&self, hash: u64) -> impl Iterator<Item = &Arc<Cell>> {
         self.sets.get().into_iter().flat_map(move |sets| sets.set(hash).cells.iter().filter_map(OnceLock::get))

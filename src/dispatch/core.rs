@@ -140,11 +140,12 @@ impl Core {
     }
 
     /// Lets events under a child's name go down to it.
-    pub(crate) fn add_sink(&self, prefix: Topic, child: &Arc<Self>) {
+    pub(crate) fn add_sink(&self, prefix: &Topic, child: &Arc<Self>) {
         self.change_settings(|settings| {
             settings.sinks.retain(|(_, child)| child.strong_count() > 0);
-            settings.sinks.push((prefix, Arc::downgrade(child)));
+            settings.sinks.push((prefix.clone(), Arc::downgrade(child)));
         });
+        self.post_sink(prefix, child);
     }
 
     /// This bus at a version.

@@ -64,7 +64,7 @@ impl Core {
     }
 
     /// The route of a topic whose place is known.
-    pub(super) fn route_at(&self, cell: &Arc<Cell>, topic: &Topic, payload: PayloadType) -> Found {
+    pub(crate) fn route_at(&self, cell: &Arc<Cell>, topic: &Topic, payload: PayloadType) -> Found {
         let scope = self.stamps.scope(topic);
         self.route_in(cell, &Wanted { topic, name: Some(topic), hash: hash(topic), payload, scope })
     }
@@ -274,7 +274,7 @@ fn exact(nodes: &Nodes) -> Option<&Arc<Node>> {
 }
 
 /// The children a topic goes down to, with the names they give it.
-fn sinks(settings: &Settings, topic: &Topic) -> Box<[Sink]> {
+pub(crate) fn sinks(settings: &Settings, topic: &Topic) -> Box<[Sink]> {
     let local = |(prefix, child): &(Topic, Weak<Core>)| {
         let name = topic.strip_prefix(prefix.as_str())?.strip_prefix('.').filter(|name| !is_reserved(name))?;
         Some(Sink { child: child.clone(), hash: hash(name), topic: Topic::from_trusted(name.into()) })

@@ -5,11 +5,12 @@ use std::fmt;
 use std::panic::Location;
 use std::sync::{Arc, Weak};
 
-use sigtree_middleware::{Erased, Event};
+use sigtree_middleware::{Erased, Event, Layer};
 
 use super::gate::{self, Gate};
 use super::table::Uniform;
 use crate::connection::ConnectionId;
+use crate::payload::PayloadType;
 use crate::policy::Policy;
 use crate::sync::{AtomicU32, Ordering, last_look};
 
@@ -76,8 +77,17 @@ pub trait Slot: Send + Sync {
     /// Releases what layers around the handler hold.
     fn flush(&self);
 
+    /// The layers around it.
+    fn layers(&self) -> &[Layer];
+
+    /// What there is to tell people of it besides its pattern, name and call site.
+    fn explain(&self, notes: &mut Vec<String>);
+
     /// Puts a typed pointer to itself into `place`, an `Option<Arc<dyn TypedSlot<T>>>`, if it takes a `&T`.
     fn offer(self: Arc<Self>, place: &mut dyn Any);
+
+    /// What it answers queries with, if it does; then emits pass it by.
+    fn answers(&self) -> Option<PayloadType>;
 }
 
 /// A handler that takes a `&T`: a leaf of these looks at the payload's type once for all.
@@ -150,6 +160,11 @@ impl Header {
         self.failures.fetch_add(1, Ordering::Relaxed) + 1
     }
 
+    /// How often it failed.
+    pub(crate) fn failures(&self) -> u32 {
+        self.failures.load(Ordering::Relaxed)
+    }
+
     /// The gate that opens when the handler is gone. The caller holds the slot, so it is not gone yet.
     pub(crate) fn gate(&self) -> Arc<Gate> {
         let gate = gate::gate_for(self.address());
@@ -191,6 +206,9 @@ pub trait Call: Send + Sync + Sized + 'static {
 
     /// See [`Slot::is_quiet`].
     const QUIET: bool = false;
+
+    /// Whether it answers queries, and is not called for anything else.
+    const ANSWERS: bool = false;
 
     /// Calls the handler with the event.
     fn call(&self, event: &Event<'_>) -> Called;
@@ -235,6 +253,16 @@ pub trait Call: Send + Sync + Sized + 'static {
     /// See [`Slot::flush`].
     fn flush(&self) {}
 
+    /// See [`Slot::layers`].
+    fn layers(&self) -> &[Layer] {
+        &[]
+    }
+
+    /// See [`Slot::explain`].
+    fn explain(&self, notes: &mut Vec<String>) {
+        let _ = notes;
+    }
+
     /// Takes note of its own slot, before the first call.
     fn placed(&self, slot: Weak<dyn Slot>) {
         let _ = slot;
@@ -242,6 +270,11 @@ pub trait Call: Send + Sync + Sized + 'static {
 
     /// See [`Slot::uniform`].
     fn uniform(_slot: Arc<Holder<Self>>) -> Option<Box<dyn Uniform>> {
+        None
+    }
+
+    /// See [`Slot::answers`].
+    fn answers() -> Option<PayloadType> {
         None
     }
 
@@ -324,12 +357,24 @@ impl<C: Call> Slot for Holder<C> {
         self.call.flush();
     }
 
+    fn layers(&self) -> &[Layer] {
+        self.call.layers()
+    }
+
+    fn explain(&self, notes: &mut Vec<String>) {
+        self.call.explain(notes);
+    }
+
     fn uniform(self: Arc<Self>) -> Option<Box<dyn Uniform>> {
         C::uniform(self)
     }
 
     fn offer(self: Arc<Self>, place: &mut dyn Any) {
         C::offer(self, place);
+    }
+
+    fn answers(&self) -> Option<PayloadType> {
+        C::answers()
     }
 }
 

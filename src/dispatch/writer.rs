@@ -297,6 +297,7 @@ impl Core {
             self.retainers.fetch_add(1, Ordering::AcqRel);
         }
         self.add_interest(writer, &new.pattern, bin);
+        writer.count_in(&new.pattern, bin);
         self.stamps.changed();
         Ok(Joined { id, since: self.stamps.version(), slot })
     }
@@ -434,6 +435,7 @@ impl Core {
         }
         let interest = writer.drop_listener(node.pattern());
         self.interest.fetch_and(!interest, Ordering::AcqRel);
+        writer.count_out(node.pattern(), bin);
         let before = self.stamps.version();
         bin.tables.extend(node.publish(old.without(age).map(Arc::new)));
         self.take_from_routes(writer, &node, &old, before, bin);
@@ -526,13 +528,17 @@ impl Core {
         Arc::make_mut(spare)
     }
 
-    /// Drops what was taken out, and reports disconnects; without the lock.
-    pub(super) fn empty(&self, bin: Bin) {
-        let disconnected = bin.disconnected.clone();
+    /// Drops what was taken out, reports disconnects, and tells who watches; without the lock.
+    pub(super) fn empty(&self, mut bin: Bin) {
+        let disconnected = std::mem::take(&mut bin.disconnected);
+        let watches = std::mem::take(&mut bin.watches);
         let dropped = catch_unwind(AssertUnwindSafe(|| drop(bin)));
         for report in disconnected {
             tracing::debug!(target: "sigtree::dispatch", bus = %self.name, pattern = %report.pattern, id = ?report.id, "disconnected");
             self.report(sys::DISCONNECTED, || report);
+        }
+        for watch in watches {
+            watch.tell();
         }
         if let Err(panic) = dropped {
             resume_unwind(panic);

@@ -1,0 +1,136 @@
+//! An inspection as a tree of lines.
+
+use std::fmt::{self, Display, Formatter};
+
+use super::{Branch, ConnectionSeen, CountersSeen, Inspection, LayerSeen, PatternSeen};
+
+/// A line for each bus, mute, layer, pattern, connection and signal; what belongs to a line stands indented below it.
+impl Display for Inspection {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        self.write(f, 0)
+    }
+}
+
+impl Inspection {
+    fn write(&self, f: &mut Formatter<'_>, depth: usize) -> fmt::Result {
+        let (own, below) = (Indent(depth), Indent(depth + 1));
+        write!(f, "{own}bus `{}`", self.bus)?;
+        if let Some(branch) = &self.branch {
+            write!(f, ", {branch}")?;
+        }
+        writeln!(f, ": {}", self.counters)?;
+        for pattern in &self.mutes {
+            writeln!(f, "{below}mutes `{pattern}`")?;
+        }
+        for (i, layer) in self.layers.iter().enumerate() {
+            writeln!(f, "{below}layer {}. {layer}", i + 1)?;
+        }
+        for pattern in &self.patterns {
+            pattern.write(f, depth + 1)?;
+        }
+        for signal in &self.signals {
+            writeln!(f, "{below}signal `{}` of `{}`", signal.topic, signal.payload)?;
+        }
+        for pattern in &self.watched {
+            writeln!(f, "{below}watched `{pattern}`")?;
+        }
+        if self.cache.used > 0 {
+            writeln!(
+                f,
+                "{below}cache: {} routes, {} of {} places used",
+                self.cache.routes, self.cache.used, self.cache.capacity
+            )?;
+        }
+        self.children.iter().try_for_each(|child| child.write(f, depth + 1))
+    }
+}
+
+impl PatternSeen {
+    fn write(&self, f: &mut Formatter<'_>, depth: usize) -> fmt::Result {
+        write!(f, "{}`{}`", Indent(depth), self.pattern)?;
+        if let Some(payload) = self.payload {
+            write!(f, " of `{payload}`")?;
+        }
+        if self.routes > 0 {
+            write!(f, ", in {}", Count(self.routes as u64, "route"))?;
+        }
+        writeln!(f)?;
+        self.connections.iter().try_for_each(|connection| writeln!(f, "{}{connection}", Indent(depth + 1)))
+    }
+}
+
+/// `live `log`, priority 3, once (src/main.rs:7); 1 failure; 4 calls in 2ms, 1ms at most`.
+impl Display for ConnectionSeen {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(self.state.word())?;
+        if let Some(name) = &self.name {
+            write!(f, " `{name}`")?;
+        }
+        if self.priority != 0 {
+            write!(f, ", priority {}", self.priority)?;
+        }
+        self.conditions.iter().try_for_each(|condition| write!(f, ", {condition}"))?;
+        write!(f, " ({}:{})", self.site.file(), self.site.line())?;
+        if self.failures > 0 {
+            write!(f, "; {}", Count(self.failures.into(), "failure"))?;
+        }
+        self.calls.iter().try_for_each(|calls| write!(f, "; {calls}"))
+    }
+}
+
+/// As a [`Stack`](crate::Stack) prints it.
+impl Display for LayerSeen {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if let Some(name) = &self.name {
+            write!(f, "{name}: ")?;
+        }
+        f.write_str(&self.description)?;
+        self.site.iter().try_for_each(|site| write!(f, " ({}:{})", site.file(), site.line()))
+    }
+}
+
+impl Display for Branch {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "child `{}`", self.name)?;
+        if !self.bubbles {
+            f.write_str(", isolated")?;
+        }
+        if self.sink {
+            f.write_str(", hears its parent")?;
+        }
+        Ok(())
+    }
+}
+
+/// What is not nought.
+impl Display for CountersSeen {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self { connections, failures, refusals, .. } = *self;
+        write!(f, "{}", Count(connections as u64, "connection"))?;
+        for (count, what) in [(failures, "failure"), (refusals, "refusal")] {
+            if count > 0 {
+                write!(f, ", {}", Count(count, what))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Two spaces for each level.
+struct Indent(usize);
+
+impl Display for Indent {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        (0..self.0).try_for_each(|_| f.write_str("  "))
+    }
+}
+
+/// `1 route`, `2 routes`.
+pub(super) struct Count(pub(super) u64, pub(super) &'static str);
+
+impl Display for Count {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self(count, what) = self;
+        write!(f, "{count} {what}{}", if *count == 1 { "" } else { "s" })
+    }
+}
