@@ -669,6 +669,7 @@ fn recordings_are_snapshots_as_they_are() {
                     causation: None,
                     targets: [],
                     meta: [],
+                    deadline: None,
                     no_echo: false,
                     replayed: false,
                 },
