@@ -21,6 +21,9 @@
 //! | change payloads | [`Transform`] |
 //! | look at what passes | [`Inspect`], [`Trace`] |
 //! | put a layer around some topics only | [`Scoped`] |
+//! | let an event pass once | [`Deduplicate`] |
+//! | let so many pass in a time | `RateLimit`, `Throttle`, with the feature `governor` |
+//! | let one in so many pass | [`Sample`] |
 //! | keep a bounded past, and give it again | [`History`], [`Replay`] |
 //!
 //! # Middleware of one's own
@@ -63,17 +66,19 @@
 //!
 //! # Features
 //!
-//! `serde`: `Serialize` and `Deserialize` for the words.
+//! `serde`: `Serialize` and `Deserialize` for the words. `governor`: `RateLimit` and `Throttle`.
 #![forbid(unsafe_code)]
 
 mod advice;
 mod clock;
 mod convert;
+mod deduplicate;
 mod emission;
 mod envelope;
 mod event;
 mod failure;
 mod filter;
+mod flow;
 mod held;
 mod history;
 mod id;
@@ -83,11 +88,16 @@ mod middleware;
 mod next;
 mod parse_error;
 mod pattern;
+#[cfg(feature = "governor")]
+mod rate_limit;
 mod replay;
+mod sample;
 mod scoped;
 #[cfg(feature = "serde")]
 mod serde_impls;
 mod stack;
+#[cfg(feature = "governor")]
+mod throttle;
 mod timer;
 mod topic;
 mod trace;
@@ -95,11 +105,13 @@ mod transform;
 
 pub use advice::{Advice, Advised, Answer, HandlerCall, Problem, Site};
 pub use clock::{Alarm, Clock, ManualClock, SystemClock};
+pub use deduplicate::Deduplicate;
 pub use emission::{Emission, Host, Level, Stamp, Tally};
 pub use envelope::{Envelope, Priority, Sealed, Source};
 pub use event::{Erased, Event, Kept};
 pub use failure::{Cause, Failure};
 pub use filter::Filter;
+pub use flow::FlowStats;
 pub use held::{Held, Home, Mark};
 pub use history::{Entry, History, HistoryBuilder, HistoryStats, Late, Weigh};
 pub use id::{EventId, Ids, SequentialIds, UniqueIds};
@@ -109,9 +121,14 @@ pub use middleware::Middleware;
 pub use next::{Next, Place, Terminal};
 pub use parse_error::ParseError;
 pub use pattern::{IntoPattern, Kind, Pattern, Segment, Segments};
+#[cfg(feature = "governor")]
+pub use rate_limit::RateLimit;
 pub use replay::{Replay, ReplayReport, Replayed, Speed, SpeedError, Target};
+pub use sample::Sample;
 pub use scoped::Scoped;
 pub use stack::{Layer, Stack, StackError};
+#[cfg(feature = "governor")]
+pub use throttle::Throttle;
 pub use topic::Topic;
 pub use trace::Trace;
 pub use transform::Transform;
