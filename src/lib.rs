@@ -127,7 +127,8 @@
 //!
 //! # Features
 //!
-//! `serde`: `Serialize` and `Deserialize` for topics, patterns and the other words.
+//! `serde`: `Serialize` and `Deserialize` for topics, patterns and the other words. `governor`: the layers `RateLimit` and
+//! `Throttle`.
 #![forbid(unsafe_code)]
 
 mod builder;

@@ -1,21 +1,25 @@
 //! What the pieces that govern the flow of events have in common: keys, what is remembered of them, counts, time.
 
+mod agenda;
 #[cfg(feature = "governor")]
 mod gcra;
 mod key;
 mod memory;
+mod panics;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+pub(crate) use agenda::Agenda;
 #[cfg(feature = "governor")]
 pub(crate) use gcra::Gcra;
 pub(crate) use key::{By, Key, keyed};
 pub(crate) use memory::Memory;
+pub(crate) use panics::Panics;
 
-use crate::{Clock, Event};
+use crate::{Clock, Event, Held};
 
 /// How many keys, or events held, a piece has room for unless told otherwise.
 pub(crate) const ROOM: usize = 10_000;
@@ -53,6 +57,17 @@ impl Counts {
         self.passed.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// The same for an event that goes on before its time.
+    pub(crate) fn pass_early(&self) {
+        self.pass();
+        self.hurry(1);
+    }
+
+    /// Notes that so many events will go on before their time.
+    pub(crate) fn hurry(&self, n: usize) {
+        self.early.fetch_add(n as u64, Ordering::Relaxed);
+    }
+
     pub(crate) fn drop(&self) {
         self.dropped.fetch_add(1, Ordering::Relaxed);
     }
@@ -81,6 +96,20 @@ impl Time {
     pub(crate) fn now(&self, event: &Event<'_>) -> Duration {
         self.clock(event).elapsed()
     }
+
+    /// The clock, once an event came by.
+    pub(crate) fn known(&self) -> Option<&Arc<dyn Clock>> {
+        self.0.get()
+    }
+}
+
+/// Lets events go on one after the other; the panic of one waits for the others.
+pub(crate) fn release_all(held: impl IntoIterator<Item = Held>) {
+    let mut panics = Panics::default();
+    for held in held {
+        panics.catch(|| held.release());
+    }
+    panics.resume();
 }
 
 impl fmt::Debug for Time {

@@ -24,6 +24,8 @@
 //! | let an event pass once | [`Deduplicate`] |
 //! | let so many pass in a time | `RateLimit`, `Throttle`, with the feature `governor` |
 //! | let one in so many pass | [`Sample`] |
+//! | hold events, for the last of a burst or the newest in a time | [`Debounce`], [`Latest`] |
+//! | hold events, to let them go on together | [`Batch`] |
 //! | keep a bounded past, and give it again | [`History`], [`Replay`] |
 //!
 //! # Middleware of one's own
@@ -70,8 +72,10 @@
 #![forbid(unsafe_code)]
 
 mod advice;
+mod batch;
 mod clock;
 mod convert;
+mod debounce;
 mod deduplicate;
 mod emission;
 mod envelope;
@@ -83,6 +87,7 @@ mod held;
 mod history;
 mod id;
 mod inspect;
+mod latest;
 mod limits;
 mod middleware;
 mod next;
@@ -104,7 +109,9 @@ mod trace;
 mod transform;
 
 pub use advice::{Advice, Advised, Answer, HandlerCall, Problem, Site};
+pub use batch::Batch;
 pub use clock::{Alarm, Clock, ManualClock, SystemClock};
+pub use debounce::Debounce;
 pub use deduplicate::Deduplicate;
 pub use emission::{Emission, Host, Level, Stamp, Tally};
 pub use envelope::{Envelope, Priority, Sealed, Source};
@@ -116,6 +123,7 @@ pub use held::{Held, Home, Mark};
 pub use history::{Entry, History, HistoryBuilder, HistoryStats, Late, Weigh};
 pub use id::{EventId, Ids, SequentialIds, UniqueIds};
 pub use inspect::Inspect;
+pub use latest::Latest;
 pub use limits::Limits;
 pub use middleware::Middleware;
 pub use next::{Next, Place, Terminal};

@@ -13,7 +13,7 @@ use crate::{Event, Middleware, Next, Topic};
 ///
 /// Reach for it to protect what is behind it from a stream that is too fast. Each topic has a limit of its own unless
 /// told otherwise: [`per_bus`](Self::per_bus), [`by_key`](Self::by_key), [`by_payload`](Self::by_payload). The bus's own
-/// reports (`$sys.**`) always pass. To hold the newest event back rather than end it, take `Latest`.
+/// reports (`$sys.**`) always pass. To hold the newest event back rather than end it, take [`Latest`](crate::Latest).
 ///
 /// It follows the generic cell rate algorithm, by the crate `governor` on the bus's clock: one event each `time / n`,
 /// and after a pause up to `n` at once, or as many as [`burst`](Self::burst) says. So over long it is `n` in a time; in

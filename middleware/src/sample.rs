@@ -12,7 +12,7 @@ use crate::{Event, Middleware, Next, Topic};
 ///
 /// Reach for it to look at a stream without looking at all of it: for a log, a chart, a recording. What is left out is
 /// not chosen by what it says, so put it around what can do without. To space events out, take a `Throttle`; to have the
-/// newest rather than the first, `Latest`.
+/// newest rather than the first, [`Latest`](crate::Latest).
 ///
 /// Each topic is sampled for itself unless told otherwise, and its first event passes. Spans of time follow one another
 /// on the bus's clock from its start, so two events that pass may stand close on either side of a border. The bus's own

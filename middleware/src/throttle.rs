@@ -13,7 +13,7 @@ use crate::{Event, Middleware, Next, Topic};
 /// `throttled`.
 ///
 /// Reach for it where the first event says enough: a repeated alarm, a button pressed twice. What comes in between is
-/// lost, also if it is the last there is; to have the newest after the interval, take `Latest`.
+/// lost, also if it is the last there is; to have the newest after the interval, take [`Latest`](crate::Latest).
 ///
 /// Each topic is throttled for itself unless told otherwise. Time is the bus's clock; the interval begins with the event
 /// that passed and is not prolonged by those that do not. The bus's own reports (`$sys.**`) always pass.
