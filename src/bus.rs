@@ -350,13 +350,15 @@ impl Bus {
     }
 
     /// Swaps the stack for another and hands back the old one; each emit sees one of them, whole.
+    ///
+    /// What layers that leave the stack hold goes on now, in this thread: to the handlers, since those layers' places are gone.
     #[allow(clippy::must_use_candidate, reason = "the old stack is wanted rarely")]
     pub fn set_stack(&self, stack: Stack) -> Stack {
         self.core.swap_stack(stack, None).unwrap_or_default()
     }
 
     /// Changes the stack, and hands back the old one: layers come, go and are replaced by name while events flow, and each emit sees
-    /// one version, whole.
+    /// one version, whole. What layers that leave the stack hold goes on now, in this thread.
     ///
     /// `edit` is called again if the stack was changed meanwhile, so it should do nothing else.
     ///

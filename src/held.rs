@@ -14,17 +14,33 @@ use crate::payload::PayloadType;
 
 impl Bus {
     /// Lets every event go on, now and in this thread, that a layer of this bus, of its connections or of its children
-    /// holds back: a [`Debounce`](crate::middleware), a batch that is not full.
+    /// holds back: a [`Debounce`](crate::middleware::Debounce), a [`Batch`](crate::middleware::Batch) that is not full.
+    ///
+    /// What goes on from a child's layer and is held again on the way up goes on, too, and so does what sinks.
     ///
     /// Call it before a program ends: what is held then is lost, because the clock's thread ends too. A bus that is
     /// dropped needs no flush; it lives until what its layers hold has gone on.
     pub fn flush(&self) {
+        self.flush_rising();
+        self.flush_sinking();
+    }
+
+    /// Flushes the children first: what goes on there bubbles, and may be held here.
+    fn flush_rising(&self) {
+        self.children().iter().for_each(Self::flush_rising);
+        self.flush_own();
+    }
+
+    /// Flushes the children last: what goes on here may sink, and be held there.
+    fn flush_sinking(&self) {
+        self.flush_own();
+        self.children().iter().for_each(Self::flush_sinking);
+    }
+
+    fn flush_own(&self) {
         self.stack().flush();
         for slot in self.core().slots() {
             slot.flush();
-        }
-        for child in self.children() {
-            child.flush();
         }
     }
 }

@@ -135,6 +135,7 @@
 //! - `serde`: `Serialize` and `Deserialize` for topics, patterns and the other words; `Serialize` for an [`Inspection`].
 //! - `testing`: a bus, recorders, assertions and scripts for tests.
 //! - `proptest`: with them, strategies for topics and patterns.
+//! - `governor`: the layers `RateLimit` and `Throttle`.
 #![forbid(unsafe_code)]
 
 mod builder;

@@ -18,6 +18,9 @@ pub trait Host {
     /// The bus's clock.
     fn clock(&self) -> &dyn Clock;
 
+    /// The same for keeping: for layers that ask for the time when no event comes by.
+    fn share_clock(&self) -> Arc<dyn Clock>;
+
     /// A new id for an event of this time.
     fn next_id(&self, stamp: Stamp) -> EventId;
 

@@ -47,8 +47,12 @@ impl Held {
     /// Lets the event go on in this thread, behind the layer that held it; straight to the handlers if that layer is no
     /// longer there.
     pub fn release(self) {
-        let home = self.home.clone();
-        home.resume(&self);
+        self.resume();
+    }
+
+    /// The same for one that is looked at afterwards, and not released twice.
+    pub(crate) fn resume(&self) {
+        self.home.resume(self);
     }
 
     /// Its topic, as it was where the layer stands.

@@ -28,6 +28,11 @@
 //! | leave a handler alone that keeps failing | [`CircuitBreaker`] |
 //! | keep what failed, and give it again | [`DeadLetter`] |
 //! | give handlers a deadline, and learn who is late | [`Timeout`] |
+//! | let an event pass once | [`Deduplicate`] |
+//! | let so many pass in a time | `RateLimit`, `Throttle`, with the feature `governor` |
+//! | let one in so many pass | [`Sample`] |
+//! | hold events, for the last of a burst or the newest in a time | [`Debounce`], [`Latest`] |
+//! | hold events, to let them go on together | [`Batch`] |
 //! | keep a bounded past, and give it again | [`History`], [`Replay`] |
 //!
 //! # Middleware of one's own
@@ -70,36 +75,46 @@
 //!
 //! # Features
 //!
-//! `serde`: `Serialize` and `Deserialize` for the words.
+//! `serde`: `Serialize` and `Deserialize` for the words. `governor`: `RateLimit` and `Throttle`.
 #![forbid(unsafe_code)]
 
 mod advice;
+mod batch;
 mod calls;
 mod circuit_breaker;
 mod clock;
 mod convert;
 mod dead_letter;
+mod debounce;
+mod deduplicate;
 mod emission;
 mod envelope;
 mod event;
 mod failure;
 mod fault;
 mod filter;
+mod flow;
 mod held;
 mod history;
 mod id;
 mod inspect;
+mod latest;
 mod limits;
 mod middleware;
 mod next;
 mod parse_error;
 mod pattern;
+#[cfg(feature = "governor")]
+mod rate_limit;
 mod replay;
 mod retry;
+mod sample;
 mod scoped;
 #[cfg(feature = "serde")]
 mod serde_impls;
 mod stack;
+#[cfg(feature = "governor")]
+mod throttle;
 mod timeout;
 mod timer;
 mod topic;
@@ -108,29 +123,39 @@ mod transform;
 mod validate;
 
 pub use advice::{Advice, Advised, Answer, HandlerCall, Problem, Site};
+pub use batch::Batch;
 pub use calls::{CallCount, Calls};
 pub use circuit_breaker::{BreakerChanged, Circuit, CircuitBreaker, CircuitState};
 pub use clock::{Alarm, Clock, ManualClock, SystemClock};
 pub use dead_letter::{DeadLetter, DeadLetterStats, DeadReason, Letter};
+pub use debounce::Debounce;
+pub use deduplicate::Deduplicate;
 pub use emission::{At, Emission, Host, Level, Reason, Stamp, Tally};
 pub use envelope::{Envelope, Priority, Sealed, Source};
 pub use event::{Erased, Event, Kept};
 pub use failure::{Cause, Failure};
 pub use fault::{Fault, FaultStats};
 pub use filter::Filter;
+pub use flow::FlowStats;
 pub use held::{Held, Home, Mark};
 pub use history::{Entry, History, HistoryBuilder, HistoryStats, Late, Weigh};
 pub use id::{EventId, Ids, SequentialIds, UniqueIds};
 pub use inspect::Inspect;
+pub use latest::Latest;
 pub use limits::Limits;
 pub use middleware::Middleware;
 pub use next::{Next, Place, Terminal};
 pub use parse_error::ParseError;
 pub use pattern::{IntoPattern, Kind, Pattern, Segment, Segments};
+#[cfg(feature = "governor")]
+pub use rate_limit::RateLimit;
 pub use replay::{Replay, ReplayReport, Replayed, Speed, SpeedError, Target};
 pub use retry::{Retry, RetryStats};
+pub use sample::Sample;
 pub use scoped::Scoped;
 pub use stack::{Layer, Stack, StackError};
+#[cfg(feature = "governor")]
+pub use throttle::Throttle;
 pub use timeout::{HandlerLate, Timeout};
 pub use topic::Topic;
 pub use trace::Trace;

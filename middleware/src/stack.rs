@@ -127,6 +127,16 @@ impl Stack {
         self.layers.iter().filter(|layer| layer.middleware.retains()).count()
     }
 
+    /// Releases what those layers hold that are not in the other stack: for those who write a bus.
+    pub fn flush_unless_in(&self, other: &Self) {
+        for layer in &*self.layers {
+            let stays = other.layers.iter().any(|kept| Arc::ptr_eq(&kept.middleware, &layer.middleware));
+            if !stays {
+                layer.middleware.flush();
+            }
+        }
+    }
+
     /// How many layers there are.
     #[must_use]
     pub fn len(&self) -> usize {

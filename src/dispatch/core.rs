@@ -186,6 +186,10 @@ impl Host for Core {
         &*self.clock
     }
 
+    fn share_clock(&self) -> Arc<dyn Clock> {
+        self.clock.clone()
+    }
+
     fn next_id(&self, stamp: Stamp) -> EventId {
         self.ids.next_id(stamp)
     }

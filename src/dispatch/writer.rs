@@ -205,6 +205,7 @@ impl Core {
     /// of every route, so that its layers are the caller's alone once running emits end.
     pub(crate) fn swap_stack(&self, stack: Stack, expected: Option<u64>) -> Option<Stack> {
         let retaining = stack.retaining();
+        let new = stack.clone();
         let mut bin = Bin::default();
         let old = {
             let mut writer = self.writer.lock();
@@ -224,6 +225,8 @@ impl Core {
             old
         };
         self.empty(bin);
+        // Whoever keeps the old stack or a layer of it, what was held on its way here goes on now.
+        old.flush_unless_in(&new);
         Some(old)
     }
 

@@ -152,6 +152,10 @@ impl Host for Rig {
         &self.clock
     }
 
+    fn share_clock(&self) -> Arc<dyn Clock> {
+        Arc::new(self.clock.clone())
+    }
+
     fn next_id(&self, stamp: Stamp) -> EventId {
         self.ids_made.set(self.ids_made.get() + 1);
         self.ids.next_id(stamp)

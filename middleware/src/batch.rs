@@ -1,0 +1,406 @@
+//! [`Batch`]: events together.
+
+use std::borrow::Cow;
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use crate::flow::{Agenda, By, Counts, FlowStats, Key, Panics, ROOM, Time, keyed};
+use crate::{Alarm, Clock, Event, Held, Mark, Middleware, Next, Topic};
+
+/// Holds events until there are `n` of them or a time has passed since the first, and lets them go on together, in order.
+///
+/// Reach for it where many at once are cheaper than one by one: rows into a database, lines into a file. Each topic
+/// fills batches of its own unless told otherwise.
+///
+/// **Handlers still see one event at a time.** A topic has one payload type, so there is no handler of many payloads: the
+/// events of a batch go on one after the other, in one thread, each as the event it was. What sees a batch whole are the
+/// closures you give to [`before`](Self::before) and [`after`](Self::after): begin there and commit, or write all of it.
+///
+/// The emitter's delivery says that the event
+/// [is held](https://docs.rs/sigtree/latest/sigtree/struct.Delivery.html#method.is_held), also if it filled the batch and
+/// the handlers were called before `emit` returned. The bus's own reports (`$sys.**`) always pass.
+///
+/// It is a handle: give a bus a clone, keep one, and read its [`stats`](Self::stats). A setter makes a piece of its own,
+/// which holds nothing yet.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use std::sync::{Arc, Mutex};
+/// use sigtree::{Bus, ManualClock};
+/// use sigtree::middleware::Batch;
+///
+/// let clock = ManualClock::new();
+/// let bus = Bus::builder().clock(clock.clone()).build();
+/// let written = Arc::new(Mutex::new(Vec::<Vec<u32>>::new()));
+/// let file = written.clone();
+/// bus.layer(Batch::new(3, Duration::from_secs(1)).after(move |events| {
+///     file.lock().unwrap().push(events.iter().filter_map(|event| event.payload().copied()).collect());
+/// }));
+///
+/// for n in 1..=5_u32 {
+///     bus.emit("row", n);
+/// }
+/// assert_eq!(*written.lock().unwrap(), [vec![1, 2, 3]]);
+/// clock.advance(Duration::from_secs(1));
+/// assert_eq!(*written.lock().unwrap(), [vec![1, 2, 3], vec![4, 5]]);
+/// ```
+///
+/// # What is not lost
+///
+/// An event that is held goes on with its id, its time and its envelope, behind this layer: with its batch, when the bus
+/// is flushed, when the layer leaves its stack, or when its last handle is dropped. It keeps its bus alive until then.
+/// Around a connection it goes to that handler, if that is still connected.
+///
+/// It holds [10,000 events](Self::events) at most, whether they wait for their batch or are on their way. At the bound the
+/// oldest batch goes on early, and is counted. If that makes no room, because handlers are slower than emitters, the new
+/// event is ended with the reason `batch is full`, and counted as dropped; the order of the others stands.
+///
+/// An event that cannot be kept, because its payload was only lent and cannot be cloned, goes on at once, alone, and the
+/// batch before it goes on first.
+///
+/// # Cost
+///
+/// It keeps payloads, so each goes into one `Arc`. An event takes an id, a look at the clock, two hashes of the topic or
+/// key, and a lock under which it is put into its batch. One alarm of the clock is set at a time.
+///
+/// # Concurrency
+///
+/// Batches go on one after the other, in the order in which they were full or due, and never two at a time: in the thread
+/// that filled one, the clock's, the one that flushes, or the one that swaps the stack. That thread then also takes those
+/// that others fill meanwhile, and the others go on at once; so does a flush from another thread, or from inside a
+/// handler of a batch, which returns before all of it is done.
+///
+/// # Place
+///
+/// It counts what comes by. So it belongs behind what ends events, or batches are not what they seem:
+///
+/// ```
+/// use std::time::Duration;
+/// use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+/// use sigtree::{Bus, Stack};
+/// use sigtree::middleware::{Batch, Filter};
+///
+/// static ROWS: AtomicU32 = AtomicU32::new(0);
+/// let odd = || Filter::payload(|n: &u32| n % 2 == 1);
+/// let batch = || Batch::new(2, Duration::from_secs(1));
+/// let bus = Bus::new();
+/// let _rows = bus.connect("row", |_: &u32| { ROWS.fetch_add(1, Relaxed); })?;
+/// let rows = || {
+///     [1, 2, 3_u32].map(|n| bus.emit("row", n));
+///     ROWS.swap(0, Relaxed)
+/// };
+///
+/// bus.set_stack(Stack::new().with(odd()).with(batch()));
+/// assert_eq!(rows(), 2);
+///
+/// // The wrong way round: the batch of two has one row.
+/// bus.set_stack(Stack::new().with(batch()).with(odd()));
+/// assert_eq!(rows(), 1);
+/// # Ok::<(), sigtree::Error>(())
+/// ```
+#[doc(alias = "buffer")]
+#[derive(Clone)]
+pub struct Batch(Arc<Inner>);
+
+#[derive(Clone)]
+struct Settings {
+    n: usize,
+    time: Duration,
+    by: By,
+    events: usize,
+    before: Option<Arc<Look>>,
+    after: Option<Arc<Look>>,
+}
+
+type Look = dyn Fn(&[Held]) + Send + Sync;
+
+struct Inner {
+    settings: Settings,
+    mark: Mark,
+    time: Time,
+    counts: Counts,
+    batches: Mutex<Batches>,
+    /// For the clock, which is not to keep it.
+    me: Weak<Self>,
+}
+
+#[derive(Default)]
+struct Batches {
+    /// Those that fill, by the time they are due.
+    filling: Agenda<Vec<Held>>,
+    /// Those that are full or due, in order.
+    ready: VecDeque<Vec<Held>>,
+    /// Whether a thread lets them go on; the others leave theirs to it.
+    leaving: bool,
+    /// How many events there are in all, those on their way included.
+    held: usize,
+}
+
+keyed!(Batch);
+
+impl Batch {
+    /// Lets events go on when there are `n` of them, or this long after the first.
+    #[must_use]
+    pub fn new(n: usize, time: Duration) -> Self {
+        Self::of(Settings { n, time, by: By::Topic, events: ROOM, before: None, after: None })
+    }
+
+    /// Looks at each batch before its events go on, which they do even if it panics; then the panic goes on.
+    #[must_use]
+    pub fn before(self, look: impl Fn(&[Held]) + Send + Sync + 'static) -> Self {
+        self.set(|settings| settings.before = Some(Arc::new(look)))
+    }
+
+    /// Looks at each batch after its events went on, whatever the handlers made of them.
+    #[must_use]
+    pub fn after(self, look: impl Fn(&[Held]) + Send + Sync + 'static) -> Self {
+        self.set(|settings| settings.after = Some(Arc::new(look)))
+    }
+
+    /// Holds about so many events at most; at least one, and 10,000 unless told otherwise.
+    #[must_use]
+    pub fn events(self, most: usize) -> Self {
+        self.set(|settings| settings.events = most.max(1))
+    }
+
+    /// What became of the events that came by; those on their way count as held until their batch is through.
+    #[must_use]
+    pub fn stats(&self) -> FlowStats {
+        let held = self.0.batches.lock().held as u64;
+        FlowStats { held, ..self.0.counts.stats() }
+    }
+
+    fn of(settings: Settings) -> Self {
+        Self(Arc::new_cyclic(|me| Inner {
+            settings,
+            mark: Mark::new(),
+            time: Time::default(),
+            counts: Counts::default(),
+            batches: Mutex::default(),
+            me: me.clone(),
+        }))
+    }
+
+    fn set(self, change: impl FnOnce(&mut Settings)) -> Self {
+        let mut settings = self.0.settings.clone();
+        change(&mut settings);
+        Self::of(settings)
+    }
+}
+
+impl Middleware for Batch {
+    fn handle(&self, event: &Event<'_>, next: Next<'_>) {
+        let inner = &*self.0;
+        if event.resumes(inner.mark) {
+            return next.run(event);
+        }
+        let Some(key) = inner.settings.by.key_of(event) else { return next.run(event) };
+        if !inner.makes_room() {
+            inner.counts.drop();
+            return next.discard(event, "batch is full");
+        }
+        match next.hold(event, inner.mark) {
+            Some(held) => inner.hold(key, held, &**inner.time.clock(event)),
+            None => {
+                inner.hurry(|batches| batches.filling.take(key));
+                inner.counts.pass_early();
+                next.run(event);
+            }
+        }
+    }
+
+    fn retains(&self) -> bool {
+        true
+    }
+
+    fn applies_to(&self, topic: &Topic) -> bool {
+        !topic.is_reserved()
+    }
+
+    fn holds(&self, mark: Mark) -> bool {
+        mark == self.0.mark
+    }
+
+    fn flush(&self) {
+        self.0.flush();
+    }
+
+    fn describe(&self) -> Cow<'static, str> {
+        let Settings { n, time, by, .. } = &self.0.settings;
+        format!("batch of {n} events or {time:?}, {by}").into()
+    }
+}
+
+impl Inner {
+    /// Whether there is room for one more event, if need be after the oldest batch went on.
+    fn makes_room(&self) -> bool {
+        if self.has_room() {
+            return true;
+        }
+        self.hurry(|batches| batches.filling.take_first().map(|(_, batch)| batch));
+        self.has_room()
+    }
+
+    fn has_room(&self) -> bool {
+        self.batches.lock().held < self.settings.events
+    }
+
+    /// Puts an event into its batch, which goes on if it is full.
+    fn hold(&self, key: Key, held: Held, clock: &dyn Clock) {
+        let now = clock.elapsed();
+        let (is_full, alarm) = {
+            let mut batches = self.batches.lock();
+            batches.held += 1;
+            let is_full = batches.add(key, held, now.saturating_add(self.settings.time)) >= self.settings.n;
+            if is_full {
+                let full = batches.filling.take(key);
+                batches.ready.extend(full);
+            }
+            (is_full, batches.filling.alarm_for(|_| true))
+        };
+        self.wake(clock, alarm);
+        if is_full {
+            self.let_go();
+        }
+    }
+
+    /// Lets a batch go on before its time.
+    fn hurry(&self, take: impl FnOnce(&mut Batches) -> Option<Vec<Held>>) {
+        {
+            let mut batches = self.batches.lock();
+            let Some(early) = take(&mut batches) else { return };
+            self.counts.hurry(early.len());
+            batches.ready.push_back(early);
+        }
+        self.let_go();
+    }
+
+    fn flush(&self) {
+        {
+            let mut batches = self.batches.lock();
+            let all = batches.filling.take_all();
+            batches.ready.extend(all);
+        }
+        self.let_go();
+    }
+
+    /// Lets the batches that are ready go on, unless another thread is at it, or this one further out.
+    ///
+    /// Both look at `leaving` and `ready` under one lock: either that thread finds what we put there, or we find that it
+    /// has left.
+    fn let_go(&self) {
+        if std::mem::replace(&mut self.batches.lock().leaving, true) {
+            return;
+        }
+        let mut panics = Panics::default();
+        while let Some(batch) = self.next_ready() {
+            self.let_go_of(&batch, &mut panics);
+            self.batches.lock().held -= batch.len();
+            panics.catch(|| drop(batch));
+        }
+        panics.resume();
+    }
+
+    /// The next batch that is ready; if there is none, this thread leaves.
+    fn next_ready(&self) -> Option<Vec<Held>> {
+        let mut batches = self.batches.lock();
+        let batch = batches.ready.pop_front();
+        batches.leaving = batch.is_some();
+        batch
+    }
+
+    fn let_go_of(&self, batch: &[Held], panics: &mut Panics) {
+        if let Some(look) = &self.settings.before {
+            panics.catch(|| look(batch));
+        }
+        for held in batch {
+            self.counts.pass();
+            panics.catch(|| held.resume());
+        }
+        if let Some(look) = &self.settings.after {
+            panics.catch(|| look(batch));
+        }
+    }
+
+    fn wake(&self, clock: &dyn Clock, alarm: Option<Duration>) {
+        if let Some(at) = alarm {
+            clock.wake(at, self.me.clone());
+        }
+    }
+}
+
+impl Batches {
+    /// Adds an event to the batch of its key, which is due at this time if it is new; how many there are in it now.
+    fn add(&mut self, key: Key, held: Held, due: Duration) -> usize {
+        if let Some((_, batch)) = self.filling.get_mut(key) {
+            batch.push(held);
+            return batch.len();
+        }
+        self.filling.put(key, due, vec![held]);
+        1
+    }
+}
+
+impl Alarm for Inner {
+    fn ring(&self) {
+        let Some(clock) = self.time.known() else { return };
+        let now = clock.elapsed();
+        let alarm = {
+            let mut batches = self.batches.lock();
+            batches.filling.rang(now);
+            while let Some((_, due)) = batches.filling.take_due(now) {
+                batches.ready.push_back(due);
+            }
+            batches.filling.alarm_for(|_| true)
+        };
+        self.wake(&**clock, alarm);
+        self.let_go();
+    }
+}
+
+/// The last handle is gone: no stack has the layer any more.
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.flush();
+    }
+}
+
+impl fmt::Debug for Batch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Batch")
+            .field("n", &self.0.settings.n)
+            .field("time", &self.0.settings.time)
+            .field("by", &self.0.settings.by)
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::support::Rig;
+
+    // What it does with a bus that takes events back is in `tests/flow.rs`.
+
+    #[test]
+    fn what_cannot_be_held_goes_on_at_once() {
+        let rig = Rig::new();
+        let batch = Batch::new(3, Duration::from_secs(1));
+        rig.emit(&batch, "a", 1_u32);
+        rig.emit(&batch, "$sys.dead", 2_u32);
+        assert_eq!(rig.seen(), ["a 1", "$sys.dead 2"]);
+        assert_eq!((batch.stats().passed, batch.stats().early, batch.stats().held), (1, 1, 0));
+    }
+
+    #[test]
+    fn says_its_size() {
+        assert_eq!(Batch::new(3, Duration::from_secs(1)).describe(), "batch of 3 events or 1s, per topic");
+    }
+}

@@ -1,0 +1,324 @@
+//! [`Debounce`]: the last event of a burst, when it is over.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use crate::flow::{Agenda, By, Counts, FlowStats, Key, ROOM, Time, keyed, release_all};
+use crate::{Alarm, Clock, Event, Held, Mark, Middleware, Next, Topic};
+
+/// Holds events until there was quiet for a time, and lets the last one go on; those before it are dropped, and counted.
+///
+/// Reach for it where only the end of a burst matters: a file that is written in pieces, a text that is typed. A burst
+/// without an end holds its events for ever, unless you say [`at_latest`](Self::at_latest).
+///
+/// Each topic is debounced for itself unless told otherwise. The emitter's delivery says that the event
+/// [is held](https://docs.rs/sigtree/latest/sigtree/struct.Delivery.html#method.is_held), also if a later one takes its
+/// place. The bus's own reports (`$sys.**`) always pass.
+///
+/// It is a handle: give a bus a clone, keep one, and read its [`stats`](Self::stats). A setter makes a piece of its own,
+/// which holds nothing yet.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use std::sync::{Arc, Mutex};
+/// use sigtree::{Bus, ManualClock};
+/// use sigtree::middleware::Debounce;
+///
+/// let clock = ManualClock::new();
+/// let bus = Bus::builder().clock(clock.clone()).build();
+/// let debounce = Debounce::new(Duration::from_millis(300));
+/// bus.layer(debounce.clone());
+/// let searches = Arc::new(Mutex::new(Vec::new()));
+/// let list = searches.clone();
+/// let _search = bus.connect("search.text", move |text: &String| list.lock().unwrap().push(text.clone()))?;
+///
+/// for text in ["r", "ra", "rad"] {
+///     assert!(bus.emit("search.text", text.to_owned()).is_held());
+///     clock.advance(Duration::from_millis(100));
+/// }
+/// clock.advance(Duration::from_millis(200));
+/// assert_eq!(*searches.lock().unwrap(), ["rad"]);
+/// assert_eq!(debounce.stats().dropped, 2);
+/// # Ok::<(), sigtree::Error>(())
+/// ```
+///
+/// # What is not lost
+///
+/// An event that is held goes on with its id, its time and its envelope, behind this layer: after the quiet, when the bus
+/// is flushed, when the layer leaves its stack, or when its last handle is dropped. It keeps its bus alive until then.
+/// Around a connection it goes to that handler, if that is still connected.
+///
+/// When events of more than [10,000 topics or keys](Self::keys) are held, the one whose quiet is next to end goes on
+/// early, and is counted. An event that cannot be kept, because its payload was only lent and cannot be cloned, goes on at
+/// once; so does not the one it follows, which is dropped.
+///
+/// # Cost
+///
+/// It keeps payloads, so each goes into one `Arc`. An event takes an id, a look at the clock, two hashes of the topic or
+/// key, and a lock under which a map and a list by time are changed. One alarm of the clock is set at a time, whatever
+/// the number of events.
+///
+/// # Concurrency
+///
+/// What is held goes on in the clock's thread, in the one that flushes, or in the one that swaps the stack. Events of
+/// different topics or keys may go on at the same time, in different threads, in any order.
+///
+/// # Place
+///
+/// The last event counts, whatever becomes of it behind. So it belongs behind what ends events, or a burst may end with
+/// nothing:
+///
+/// ```
+/// use std::time::Duration;
+/// use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+/// use sigtree::{Bus, Stack};
+/// use sigtree::middleware::{Debounce, Filter};
+///
+/// static FOUND: AtomicU32 = AtomicU32::new(0);
+/// let filled = || Filter::payload(|text: &&str| !text.is_empty());
+/// let debounce = || Debounce::new(Duration::from_millis(300));
+/// let bus = Bus::new();
+/// let _search = bus.connect("search.text", |_: &&str| { FOUND.fetch_add(1, Relaxed); })?;
+/// let searches = || {
+///     ["rad", ""].map(|text| bus.emit("search.text", text));
+///     bus.flush();
+///     FOUND.swap(0, Relaxed)
+/// };
+///
+/// bus.set_stack(Stack::new().with(filled()).with(debounce()));
+/// assert_eq!(searches(), 1);
+///
+/// // The wrong way round: the burst ends with a text that is empty.
+/// bus.set_stack(Stack::new().with(debounce()).with(filled()));
+/// assert_eq!(searches(), 0);
+/// # Ok::<(), sigtree::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Debounce(Arc<Inner>);
+
+#[derive(Clone)]
+struct Settings {
+    quiet: Duration,
+    at_latest: Duration,
+    by: By,
+    keys: usize,
+}
+
+struct Inner {
+    settings: Settings,
+    mark: Mark,
+    time: Time,
+    counts: Counts,
+    waiting: Mutex<Agenda<Waiting>>,
+    /// For the clock, which is not to keep it.
+    me: Weak<Self>,
+}
+
+/// The last event so far, and when its burst began.
+struct Waiting {
+    held: Held,
+    since: Duration,
+}
+
+keyed!(Debounce);
+
+impl Debounce {
+    /// Lets the last event go on after so much quiet.
+    #[must_use]
+    pub fn new(quiet: Duration) -> Self {
+        Self::of(Settings { quiet, at_latest: Duration::MAX, by: By::Topic, keys: ROOM })
+    }
+
+    /// Lets the last event so far go on when a burst has lasted this long.
+    #[must_use]
+    pub fn at_latest(self, most: Duration) -> Self {
+        self.set(|settings| settings.at_latest = most)
+    }
+
+    /// Holds events of so many topics or keys at most; at least one, and 10,000 unless told otherwise.
+    #[must_use]
+    pub fn keys(self, most: usize) -> Self {
+        self.set(|settings| settings.keys = most.max(1))
+    }
+
+    /// What became of the events that came by.
+    #[must_use]
+    pub fn stats(&self) -> FlowStats {
+        let held = self.0.waiting.lock().len() as u64;
+        FlowStats { held, ..self.0.counts.stats() }
+    }
+
+    fn of(settings: Settings) -> Self {
+        Self(Arc::new_cyclic(|me| Inner {
+            settings,
+            mark: Mark::new(),
+            time: Time::default(),
+            counts: Counts::default(),
+            waiting: Mutex::default(),
+            me: me.clone(),
+        }))
+    }
+
+    fn set(self, change: impl FnOnce(&mut Settings)) -> Self {
+        let mut settings = self.0.settings.clone();
+        change(&mut settings);
+        Self::of(settings)
+    }
+}
+
+impl Middleware for Debounce {
+    fn handle(&self, event: &Event<'_>, next: Next<'_>) {
+        let inner = &*self.0;
+        if event.resumes(inner.mark) {
+            return next.run(event);
+        }
+        let Some(key) = inner.settings.by.key_of(event) else { return next.run(event) };
+        match next.hold(event, inner.mark) {
+            Some(held) => inner.hold(key, held, &**inner.time.clock(event)),
+            None => {
+                inner.drop_older(key);
+                inner.counts.pass_early();
+                next.run(event);
+            }
+        }
+    }
+
+    fn retains(&self) -> bool {
+        true
+    }
+
+    fn applies_to(&self, topic: &Topic) -> bool {
+        !topic.is_reserved()
+    }
+
+    fn holds(&self, mark: Mark) -> bool {
+        mark == self.0.mark
+    }
+
+    fn flush(&self) {
+        self.0.flush();
+    }
+
+    fn describe(&self) -> Cow<'static, str> {
+        let Settings { quiet, at_latest, by, .. } = &self.0.settings;
+        match *at_latest {
+            Duration::MAX => format!("debounce until {quiet:?} of quiet, {by}").into(),
+            at_latest => format!("debounce until {quiet:?} of quiet, {at_latest:?} at most, {by}").into(),
+        }
+    }
+}
+
+impl Inner {
+    /// Holds an event in the place of the one before it.
+    fn hold(&self, key: Key, held: Held, clock: &dyn Clock) {
+        let now = clock.elapsed();
+        let (older, surplus, alarm) = {
+            let mut waiting = self.waiting.lock();
+            let older = waiting.take(key);
+            let since = older.as_ref().map_or(now, |older| older.since);
+            waiting.put(key, self.due(since, now), Waiting { held, since });
+            let surplus = if waiting.len() > self.settings.keys { waiting.take_first() } else { None };
+            (older, surplus, waiting.alarm_for(|_| true))
+        };
+        self.wake(clock, alarm);
+        if let Some(older) = older {
+            self.counts.drop();
+            drop(older);
+        }
+        if let Some((_, early)) = surplus {
+            self.counts.pass_early();
+            early.held.release();
+        }
+    }
+
+    fn due(&self, since: Duration, now: Duration) -> Duration {
+        now.saturating_add(self.settings.quiet).min(since.saturating_add(self.settings.at_latest))
+    }
+
+    fn drop_older(&self, key: Key) {
+        let older = self.waiting.lock().take(key);
+        if older.is_some() {
+            self.counts.drop();
+        }
+    }
+
+    fn flush(&self) {
+        let all: Vec<_> = self.waiting.lock().take_all().collect();
+        self.release(all);
+    }
+
+    fn release(&self, waiting: Vec<Waiting>) {
+        waiting.iter().for_each(|_| self.counts.pass());
+        release_all(waiting.into_iter().map(|waiting| waiting.held));
+    }
+
+    fn wake(&self, clock: &dyn Clock, alarm: Option<Duration>) {
+        if let Some(at) = alarm {
+            clock.wake(at, self.me.clone());
+        }
+    }
+}
+
+impl Alarm for Inner {
+    fn ring(&self) {
+        let Some(clock) = self.time.known() else { return };
+        let now = clock.elapsed();
+        let (due, alarm) = {
+            let mut waiting = self.waiting.lock();
+            waiting.rang(now);
+            let due: Vec<_> = std::iter::from_fn(|| waiting.take_due(now)).map(|(_, waiting)| waiting).collect();
+            (due, waiting.alarm_for(|_| true))
+        };
+        self.wake(&**clock, alarm);
+        self.release(due);
+    }
+}
+
+/// The last handle is gone: no stack has the layer any more.
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.flush();
+    }
+}
+
+impl fmt::Debug for Debounce {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Debounce")
+            .field("quiet", &self.0.settings.quiet)
+            .field("by", &self.0.settings.by)
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::support::Rig;
+
+    // What it does with a bus that takes events back is in `tests/flow.rs`.
+
+    #[test]
+    fn what_cannot_be_held_goes_on_at_once() {
+        let rig = Rig::new();
+        let debounce = Debounce::new(Duration::from_secs(1));
+        rig.emit(&debounce, "a", 1_u32);
+        rig.emit(&debounce, "$sys.dead", 2_u32);
+        assert_eq!(rig.seen(), ["a 1", "$sys.dead 2"]);
+        assert_eq!((debounce.stats().passed, debounce.stats().early, debounce.stats().held), (1, 1, 0));
+    }
+
+    #[test]
+    fn says_its_times() {
+        let debounce = Debounce::new(Duration::from_secs(1));
+        assert_eq!(debounce.describe(), "debounce until 1s of quiet, per topic");
+        let debounce = debounce.at_latest(Duration::from_secs(9)).per_bus();
+        assert_eq!(debounce.describe(), "debounce until 1s of quiet, 9s at most, per bus");
+    }
+}
