@@ -335,6 +335,7 @@ impl Bus {
     // Middleware
 
     /// Adds a layer behind those there are: the first one added sees the event first.
+    #[track_caller]
     pub fn layer(&self, middleware: impl Middleware) {
         let layer = Stack::new().with(middleware);
         let retaining = layer.retaining();

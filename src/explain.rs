@@ -1,14 +1,19 @@
 use std::fmt;
 
-use sigtree_middleware::Topic;
+use sigtree_middleware::{Layer, Pattern, Topic};
 
 use crate::bus::Bus;
 use crate::dispatch::core::Core;
 use crate::dispatch::index::hash;
-use crate::dispatch::route::Parts;
+use crate::dispatch::plan::sinks;
+use crate::dispatch::route::{Part, Parts};
+use crate::dispatch::slot::Slot;
 use crate::error::Error;
 
 /// What an emit on a topic would meet, level by level, from [`Bus::explain`]: print it.
+///
+/// A level has the mutes of patterns, the layers and the handlers, in the order in which an event meets them, and the
+/// buses it goes down to. A handler has its pattern, name, priority, call site and conditions; a bridge names its bus.
 #[derive(Debug, Clone)]
 pub struct Explanation {
     levels: Vec<Level>,
@@ -18,8 +23,10 @@ pub struct Explanation {
 struct Level {
     bus: String,
     topic: Topic,
+    mutes: Vec<Pattern>,
     layers: Vec<String>,
     handlers: Vec<String>,
+    sinks: Vec<String>,
 }
 
 impl Bus {
@@ -45,7 +52,10 @@ impl Bus {
         let mut levels = Vec::new();
         for core in self.core().upwards() {
             levels.push(Level::of(core, &topic));
-            if let Some(parent) = &core.parent {
+            // The bus's own reports have the same name on every level.
+            if let Some(parent) = &core.parent
+                && !topic.is_reserved()
+            {
                 topic = Topic::from_trusted(format!("{}.{topic}", parent.prefix).into());
             }
         }
@@ -55,17 +65,17 @@ impl Bus {
 
 impl Level {
     fn of(core: &Core, topic: &Topic) -> Self {
-        let stack = core.settings.load().as_ref().map(|settings| settings.stack.clone()).unwrap_or_default();
-        let layers = stack.layers().iter().filter(|layer| layer.middleware().applies_to(topic));
-        let layers = layers.map(|layer| match layer.name() {
-            Some(name) => format!("{name}: {}", layer.middleware().describe()),
-            None => layer.middleware().describe().into_owned(),
-        });
+        let settings = core.settings.load_full().unwrap_or_default();
+        let concerns = |layer: &&Layer| !topic.is_reserved() && layer.middleware().applies_to(topic);
+        let sinks = sinks(&settings, topic);
+        let below = sinks.iter().filter_map(|sink| Some((sink.child.upgrade()?, &sink.topic)));
         Self {
             bus: core.name.to_string(),
             topic: topic.clone(),
-            layers: layers.collect(),
+            mutes: settings.mutes.iter().filter(|pattern| pattern.matches(topic)).cloned().collect(),
+            layers: settings.stack.layers().iter().filter(concerns).map(Layer::to_string).collect(),
             handlers: handlers(core, topic),
+            sinks: below.map(|(child, topic)| format!("`{topic}` on bus `{}`", child.name)).collect(),
         }
     }
 }
@@ -74,28 +84,34 @@ fn handlers(core: &Core, topic: &Topic) -> Vec<String> {
     let mut lines = Vec::new();
     let nodes = core.index_now().find(topic, hash(topic));
     for part in Parts::of(&nodes).iter() {
-        part.table().for_each(&mut |slot| {
-            let mut line = format!("`{}`", part.node().pattern());
-            if let Some(name) = slot.name() {
-                line.push_str(&format!(" named `{name}`"));
-            }
-            if part.priority() != 0 {
-                line.push_str(&format!(", priority {}", part.priority()));
-            }
-            let site = slot.header().site();
-            line.push_str(&format!(" ({}:{})", site.file(), site.line()));
-            if slot.is_expired() {
-                line.push_str(", gone");
-            } else if slot.header().is_muted() {
-                line.push_str(", muted");
-            }
-            lines.push(line);
-        });
+        part.table().for_each(&mut |slot| lines.push(handler(slot, part)));
     }
     lines
 }
 
-/// Several lines: for each level its layers, then its handlers.
+/// One handler: what it is to the bus first, then its conditions, then why it is not called.
+fn handler(slot: &dyn Slot, part: &Part) -> String {
+    let mut line = format!("`{}`", part.node().pattern());
+    if let Some(name) = slot.name() {
+        line += &format!(" named `{name}`");
+    }
+    if part.priority() != 0 {
+        line += &format!(", priority {}", part.priority());
+    }
+    let site = slot.header().site();
+    line += &format!(" ({}:{})", site.file(), site.line());
+    let mut notes = Vec::new();
+    slot.explain(&mut notes);
+    if slot.is_expired() {
+        notes.push("gone".into());
+    } else if slot.header().is_muted() {
+        notes.push("muted".into());
+    }
+    notes.iter().for_each(|note| line += &format!(", {note}"));
+    line
+}
+
+/// Several lines: for each level its mutes, its layers, its handlers, and the buses below.
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for level in &self.levels {
@@ -103,11 +119,17 @@ impl fmt::Display for Explanation {
             for layer in &level.layers {
                 writeln!(f, "  layer {layer}")?;
             }
+            for pattern in &level.mutes {
+                writeln!(f, "  handlers muted by `{pattern}`")?;
+            }
             for (i, handler) in level.handlers.iter().enumerate() {
                 writeln!(f, "  {}. {handler}", i + 1)?;
             }
             if level.handlers.is_empty() {
                 writeln!(f, "  no handlers")?;
+            }
+            for sink in &level.sinks {
+                writeln!(f, "  then {sink}")?;
             }
         }
         Ok(())

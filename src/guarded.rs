@@ -50,6 +50,25 @@ impl Conditions {
             && !keeps
     }
 
+    /// One note for each, for people.
+    fn explain(&self, left: u64, notes: &mut Vec<String>) {
+        let Self { times, until, filter, from, owner, target, name: _, policy, layers, keeps } = self;
+        let given = |note: &str, is_given: bool| is_given.then(|| note.to_owned());
+        notes.extend(match times {
+            None => None,
+            Some(1) => Some("once".into()),
+            Some(times) => Some(format!("{left} of {times} times left")),
+        });
+        notes.extend(given("until", until.is_some()));
+        notes.extend(given("filter", filter.is_some()));
+        notes.extend(from.as_ref().map(|source| format!("from `{source}`")));
+        notes.extend(owner.as_ref().map(|source| format!("owned by `{source}`")));
+        notes.extend(target.as_ref().map(|target| format!("target `{target}`")));
+        notes.extend(policy.map(|policy| format!("policy {policy:?}")));
+        notes.extend(given("keeps", *keeps));
+        notes.extend(layers.layers().iter().map(|layer| format!("inside {layer}")));
+    }
+
     /// Whether the event is meant for this connection.
     fn admit(&self, event: &Event<'_>) -> bool {
         if let Some(from) = &self.from
@@ -198,6 +217,11 @@ impl<C: Call> Call for Guarded<C> {
 
     fn flush(&self) {
         self.conditions.layers.flush();
+    }
+
+    fn explain(&self, notes: &mut Vec<String>) {
+        self.conditions.explain(self.left.load(Ordering::Relaxed), notes);
+        self.call.explain(notes);
     }
 
     fn placed(&self, slot: Weak<dyn Slot>) {

@@ -423,6 +423,10 @@ where
     fn accepts(&self, payload: TypeId) -> bool {
         F::payload_type().is_none_or(|of| of().id == payload)
     }
+
+    fn explain(&self, notes: &mut Vec<String>) {
+        notes.push(format!("receiver `{}`", std::any::type_name::<R>()));
+    }
 }
 
 /// A method and a receiver that is not kept alive: each call takes a strong reference and gives it back.
@@ -454,6 +458,10 @@ where
 
     fn is_expired(&self) -> bool {
         self.receiver.strong_count() == 0
+    }
+
+    fn explain(&self, notes: &mut Vec<String>) {
+        notes.push(format!("weak receiver `{}`", std::any::type_name::<R>()));
     }
 }
 

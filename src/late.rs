@@ -172,6 +172,13 @@ impl<C: Call> Call for Arc<CatchUp<C>> {
         self.call.flush();
     }
 
+    fn explain(&self, notes: &mut Vec<String>) {
+        if !self.caught_up.load(Ordering::Acquire) {
+            notes.push("catching up".into());
+        }
+        self.call.explain(notes);
+    }
+
     fn placed(&self, slot: Weak<dyn Slot>) {
         let _ = self.slot.set(slot.clone());
         self.call.placed(slot);

@@ -126,6 +126,7 @@ impl On {
     }
 
     /// Puts a layer around this handler; the first one added sees the event first.
+    #[track_caller]
     pub fn middleware(mut self, middleware: impl Middleware) -> Self {
         let layers = std::mem::take(&mut self.conditions.layers);
         self.conditions.layers = layers.with(middleware);

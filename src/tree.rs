@@ -148,6 +148,12 @@ impl Call for Bridge {
     fn is_expired(&self) -> bool {
         self.to.strong_count() == 0
     }
+
+    fn explain(&self, notes: &mut Vec<String>) {
+        let to = self.to.upgrade().map_or_else(|| "a bus that is gone".into(), |to| format!("`{}`", to.name));
+        let under = self.prefix.as_ref().map(|prefix| format!(" under `{prefix}`"));
+        notes.push(format!("bridge to {to}{}", under.unwrap_or_default()));
+    }
 }
 
 /// A child bus in the making, from [`Bus::child_builder`].

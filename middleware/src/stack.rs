@@ -1,6 +1,7 @@
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
+use std::panic::Location;
 use std::sync::Arc;
 
 use crate::{Event, Mark, Middleware, Next, Topic};
@@ -35,11 +36,12 @@ pub struct Stack {
     layers: Arc<[Layer]>,
 }
 
-/// One layer of a stack, with the name it was given.
+/// One layer of a stack, with the name it was given and the place where it was put there.
 #[derive(Clone)]
 pub struct Layer {
     middleware: Arc<dyn Middleware>,
     name: Option<Arc<str>>,
+    site: Option<&'static Location<'static>>,
     applies: bool,
 }
 
@@ -52,12 +54,14 @@ impl Stack {
 
     /// The same stack with one more layer, the innermost.
     #[must_use]
+    #[track_caller]
     pub fn with(self, middleware: impl Middleware) -> Self {
-        self.push(Layer { middleware: Arc::new(middleware), name: None, applies: true })
+        self.push(Layer { site: Some(Location::caller()), ..Layer::new(middleware) })
     }
 
     /// The same stack with one more layer, the innermost, under a name.
     #[must_use]
+    #[track_caller]
     pub fn with_named(self, name: &str, middleware: impl Middleware) -> Self {
         self.push(Layer::named(name, middleware))
     }
@@ -67,6 +71,7 @@ impl Stack {
     /// # Errors
     ///
     /// If no layer has that name.
+    #[track_caller]
     pub fn with_before(&self, at: &str, name: &str, middleware: impl Middleware) -> Result<Self, StackError> {
         let place = self.place_of(at)?;
         Ok(self.spliced(place, place, Some(Layer::named(name, middleware))))
@@ -77,6 +82,7 @@ impl Stack {
     /// # Errors
     ///
     /// If no layer has that name.
+    #[track_caller]
     pub fn with_after(&self, at: &str, name: &str, middleware: impl Middleware) -> Result<Self, StackError> {
         let place = self.place_of(at)? + 1;
         Ok(self.spliced(place, place, Some(Layer::named(name, middleware))))
@@ -87,6 +93,7 @@ impl Stack {
     /// # Errors
     ///
     /// If no layer has that name.
+    #[track_caller]
     pub fn with_replaced(&self, at: &str, middleware: impl Middleware) -> Result<Self, StackError> {
         let place = self.place_of(at)?;
         Ok(self.spliced(place, place + 1, Some(Layer::named(at, middleware))))
@@ -191,8 +198,13 @@ impl fmt::Display for StackError {
 impl Error for StackError {}
 
 impl Layer {
+    fn new(middleware: impl Middleware) -> Self {
+        Self { middleware: Arc::new(middleware), name: None, site: None, applies: true }
+    }
+
+    #[track_caller]
     fn named(name: &str, middleware: impl Middleware) -> Self {
-        Self { middleware: Arc::new(middleware), name: Some(name.into()), applies: true }
+        Self { name: Some(name.into()), site: Some(Location::caller()), ..Self::new(middleware) }
     }
 
     /// What the layer does.
@@ -206,6 +218,12 @@ impl Layer {
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
+    }
+
+    /// Where it was put into a stack, unless it was collected from an iterator.
+    #[must_use]
+    pub fn location(&self) -> Option<&'static Location<'static>> {
+        self.site
     }
 
     /// Whether it keeps payloads of the events it sees; `routed` says that it was asked for the topic.
@@ -251,21 +269,31 @@ impl Middleware for Stack {
 
 impl<M: Middleware> FromIterator<M> for Stack {
     fn from_iter<I: IntoIterator<Item = M>>(layers: I) -> Self {
-        layers.into_iter().fold(Self::new(), Self::with)
+        Self { layers: layers.into_iter().map(Layer::new).collect() }
     }
 }
 
-/// One line a layer, the outermost first.
+/// One line a layer, the outermost first: `1. quiet hours: filter, else `filtered` (src/main.rs:7)`.
 impl fmt::Display for Stack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (i, layer) in self.layers.iter().enumerate() {
-            let line = layer.middleware.describe();
-            match &layer.name {
-                Some(name) => writeln!(f, "{}. {name}: {line}", i + 1)?,
-                None => writeln!(f, "{}. {line}", i + 1)?,
-            }
+            writeln!(f, "{}. {layer}", i + 1)?;
         }
         Ok(())
+    }
+}
+
+/// Its name, what it is, and where it was put into a stack, as far as there is any.
+impl fmt::Display for Layer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(name) = &self.name {
+            write!(f, "{name}: ")?;
+        }
+        f.write_str(&self.middleware.describe())?;
+        match self.site {
+            Some(site) => write!(f, " ({}:{})", site.file(), site.line()),
+            None => Ok(()),
+        }
     }
 }
 

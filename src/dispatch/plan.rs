@@ -276,7 +276,7 @@ fn exact(nodes: &Nodes) -> Option<&Arc<Node>> {
 }
 
 /// The children a topic goes down to, with the names they give it.
-fn sinks(settings: &Settings, topic: &Topic) -> Box<[Sink]> {
+pub(crate) fn sinks(settings: &Settings, topic: &Topic) -> Box<[Sink]> {
     let local = |(prefix, child): &(Topic, Weak<Core>)| {
         let name = topic.strip_prefix(prefix.as_str())?.strip_prefix('.').filter(|name| !is_reserved(name))?;
         Some(Sink { child: child.clone(), hash: hash(name), topic: Topic::from_trusted(name.into()) })

@@ -73,6 +73,9 @@ pub trait Slot: Send + Sync {
     /// Releases what layers around the handler hold.
     fn flush(&self);
 
+    /// What there is to tell people of it besides its pattern, name and call site.
+    fn explain(&self, notes: &mut Vec<String>);
+
     /// Puts a typed pointer to itself into `place`, an `Option<Arc<dyn TypedSlot<T>>>`, if it takes a `&T`.
     fn offer(self: Arc<Self>, place: &mut dyn Any);
 }
@@ -232,6 +235,11 @@ pub trait Call: Send + Sync + Sized + 'static {
     /// See [`Slot::flush`].
     fn flush(&self) {}
 
+    /// See [`Slot::explain`].
+    fn explain(&self, notes: &mut Vec<String>) {
+        let _ = notes;
+    }
+
     /// Takes note of its own slot, before the first call.
     fn placed(&self, slot: Weak<dyn Slot>) {
         let _ = slot;
@@ -315,6 +323,10 @@ impl<C: Call> Slot for Holder<C> {
 
     fn flush(&self) {
         self.call.flush();
+    }
+
+    fn explain(&self, notes: &mut Vec<String>) {
+        self.call.explain(notes);
     }
 
     fn uniform(self: Arc<Self>) -> Option<Box<dyn Uniform>> {
