@@ -3,7 +3,7 @@ use std::fmt;
 use std::panic::Location;
 use std::sync::{Arc, LazyLock, Weak};
 
-use sigtree_middleware::{Clock, IntoPattern, Middleware, Replayed, Stack, Target, Topic};
+use sigtree_middleware::{Clock, Correlation, IntoPattern, Middleware, Replayed, Stack, Target, Topic};
 
 use crate::builder::BusBuilder;
 use crate::connection::{Connection, ConnectionId, Mute};
@@ -311,7 +311,11 @@ impl Bus {
     pub fn emit_later<T: Any + Send + Sync>(&self, topic: impl AsRef<str>, payload: T) {
         let topic: Box<str> = topic.as_ref().into();
         let bus = self.clone();
-        thread::later(Box::new(move || drop(bus.emit(topic, payload))));
+        let emit = move || drop(bus.emit(topic, payload));
+        match Correlation::trail() {
+            Some(trail) => thread::later(Box::new(move || trail.follow(emit))),
+            None => thread::later(Box::new(emit)),
+        }
     }
 
     /// Begins an event with company: source, priority, metadata.

@@ -153,9 +153,9 @@ mod tree;
 
 pub use sigtree_middleware as middleware;
 pub use sigtree_middleware::{
-    Cause, Clock, Envelope, Event, EventId, Failure, Filter, History, Inspect, Limits, ManualClock, Middleware, Next,
-    ParseError, Pattern, Priority, Replay, ReplayReport, Scoped, SequentialIds, Source, Speed, SpeedError, Stack,
-    Stamp, Topic, Trace, Transform,
+    Cause, Clock, Correlation, Envelope, Event, EventId, Failure, Filter, History, Inspect, Limits, ManualClock,
+    Middleware, Next, ParseError, Pattern, Priority, Replay, ReplayReport, Scoped, SequentialIds, Source, Speed,
+    SpeedError, Stack, Stamp, Topic, Trace, Transform,
 };
 
 pub use builder::BusBuilder;

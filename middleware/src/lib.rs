@@ -21,6 +21,7 @@
 //! | change payloads | [`Transform`] |
 //! | look at what passes | [`Inspect`], [`Trace`] |
 //! | put a layer around some topics only | [`Scoped`] |
+//! | tie events to those that led to them | [`Correlation`], [`Trail`] |
 //! | keep a bounded past, and give it again | [`History`], [`Replay`] |
 //!
 //! # Middleware of one's own
@@ -69,6 +70,7 @@
 mod advice;
 mod clock;
 mod convert;
+mod correlation;
 mod emission;
 mod envelope;
 mod event;
@@ -95,6 +97,7 @@ mod transform;
 
 pub use advice::{Advice, Advised, Answer, HandlerCall, Problem, Site};
 pub use clock::{Alarm, Clock, ManualClock, SystemClock};
+pub use correlation::{Correlation, Trail};
 pub use emission::{Emission, Host, Level, Stamp, Tally};
 pub use envelope::{Envelope, Priority, Sealed, Source};
 pub use event::{Erased, Event, Kept};
