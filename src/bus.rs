@@ -1,16 +1,20 @@
 use std::any::Any;
+use std::borrow::Cow;
 use std::fmt;
 use std::panic::Location;
 use std::sync::{Arc, LazyLock, Weak};
 
-use sigtree_middleware::{Clock, Correlation, IntoPattern, Middleware, Replayed, Stack, Target, Topic};
+use sigtree_middleware::{
+    Arrival, Clock, Correlation, Destination, Event, IntoPattern, Middleware, Replayed, Stack, Target, Topic,
+};
 
 use crate::builder::BusBuilder;
 use crate::connection::{Connection, ConnectionId, Mute};
 use crate::delivery::Delivery;
 use crate::dispatch::books::Writer;
 use crate::dispatch::core::Core;
-use crate::dispatch::emit::Company;
+use crate::dispatch::emit::{Company, add_link};
+use crate::dispatch::index::hash;
 use crate::dispatch::thread;
 use crate::error::Error;
 use crate::event_builder::EventBuilder;
@@ -418,6 +422,44 @@ impl Target for Bus {
         let company = Company { envelope: Some(event.sealed()), identity: Some((event.id(), event.stamp())) };
         let delivery = self.core.emit_named(event.topic(), SharedErased(event.share_erased()), Some(&company));
         delivery.refusal().is_none()
+    }
+}
+
+/// Takes what a [`Route`](crate::middleware::Route) of another bus sends, as a bridge would, and is kept alive by it.
+impl Destination for Bus {
+    fn expect(&self) {
+        add_link();
+    }
+
+    fn receive(&self, topic: &Topic, event: &Event<'_>) -> Arrival {
+        if event.emission().has_visited(self.core.id) {
+            return Arrival::Known;
+        }
+        if topic.is_reserved() {
+            self.core.refuse(Error::reserved(topic));
+        } else {
+            self.core.receive(topic, hash(topic), event);
+        }
+        Arrival::Taken
+    }
+
+    fn name(&self) -> Cow<'_, str> {
+        Cow::Borrowed(Self::name(self))
+    }
+}
+
+/// Takes what a [`Route`](crate::middleware::Route) sends for as long as somebody else keeps the bus alive.
+impl Destination for WeakBus {
+    fn expect(&self) {
+        add_link();
+    }
+
+    fn receive(&self, topic: &Topic, event: &Event<'_>) -> Arrival {
+        self.upgrade().map_or(Arrival::Gone, |bus| bus.receive(topic, event))
+    }
+
+    fn name(&self) -> Cow<'_, str> {
+        self.upgrade().map_or(Cow::Borrowed("gone"), |bus| Cow::Owned(Bus::name(&bus).to_owned()))
     }
 }
 

@@ -127,7 +127,12 @@
 //!
 //! # Features
 //!
-//! `serde`: `Serialize` and `Deserialize` for topics, patterns and the other words.
+//! | feature | has |
+//! |---|---|
+//! | `hdrhistogram` | `middleware::Latency`: percentiles of how long handlers take |
+//! | `metrics` | `middleware::Metrics`: what happens, told to the `metrics` facade |
+//! | `serde` | `Serialize` and `Deserialize` for topics, patterns and the other words |
+//! | `tower` | `middleware::Tower` and `TowerLayer`: middleware of tower's services, and the other way round |
 #![forbid(unsafe_code)]
 
 mod builder;

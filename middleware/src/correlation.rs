@@ -227,8 +227,10 @@ mod tests {
     use super::*;
     use crate::support::Rig;
 
+    type Ties = Arc<Mutex<Vec<(String, Option<u128>)>>>;
+
     /// Writes down correlation and causation of what comes by.
-    fn note(list: &Arc<Mutex<Vec<(String, Option<u128>)>>>) -> impl Middleware {
+    fn note(list: &Ties) -> impl Middleware {
         let list = list.clone();
         crate::Inspect::new(move |event: &Event<'_>| {
             let correlation = event.correlation().unwrap_or("none").trim_start_matches('0').to_owned();
@@ -238,7 +240,7 @@ mod tests {
 
     #[test]
     fn gives_what_is_missing_and_keeps_what_is_there() {
-        let (rig, list) = (Rig::new(), Arc::default());
+        let (rig, list) = (Rig::new(), Ties::default());
         let stack = (Correlation::new(), note(&list));
         rig.emit(&stack, "a", 1_u32);
         let given = |correlation: Option<&str>, causation| Envelope {

@@ -98,6 +98,8 @@ const STOP_FAILED: u8 = 4;
 const STOPPED: u8 = 8;
 /// Not stopped, but not here now either; never cleared.
 const HELD: u8 = 16;
+/// The layers of this level let it through.
+const ARRIVED: u8 = 32;
 
 /// Where an event was before it went on to another bus.
 #[derive(Debug, Clone, Copy)]
@@ -165,6 +167,19 @@ impl<'e> Emission<'e> {
     #[must_use]
     pub fn resuming(&self) -> Option<Mark> {
         self.resuming.get()
+    }
+
+    /// Notes that the layers of the bus it is on let it through.
+    #[inline]
+    pub fn note_arrived(&self) {
+        self.stop.set(self.stop.get() | ARRIVED);
+    }
+
+    /// Whether the layers of the bus it is on let it through.
+    #[inline]
+    #[must_use]
+    pub fn has_arrived(&self) -> bool {
+        self.stop.get() & ARRIVED != 0
     }
 
     /// Notes that a layer holds the event.
@@ -287,7 +302,7 @@ impl<'e> Emission<'e> {
     /// Whether anything ended it early.
     #[inline]
     pub fn is_stopped(&self) -> bool {
-        self.stop.get() & !HELD != 0
+        self.stop.get() & !(HELD | ARRIVED) != 0
     }
 
     /// Begins the level of another bus, whose count of changes is given; where the event was before.
@@ -368,6 +383,11 @@ impl<'e> Emission<'e> {
             visited.push(bus);
         }
         fresh
+    }
+
+    /// Whether a bus was visited.
+    pub fn has_visited(&self, bus: u64) -> bool {
+        self.notes.get().is_some_and(|notes| notes.visited.borrow().contains(&bus))
     }
 
     /// The buses visited so far.

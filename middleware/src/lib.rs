@@ -22,6 +22,10 @@
 //! | look at what passes | [`Inspect`], [`Trace`] |
 //! | put a layer around some topics only | [`Scoped`] |
 //! | tie events to those that led to them | [`Correlation`], [`Trail`] |
+//! | send events to another topic or bus too | [`Route`] |
+//! | count what happens, by pattern | [`Counters`] |
+//! | know how long handlers take | `Latency` (feature `hdrhistogram`) |
+//! | tell the `metrics` facade | `Metrics` (feature `metrics`) |
 //! | keep a bounded past, and give it again | [`History`], [`Replay`] |
 //!
 //! # Middleware of one's own
@@ -64,13 +68,19 @@
 //!
 //! # Features
 //!
-//! `serde`: `Serialize` and `Deserialize` for the words.
+//! | feature | has |
+//! |---|---|
+//! | `hdrhistogram` | `Latency`: percentiles |
+//! | `metrics` | `Metrics`: what happens, told to the `metrics` facade |
+//! | `serde` | `Serialize` and `Deserialize` for the words |
+//! | `tower` | `Tower` and `TowerLayer`: middleware of tower's services, and the other way round |
 #![forbid(unsafe_code)]
 
 mod advice;
 mod clock;
 mod convert;
 mod correlation;
+mod counters;
 mod emission;
 mod envelope;
 mod event;
@@ -80,24 +90,34 @@ mod held;
 mod history;
 mod id;
 mod inspect;
+#[cfg(feature = "hdrhistogram")]
+mod latency;
 mod limits;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod middleware;
 mod next;
 mod parse_error;
 mod pattern;
 mod replay;
+mod route;
+mod rows;
 mod scoped;
 #[cfg(feature = "serde")]
 mod serde_impls;
 mod stack;
+mod table;
 mod timer;
 mod topic;
 mod trace;
 mod transform;
 
+#[cfg(feature = "metrics")]
+pub use self::metrics::Metrics;
 pub use advice::{Advice, Advised, Answer, HandlerCall, Problem, Site};
 pub use clock::{Alarm, Clock, ManualClock, SystemClock};
 pub use correlation::{Correlation, Trail};
+pub use counters::{Counters, CountersSnapshot, Counts};
 pub use emission::{Emission, Host, Level, Stamp, Tally};
 pub use envelope::{Envelope, Priority, Sealed, Source};
 pub use event::{Erased, Event, Kept};
@@ -107,12 +127,15 @@ pub use held::{Held, Home, Mark};
 pub use history::{Entry, History, HistoryBuilder, HistoryStats, Late, Weigh};
 pub use id::{EventId, Ids, SequentialIds, UniqueIds};
 pub use inspect::Inspect;
+#[cfg(feature = "hdrhistogram")]
+pub use latency::{Latency, LatencySnapshot, Percentiles};
 pub use limits::Limits;
 pub use middleware::Middleware;
 pub use next::{Next, Place, Terminal};
 pub use parse_error::ParseError;
 pub use pattern::{IntoPattern, Kind, Pattern, Segment, Segments};
 pub use replay::{Replay, ReplayReport, Replayed, Speed, SpeedError, Target};
+pub use route::{Arrival, Destination, Route};
 pub use scoped::Scoped;
 pub use stack::{Layer, Stack, StackError};
 pub use topic::Topic;

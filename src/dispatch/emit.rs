@@ -340,6 +340,10 @@ impl Core {
 
     /// Delivers through layers, with mutes, down to sinks and up to the parent.
     pub(crate) fn deliver_around(&self, route: &Route, event: &Event<'_>) {
+        if links_exist() {
+            // Before the layers, because one of them may send it to a bus from where it comes back.
+            event.emission().visit(self.id);
+        }
         let end = End { core: self, route, reached: StdCell::new(false) };
         if route.layers.is_empty() {
             return end.deliver(event);
@@ -469,6 +473,7 @@ impl Terminal for End<'_> {
     fn deliver(&self, event: &Event<'_>) {
         self.reached.set(true);
         event.emission().end_resuming();
+        event.emission().note_arrived();
         if event.is_redirected() {
             return self.core.deliver_redirected(event);
         }
@@ -480,9 +485,6 @@ impl Terminal for End<'_> {
             emission.add_muted(route.parts.handlers() as u32);
         } else {
             core.run_parts(&route.parts, event);
-        }
-        if links_exist() {
-            emission.visit(core.id);
         }
         for Sink { child, topic, hash } in &route.sinks {
             match child.upgrade() {
