@@ -23,7 +23,7 @@ fn calls_are_counted_by_the_pattern_of_the_handler_never_by_topic() {
         bus.connect("a.*", |n: &u32| if n.is_multiple_of(2) { Err("even") } else { Ok(()) }).unwrap(),
         bus.connect("**", |n: &u32| {
             if *n == 3 {
-                boom("expected")
+                boom("expected");
             }
         })
         .unwrap(),

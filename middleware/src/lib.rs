@@ -25,6 +25,7 @@
 //! | send events to another topic or bus too | [`Route`] |
 //! | count what happens, by pattern | [`Counters`] |
 //! | know how long handlers take | `Latency` (feature `hdrhistogram`) |
+//! | use what `tower` has, or be used by it | `Tower`, `TowerLayer` (feature `tower`) |
 //! | tell the `metrics` facade | `Metrics` (feature `metrics`) |
 //! | keep a bounded past, and give it again | [`History`], [`Replay`] |
 //!
@@ -109,11 +110,17 @@ mod stack;
 mod table;
 mod timer;
 mod topic;
+#[cfg(feature = "tower")]
+mod tower;
+#[cfg(feature = "tower")]
+mod tower_layer;
 mod trace;
 mod transform;
 
 #[cfg(feature = "metrics")]
 pub use self::metrics::Metrics;
+#[cfg(feature = "tower")]
+pub use self::tower::{Passing, Rest, Tower};
 pub use advice::{Advice, Advised, Answer, HandlerCall, Problem, Site};
 pub use clock::{Alarm, Clock, ManualClock, SystemClock};
 pub use correlation::{Correlation, Trail};
@@ -139,6 +146,8 @@ pub use route::{Arrival, Destination, Route};
 pub use scoped::Scoped;
 pub use stack::{Layer, Stack, StackError};
 pub use topic::Topic;
+#[cfg(feature = "tower")]
+pub use tower_layer::{TowerError, TowerFuture, TowerLayer, TowerService};
 pub use trace::Trace;
 pub use transform::Transform;
 
