@@ -1,9 +1,12 @@
 use std::any::Any;
+use std::borrow::Cow;
 use std::fmt;
 use std::panic::Location;
 use std::sync::{Arc, LazyLock, Weak};
 
-use sigtree_middleware::{Clock, IntoPattern, Middleware, Replayed, Stack, Target, Topic};
+use sigtree_middleware::{
+    Arrival, Clock, Correlation, Destination, Event, IntoPattern, Middleware, Replayed, Stack, Target, Topic,
+};
 
 use crate::builder::BusBuilder;
 use crate::connection::{Connection, ConnectionId, Mute};
@@ -11,12 +14,13 @@ use crate::delivery::Delivery;
 use crate::dispatch::books::Writer;
 use crate::dispatch::core::Core;
 use crate::dispatch::emit::Company;
+use crate::dispatch::index::hash;
 use crate::dispatch::thread;
 use crate::error::Error;
 use crate::event_builder::EventBuilder;
 use crate::handler::{IntoHandler, IntoMethod};
 use crate::on::On;
-use crate::payload::{Borrowed, Made, Owned, Shared, SharedErased};
+use crate::payload::{Borrowed, Made, Owned, PayloadType, Shared, SharedErased};
 use crate::signal::Signal;
 use crate::sync::MutexGuard;
 
@@ -315,7 +319,11 @@ impl Bus {
     pub fn emit_later<T: Any + Send + Sync>(&self, topic: impl AsRef<str>, payload: T) {
         let topic: Box<str> = topic.as_ref().into();
         let bus = self.clone();
-        thread::later(Box::new(move || drop(bus.emit(topic, payload))));
+        let emit = move || drop(bus.emit(topic, payload));
+        match Correlation::trail() {
+            Some(trail) => thread::later(Box::new(move || trail.follow(emit))),
+            None => thread::later(Box::new(emit)),
+        }
     }
 
     /// Begins an event with company: source, priority, metadata.
@@ -420,6 +428,37 @@ impl Target for Bus {
         let company = Company { envelope: Some(event.sealed()), identity: Some((event.id(), event.stamp())) };
         let delivery = self.core.emit_named(event.topic(), SharedErased(event.share_erased()), Some(&company));
         delivery.refusal().is_none()
+    }
+}
+
+/// Takes what a [`Route`](crate::middleware::Route) of another bus sends, as a bridge would, and is kept alive by it.
+impl Destination for Bus {
+    fn receive(&self, topic: &Topic, event: &Event<'_>) -> Arrival {
+        if event.emission().has_visited(self.core.id) {
+            return Arrival::Known;
+        }
+        if topic.is_reserved() {
+            self.core.refuse(Error::reserved(topic));
+        } else {
+            let payload = PayloadType { id: event.payload_type(), name: "another type" };
+            self.core.receive(topic, hash(topic), event, payload);
+        }
+        Arrival::Taken
+    }
+
+    fn name(&self) -> Cow<'_, str> {
+        Cow::Borrowed(Self::name(self))
+    }
+}
+
+/// Takes what a [`Route`](crate::middleware::Route) sends for as long as somebody else keeps the bus alive.
+impl Destination for WeakBus {
+    fn receive(&self, topic: &Topic, event: &Event<'_>) -> Arrival {
+        self.upgrade().map_or(Arrival::Gone, |bus| bus.receive(topic, event))
+    }
+
+    fn name(&self) -> Cow<'_, str> {
+        self.upgrade().map_or(Cow::Borrowed("gone"), |bus| Cow::Owned(Bus::name(&bus).to_owned()))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Weak};
 
-use sigtree_middleware::{Emission, Event, Held, Home, Kept, Middleware, Pattern, Sealed};
+use sigtree_middleware::{Emission, Event, Held, Home, Kept, Middleware, Pattern, Sealed, Trail};
 
 use crate::bus::Bus;
 use crate::dispatch::core::Core;
@@ -78,6 +78,14 @@ impl Core {
     }
 }
 
+/// Calls a handler past the bus's stack: what it emits is tied to the event all the same.
+pub(crate) fn follow_trail_of(event: &Event<'_>, call: impl FnOnce()) {
+    match Trail::of(event) {
+        Some(trail) => trail.follow(call),
+        None => call(),
+    }
+}
+
 /// A connection that takes back what its own layers held. It keeps the bus alive, but not the connection.
 pub(crate) struct ConnectionHome {
     pub(crate) core: Arc<Core>,
@@ -96,7 +104,9 @@ impl Home for ConnectionHome {
         let emission =
             Emission::new(&*self.core, self.core.at(self.core.stamps.version()), inside.depth()).with_held(held);
         let event = Event::new(held.topic(), &*payload, &kept, &emission).with_envelope(sealed.as_ref());
-        Caller { core: &self.core, pattern: &self.pattern }.call_one(&*slot, &event, || slot.invoke(&event));
+        let call =
+            || Caller { core: &self.core, pattern: &self.pattern }.call_one(&*slot, &event, || slot.invoke(&event));
+        follow_trail_of(&event, call);
         self.core.pass_panic_on(&emission);
     }
 }

@@ -19,6 +19,7 @@ use crate::dispatch::core::Core;
 use crate::dispatch::failure::{Caller, discard};
 use crate::dispatch::slot::{Call, Called, Slot};
 use crate::dispatch::thread::{AtDepth, Inside};
+use crate::held::follow_trail_of;
 use crate::payload::PayloadType;
 use crate::policy::Policy;
 
@@ -115,7 +116,9 @@ impl<C: Call> CatchUp<C> {
         let sealed = waiting.envelope.clone().map(Sealed::from);
         let kept = Kept::shared(waiting.payload.clone());
         let event = Event::new(&waiting.topic, &*waiting.payload, &kept, &emission).with_envelope(sealed.as_ref());
-        Caller { core: &core, pattern: &self.pattern }.call_one(&*slot, &event, || self.call.call(&event));
+        let call =
+            || Caller { core: &core, pattern: &self.pattern }.call_one(&*slot, &event, || self.call.call(&event));
+        follow_trail_of(&event, call);
         emission.take_panic()
     }
 }

@@ -132,10 +132,15 @@
 //!
 //! # Features
 //!
-//! - `serde`: `Serialize` and `Deserialize` for topics, patterns and the other words; `Serialize` for an [`Inspection`].
-//! - `testing`: a bus, recorders, assertions and scripts for tests.
-//! - `proptest`: with them, strategies for topics and patterns.
-//! - `governor`: the layers `RateLimit` and `Throttle`.
+//! | feature | has |
+//! |---|---|
+//! | `hdrhistogram` | `middleware::Latency`: percentiles of how long handlers take |
+//! | `metrics` | `middleware::Metrics`: what happens, told to the `metrics` facade |
+//! | `serde` | `Serialize` and `Deserialize` for topics, patterns and the other words; `Serialize` for an [`Inspection`] |
+//! | `tower` | `middleware::Tower` and `TowerLayer`: middleware of tower's services, and the other way round |
+//! | `governor` | the layers `RateLimit` and `Throttle` |
+//! | `testing` | a bus, recorders, assertions and scripts for tests |
+//! | `proptest` | with them, strategies for topics and patterns |
 #![forbid(unsafe_code)]
 
 mod builder;
@@ -167,9 +172,9 @@ mod tree;
 
 pub use sigtree_middleware as middleware;
 pub use sigtree_middleware::{
-    Cause, Clock, Envelope, Event, EventId, Failure, Filter, History, Inspect, IntoPattern, Limits, ManualClock,
-    Middleware, Next, ParseError, Pattern, Priority, Replay, ReplayReport, Scoped, SequentialIds, Source, Speed,
-    SpeedError, Stack, Stamp, Topic, Trace, Transform,
+    Cause, Clock, Correlation, Envelope, Event, EventId, Failure, Filter, History, Inspect, IntoPattern, Limits,
+    ManualClock, Middleware, Next, ParseError, Pattern, Priority, Replay, ReplayReport, Scoped, SequentialIds, Source,
+    Speed, SpeedError, Stack, Stamp, Topic, Trace, Transform,
 };
 
 pub use builder::BusBuilder;

@@ -60,6 +60,8 @@ pub enum Answer {
     Skipped(Cow<'static, str>),
 }
 
+const ANOTHER_TYPE: &str = "a payload of another type";
+
 /// Why a call failed.
 #[derive(Debug)]
 pub enum Problem {
@@ -74,6 +76,18 @@ impl Answer {
     #[must_use]
     pub fn is_failed(&self) -> bool {
         matches!(self, Self::Failed(_))
+    }
+
+    /// It was not called because the payload is not of the type that it takes: it has nothing to do with the event.
+    #[must_use]
+    pub const fn of_another_type() -> Self {
+        Self::Skipped(Cow::Borrowed(ANOTHER_TYPE))
+    }
+
+    /// Whether the handler was not called because it takes payloads of another type.
+    #[must_use]
+    pub fn is_of_another_type(&self) -> bool {
+        matches!(self, Self::Skipped(reason) if reason == ANOTHER_TYPE)
     }
 }
 

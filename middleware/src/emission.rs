@@ -81,6 +81,8 @@ impl Tally {
 pub struct Emission<'e> {
     host: &'e dyn Host,
     at: Cell<At>,
+    /// The bus it was emitted on.
+    origin: u64,
     depth: u32,
     id: OnceCell<EventId>,
     stamp: OnceCell<Stamp>,
@@ -115,6 +117,8 @@ const STOP_FAILED: u8 = 4;
 const STOPPED: u8 = 8;
 /// Not stopped, but not here now either; never cleared.
 const HELD: u8 = 16;
+/// The layers of this level let it through.
+const ARRIVED: u8 = 32;
 
 /// Where an event was before it went on to another bus, and what was said of it there.
 #[derive(Debug)]
@@ -142,6 +146,7 @@ impl<'e> Emission<'e> {
         Self {
             host,
             at: Cell::new(at),
+            origin: at.bus,
             depth,
             id: OnceCell::new(),
             stamp: OnceCell::new(),
@@ -192,6 +197,19 @@ impl<'e> Emission<'e> {
     #[must_use]
     pub fn resuming(&self) -> Option<Mark> {
         self.resuming.get()
+    }
+
+    /// Notes that the layers of the bus it is on let it through.
+    #[inline]
+    pub fn note_arrived(&self) {
+        self.stop.set(self.stop.get() | ARRIVED);
+    }
+
+    /// Whether the layers of the bus it is on let it through.
+    #[inline]
+    #[must_use]
+    pub fn has_arrived(&self) -> bool {
+        self.stop.get() & ARRIVED != 0
     }
 
     /// Notes that a layer holds the event.
@@ -314,7 +332,7 @@ impl<'e> Emission<'e> {
     /// Whether anything ended it early.
     #[inline]
     pub fn is_stopped(&self) -> bool {
-        self.stop.get() & !HELD != 0
+        self.stop.get() & !(HELD | ARRIVED) != 0
     }
 
     /// Begins the level of another bus; where the event was before.
@@ -429,19 +447,23 @@ impl<'e> Emission<'e> {
         self.notes.get().and_then(|notes| notes.question.borrow_mut().as_mut().and_then(Option::take))
     }
 
-    /// Marks a bus as visited; `false` if the event has been there.
+    /// Marks a bus as visited; `false` if the event has been there. It was emitted where it has been first.
     pub fn visit(&self, bus: u64) -> bool {
-        let mut visited = self.visited.borrow_mut();
-        let fresh = !visited.contains(&bus);
+        let fresh = !self.has_visited(bus);
         if fresh {
-            visited.push(bus);
+            self.visited.borrow_mut().push(bus);
         }
         fresh
     }
 
-    /// The buses visited so far.
+    /// Whether a bus was visited.
+    pub fn has_visited(&self, bus: u64) -> bool {
+        bus == self.origin || self.visited.borrow().contains(&bus)
+    }
+
+    /// The buses visited so far, the one it was emitted on first.
     pub fn visited(&self) -> Vec<u64> {
-        self.visited.borrow().to_vec()
+        [self.origin].into_iter().chain(self.visited.borrow().iter().copied()).collect()
     }
 
     /// Whether anything but calls happened: failures, a reason, a panic.

@@ -33,6 +33,12 @@
 //! | let one in so many pass | [`Sample`] |
 //! | hold events, for the last of a burst or the newest in a time | [`Debounce`], [`Latest`] |
 //! | hold events, to let them go on together | [`Batch`] |
+//! | tie events to those that led to them | [`Correlation`], [`Trail`] |
+//! | send events to another topic or bus too | [`Route`] |
+//! | count what happens, by pattern | [`Counters`] |
+//! | know how long handlers take | `Latency` (feature `hdrhistogram`) |
+//! | use what `tower` has, or be used by it | `Tower`, `TowerLayer` (feature `tower`) |
+//! | tell the `metrics` facade | `Metrics` (feature `metrics`) |
 //! | keep a bounded past, and give it again | [`History`], [`Replay`] |
 //!
 //! # Middleware of one's own
@@ -75,7 +81,13 @@
 //!
 //! # Features
 //!
-//! `serde`: `Serialize` and `Deserialize` for the words. `governor`: `RateLimit` and `Throttle`.
+//! | feature | has |
+//! |---|---|
+//! | `hdrhistogram` | `Latency`: percentiles |
+//! | `metrics` | `Metrics`: what happens, told to the `metrics` facade |
+//! | `serde` | `Serialize` and `Deserialize` for the words |
+//! | `tower` | `Tower` and `TowerLayer`: middleware of tower's services, and the other way round |
+//! | `governor` | `RateLimit` and `Throttle` |
 #![forbid(unsafe_code)]
 
 mod advice;
@@ -84,6 +96,8 @@ mod calls;
 mod circuit_breaker;
 mod clock;
 mod convert;
+mod correlation;
+mod counters;
 mod dead_letter;
 mod debounce;
 mod deduplicate;
@@ -98,8 +112,12 @@ mod held;
 mod history;
 mod id;
 mod inspect;
+#[cfg(feature = "hdrhistogram")]
+mod latency;
 mod latest;
 mod limits;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod middleware;
 mod next;
 mod parse_error;
@@ -108,25 +126,38 @@ mod pattern;
 mod rate_limit;
 mod replay;
 mod retry;
+mod route;
+mod rows;
 mod sample;
 mod scoped;
 #[cfg(feature = "serde")]
 mod serde_impls;
 mod stack;
+mod table;
 #[cfg(feature = "governor")]
 mod throttle;
 mod timeout;
 mod timer;
 mod topic;
+#[cfg(feature = "tower")]
+mod tower;
+#[cfg(feature = "tower")]
+mod tower_layer;
 mod trace;
 mod transform;
 mod validate;
 
+#[cfg(feature = "metrics")]
+pub use self::metrics::Metrics;
+#[cfg(feature = "tower")]
+pub use self::tower::{Passing, Rest, Tower};
 pub use advice::{Advice, Advised, Answer, HandlerCall, Problem, Site};
 pub use batch::Batch;
 pub use calls::{CallCount, Calls};
 pub use circuit_breaker::{BreakerChanged, Circuit, CircuitBreaker, CircuitState};
 pub use clock::{Alarm, Clock, ManualClock, SystemClock};
+pub use correlation::{Correlation, Trail};
+pub use counters::{Counters, CountersSnapshot, Counts};
 pub use dead_letter::{DeadLetter, DeadLetterStats, DeadReason, Letter};
 pub use debounce::Debounce;
 pub use deduplicate::Deduplicate;
@@ -141,6 +172,8 @@ pub use held::{Held, Home, Mark};
 pub use history::{Entry, History, HistoryBuilder, HistoryStats, Late, Weigh};
 pub use id::{EventId, Ids, SequentialIds, UniqueIds};
 pub use inspect::Inspect;
+#[cfg(feature = "hdrhistogram")]
+pub use latency::{Latency, LatencySnapshot, Percentiles};
 pub use latest::Latest;
 pub use limits::Limits;
 pub use middleware::Middleware;
@@ -151,6 +184,7 @@ pub use pattern::{IntoPattern, Kind, Pattern, Segment, Segments};
 pub use rate_limit::RateLimit;
 pub use replay::{Replay, ReplayReport, Replayed, Speed, SpeedError, Target};
 pub use retry::{Retry, RetryStats};
+pub use route::{Arrival, Destination, Route};
 pub use sample::Sample;
 pub use scoped::Scoped;
 pub use stack::{Layer, Stack, StackError};
@@ -158,6 +192,8 @@ pub use stack::{Layer, Stack, StackError};
 pub use throttle::Throttle;
 pub use timeout::{HandlerLate, Timeout};
 pub use topic::Topic;
+#[cfg(feature = "tower")]
+pub use tower_layer::{TowerError, TowerFuture, TowerLayer, TowerService};
 pub use trace::Trace;
 pub use transform::Transform;
 pub use validate::Validate;

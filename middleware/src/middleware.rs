@@ -57,7 +57,11 @@ pub trait Middleware: Send + Sync + 'static {
         true
     }
 
-    /// Whether it holds events under this mark; a layer that holds none, and is made of none that do, says no.
+    /// Whether events held under this mark come by on their way back; unless it says yes, they pass it by.
+    ///
+    /// The layer that holds them says yes, and so does one made of it. One that is around the handlers whenever they
+    /// are called, such as one that keeps a context, says yes to every mark; [`Emission::resuming`](crate::Emission::resuming)
+    /// tells it which events it has seen before.
     fn holds(&self, mark: Mark) -> bool {
         let _ = mark;
         false

@@ -471,6 +471,7 @@ impl Terminal for End<'_> {
     fn deliver(&self, event: &Event<'_>) {
         self.reached.set(true);
         event.emission().end_resuming();
+        event.emission().note_arrived();
         if event.is_redirected() {
             return self.core.deliver_redirected(event, self.route.payload);
         }
@@ -482,9 +483,6 @@ impl Terminal for End<'_> {
             emission.add_muted(route.parts.handlers() as u32);
         } else {
             core.run_parts(&route.parts, event);
-        }
-        if route.leads_elsewhere() {
-            emission.visit(core.id);
         }
         for Sink { child, topic, hash } in &route.sinks {
             match child.upgrade() {

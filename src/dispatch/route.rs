@@ -206,12 +206,6 @@ impl Route {
         self.only_quiet.as_deref()
     }
 
-    /// Whether its events go on to other buses.
-    #[inline]
-    pub(crate) fn leads_elsewhere(&self) -> bool {
-        self.up.is_some() || !self.sinks.is_empty()
-    }
-
     /// Whether an emit would meet nobody at all.
     pub(crate) fn is_idle(&self) -> bool {
         self.plain && self.parts.is_empty()

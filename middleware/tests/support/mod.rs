@@ -164,6 +164,7 @@ impl Host for Rig {
 
 impl Terminal for Rig {
     fn deliver(&self, event: &Event<'_>) {
+        event.emission().note_arrived();
         event.emission().add_called(1);
         let payload = match (event.payload::<u32>(), event.payload::<String>()) {
             (Some(number), _) => number.to_string(),
