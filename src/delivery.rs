@@ -2,7 +2,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use sigtree_middleware::{Emission, Failure, Tally};
+use sigtree_middleware::{Emission, Ended, Failure, Tally};
 
 use crate::error::Error;
 
@@ -26,8 +26,7 @@ use crate::error::Error;
 #[derive(Clone, Default)]
 pub struct Delivery {
     tally: Tally,
-    stopped: bool,
-    held: bool,
+    ended: Ended,
     reason: Option<&'static str>,
     rare: Option<Box<Rare>>,
 }
@@ -43,13 +42,8 @@ struct Rare {
 impl Delivery {
     #[inline]
     pub(crate) fn of(emission: &Emission<'_>) -> Self {
-        let mut delivery = Self {
-            tally: emission.tally(),
-            stopped: emission.is_stopped(),
-            held: emission.is_held(),
-            reason: emission.static_reason(),
-            rare: None,
-        };
+        let mut delivery =
+            Self { tally: emission.tally(), ended: emission.ended(), reason: emission.static_reason(), rare: None };
         if emission.is_eventful() {
             delivery.add_rare(emission);
         }
@@ -109,13 +103,13 @@ impl Delivery {
     /// Whether a layer holds the event back, for some handlers or for all: it goes on later, under another delivery.
     #[must_use]
     pub fn is_held(&self) -> bool {
-        self.held
+        self.ended.is_held()
     }
 
     /// Whether a handler stopped it, or a failure did under [`Policy::FailFast`](crate::Policy::FailFast).
     #[must_use]
     pub fn is_stopped(&self) -> bool {
-        self.stopped
+        self.ended.is_stopped()
     }
 
     /// The reason a layer gave for ending it.
@@ -172,10 +166,10 @@ impl fmt::Display for Delivery {
                 write!(f, ", {count} {what}")?;
             }
         }
-        if self.held {
+        if self.is_held() {
             f.write_str(", held")?;
         }
-        if self.stopped {
+        if self.is_stopped() {
             f.write_str(", stopped")?;
         }
         if let Some(reason) = self.filtered() {

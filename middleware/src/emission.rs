@@ -332,7 +332,13 @@ impl<'e> Emission<'e> {
     /// Whether anything ended it early.
     #[inline]
     pub fn is_stopped(&self) -> bool {
-        self.stop.get() & !(HELD | ARRIVED) != 0
+        self.ended().is_stopped()
+    }
+
+    /// What ended it early, or keeps it back.
+    #[inline]
+    pub fn ended(&self) -> Ended {
+        Ended(self.stop.get())
     }
 
     /// Begins the level of another bus; where the event was before.
@@ -474,6 +480,26 @@ impl<'e> Emission<'e> {
 
     fn notes(&self) -> &Notes {
         self.notes.get_or_init(Box::default)
+    }
+}
+
+/// What ended an event early, or keeps it back.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Ended(u8);
+
+impl Ended {
+    /// Whether a handler or a failure stopped it.
+    #[inline]
+    #[must_use]
+    pub fn is_stopped(self) -> bool {
+        self.0 & !(HELD | ARRIVED) != 0
+    }
+
+    /// Whether a layer holds it.
+    #[inline]
+    #[must_use]
+    pub fn is_held(self) -> bool {
+        self.0 & HELD != 0
     }
 }
 

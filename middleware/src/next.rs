@@ -82,8 +82,8 @@ impl<'n> Next<'n> {
             Link::Layers { mut rest, end, routed } => {
                 while let Some((layer, tail)) = rest.split_first() {
                     rest = tail;
-                    if layer.concerns(event, routed) {
-                        return Self(Link::Layers { rest, end, routed }).through(layer.middleware(), event);
+                    if layer.concerns(event, routed) && !passes_by(layer.middleware(), event) {
+                        return layer.middleware().handle(event, Self(Link::Layers { rest, end, routed }));
                     }
                 }
                 end.deliver(event);
@@ -94,10 +94,14 @@ impl<'n> Next<'n> {
     /// Goes through a layer in front of this chain, unless the event is on its way back to one further on.
     #[inline]
     pub(crate) fn through<M: Middleware + ?Sized>(self, layer: &M, event: &Event<'_>) {
-        match event.emission().resuming() {
-            Some(mark) if !layer.holds(mark) => self.run(event),
-            _ => layer.handle(event, self),
-        }
+        if passes_by(layer, event) { self.run_on(event) } else { layer.handle(event, self) }
+    }
+
+    /// The same as [`run`](Self::run), apart, so that the way of events that were not held is short.
+    #[cold]
+    #[inline(never)]
+    fn run_on(self, event: &Event<'_>) {
+        self.run(event);
     }
 
     /// Goes on, with advice around each handler of this bus, or around the one handler the chain stands around.
@@ -246,6 +250,15 @@ impl fmt::Debug for Next<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Next").field("place", &self.place()).finish_non_exhaustive()
     }
+}
+
+/// Whether the event was held by a layer further on, and is on its way back there.
+#[inline]
+fn passes_by<M: Middleware + ?Sized>(layer: &M, event: &Event<'_>) -> bool {
+    event.emission().resuming().is_some_and(
+        #[cold]
+        |mark| !layer.holds(mark),
+    )
 }
 
 /// Hands the bus the error, which reports it as a failure of the layer.

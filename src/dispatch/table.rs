@@ -53,7 +53,7 @@ pub(crate) enum Leaf {
 
 impl Table {
     /// Calls the handlers in order.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn run(&self, call: &Loud<'_>) -> Flow {
         match self {
             Self::One(entry) => run_slot(&**entry, call, |slot| slot.invoke(call.event)),
