@@ -1,16 +1,13 @@
-//! The stock pieces together, and what `Trace` tells.
+//! The stock pieces together.
 
 mod support;
 
-use std::fmt::{Debug, Write as _};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use sigtree_middleware::{Event, Filter, History, Inspect, Middleware, Next, Scoped, Stack, Trace, Transform};
+use sigtree_middleware::{Event, Filter, History, Inspect, Middleware, Scoped, Stack, Trace, Transform};
 use support::Rig;
-use tracing::field::{Field, Visit};
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Level, Metadata, Subscriber, subscriber};
+use tracing::Level;
 
 #[test]
 fn each_piece_sees_what_the_ones_before_it_left() {
@@ -70,66 +67,6 @@ fn a_stack_describes_its_pieces_in_order() {
 }
 
 #[test]
-fn trace_puts_a_span_around_an_emit() {
-    let rig = Rig::new();
-    rig.set_depth(2);
-    let log = traced(Level::TRACE, || drop(rig.emit(&Trace::new(), "radar.track", 1_u32)));
-    assert_eq!(
-        log,
-        [
-            r#"TRACE sigtree::middleware span emit: bus="rig" topic="radar.track" id=00000000000000000000000001 depth=2"#,
-            "enter",
-            "record: fanout=1",
-            "TRACE sigtree::middleware event: message=done called=1 skipped=0 muted=0 failed=0",
-            "exit",
-        ]
-    );
-}
-
-#[test]
-fn trace_puts_a_span_around_a_handler() {
-    let rig = Rig::new();
-    rig.stand_around("radar.*", Some("plot"));
-    let log = traced(Level::TRACE, || drop(rig.emit(&Trace::at(Level::INFO), "radar.track", 1_u32)));
-    assert_eq!(
-        log,
-        [
-            r#"INFO sigtree::middleware span handle: handler="plot" pattern="radar.*""#,
-            "enter",
-            "INFO sigtree::middleware event: message=done called=1 skipped=0 muted=0 failed=0",
-            "exit",
-        ]
-    );
-    rig.stand_around("radar.*", None);
-    let log = traced(Level::TRACE, || drop(rig.emit(&Trace::new(), "radar.track", 1_u32)));
-    assert_eq!(log[0], r#"TRACE sigtree::middleware span handle: pattern="radar.*""#);
-    assert_eq!(rig.ids_made(), 0);
-}
-
-#[test]
-fn trace_tells_of_what_is_behind_it_only() {
-    let rig = Rig::new();
-    let earlier = |event: &Event<'_>, next: Next<'_>| {
-        event.emission().add_skipped(3);
-        next.run(event);
-    };
-    let log = traced(Level::TRACE, || drop(rig.emit(&(earlier, Trace::new()), "a", 1_u32)));
-    assert_eq!(log[3], "TRACE sigtree::middleware event: message=done called=1 skipped=0 muted=0 failed=0");
-}
-
-#[test]
-fn trace_makes_no_id_when_nobody_listens() {
-    let rig = Rig::new();
-    rig.emit(&Trace::at(Level::ERROR), "a", 1_u32);
-    assert_eq!(rig.ids_made(), 0);
-
-    let log = traced(Level::INFO, || drop(rig.emit(&Trace::new(), "a", 2_u32)));
-    assert_eq!(log, [""; 0]);
-    assert_eq!(rig.ids_made(), 0);
-    assert_eq!(rig.seen(), ["a 1", "a 2"]);
-}
-
-#[test]
 fn boxed_and_shared_pieces_are_pieces() {
     let rig = Rig::new();
     let pieces: Vec<Box<dyn Middleware>> =
@@ -138,66 +75,4 @@ fn boxed_and_shared_pieces_are_pieces() {
     rig.emit(&stack, "a", 1_u32);
     rig.emit(&Arc::new(stack), "a", 2_u32);
     assert_eq!(rig.seen(), ["a 3"]);
-}
-
-/// What `tracing` was told while `work` ran, at this level and above.
-fn traced(level: Level, work: impl FnOnce()) -> Vec<String> {
-    let log = Arc::new(Mutex::new(Vec::new()));
-    subscriber::with_default(Listener { level, log: log.clone() }, work);
-    Arc::into_inner(log).map(Mutex::into_inner).unwrap_or_default()
-}
-
-struct Listener {
-    level: Level,
-    log: Arc<Mutex<Vec<String>>>,
-}
-
-impl Listener {
-    fn write(&self, line: String) {
-        self.log.lock().push(line);
-    }
-}
-
-impl Subscriber for Listener {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() <= self.level
-    }
-
-    fn new_span(&self, span: &Attributes<'_>) -> Id {
-        let metadata = span.metadata();
-        let mut line = format!("{} {} span {}:", metadata.level(), metadata.target(), metadata.name());
-        span.record(&mut Fields(&mut line));
-        self.write(line);
-        Id::from_u64(1)
-    }
-
-    fn record(&self, _: &Id, values: &Record<'_>) {
-        let mut line = String::from("record:");
-        values.record(&mut Fields(&mut line));
-        self.write(line);
-    }
-
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-
-    fn event(&self, event: &tracing::Event<'_>) {
-        let mut line = format!("{} {} event:", event.metadata().level(), event.metadata().target());
-        event.record(&mut Fields(&mut line));
-        self.write(line);
-    }
-
-    fn enter(&self, _: &Id) {
-        self.write(String::from("enter"));
-    }
-
-    fn exit(&self, _: &Id) {
-        self.write(String::from("exit"));
-    }
-}
-
-struct Fields<'l>(&'l mut String);
-
-impl Visit for Fields<'_> {
-    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        let _ = write!(self.0, " {field}={value:?}");
-    }
 }
