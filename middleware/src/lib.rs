@@ -21,7 +21,8 @@
 //! | change payloads | [`Transform`] |
 //! | look at what passes | [`Inspect`], [`Trace`] |
 //! | put a layer around some topics only | [`Scoped`] |
-//! | keep a bounded past, and give it again | [`History`], [`Replay`] |
+//! | keep a bounded past, and give it again | [`History`], [`Replay`], [`Player`] |
+//! | show that two runs led to the same events | [`EventTree`] |
 //!
 //! # Middleware of one's own
 //!
@@ -72,6 +73,7 @@ mod convert;
 mod emission;
 mod envelope;
 mod event;
+mod event_tree;
 mod failure;
 mod filter;
 mod held;
@@ -98,18 +100,19 @@ pub use clock::{Alarm, Clock, ManualClock, SystemClock};
 pub use emission::{Emission, Host, Level, Stamp, Tally};
 pub use envelope::{Envelope, Priority, Sealed, Source};
 pub use event::{Erased, Event, Kept};
+pub use event_tree::{Difference, EventTree};
 pub use failure::{Cause, Failure};
 pub use filter::Filter;
 pub use held::{Held, Home, Mark};
 pub use history::{Entry, History, HistoryBuilder, HistoryStats, Late, Weigh};
-pub use id::{EventId, Ids, SequentialIds, UniqueIds};
+pub use id::{EventId, EventIdError, Ids, SequentialIds, UniqueIds};
 pub use inspect::Inspect;
 pub use limits::Limits;
 pub use middleware::Middleware;
 pub use next::{Next, Place, Terminal};
 pub use parse_error::ParseError;
 pub use pattern::{IntoPattern, Kind, Pattern, Segment, Segments};
-pub use replay::{Replay, ReplayReport, Replayed, Speed, SpeedError, Target};
+pub use replay::{Player, Replay, ReplayControl, ReplayReport, Replayed, Speed, SpeedError, Target};
 pub use scoped::Scoped;
 pub use stack::{Layer, Stack, StackError};
 pub use topic::Topic;
