@@ -11,6 +11,7 @@
 //! | `$sys.handler.failed` | [`HandlerFailed`] | a handler or layer panicked or returned an error |
 //! | `$sys.connected` | [`Connected`] | a handler was connected |
 //! | `$sys.disconnected` | [`Disconnected`] | a handler was disconnected |
+//! | `$sys.recording.failed` | [`RecordingFailed`] | a recording could not write |
 //!
 //! Failures of handlers of these reports are counted and traced, not reported.
 //!
@@ -28,6 +29,7 @@
 use std::panic::Location;
 use std::sync::Arc;
 
+pub use sigtree_middleware::RecordingFailed;
 use sigtree_middleware::{Failure, Pattern, Topic};
 
 use crate::connection::ConnectionId;
@@ -121,13 +123,16 @@ pub(crate) const CONNECTED: Report =
     Report { topic: "$sys.connected", place: 4, payload: PayloadType::of::<Connected> };
 pub(crate) const DISCONNECTED: Report =
     Report { topic: "$sys.disconnected", place: 5, payload: PayloadType::of::<Disconnected> };
+pub(crate) const RECORDING_FAILED: Report =
+    Report { topic: "$sys.recording.failed", place: 6, payload: PayloadType::of::<RecordingFailed> };
 
 impl Report {
     /// How many there are.
     pub(crate) const COUNT: usize = Self::ALL.len();
 
     /// All of them, each at its place.
-    pub(crate) const ALL: [Self; 6] = [REFUSED, DEAD, FILTERED, HANDLER_FAILED, CONNECTED, DISCONNECTED];
+    pub(crate) const ALL: [Self; 7] =
+        [REFUSED, DEAD, FILTERED, HANDLER_FAILED, CONNECTED, DISCONNECTED, RECORDING_FAILED];
 
     pub(crate) fn topic(self) -> &'static str {
         self.topic

@@ -22,6 +22,8 @@
 //! | look at what passes | [`Inspect`], [`Trace`] |
 //! | put a layer around some topics only | [`Scoped`] |
 //! | keep a bounded past, and give it again | [`History`], [`Replay`], [`Player`] |
+//! | write what happens to files, and read it back | `Recording`, `Reader`, `Codec` (feature `recording`) |
+//! | have a state that is folded from events | [`Projection`] |
 //! | show that two runs led to the same events | [`EventTree`] |
 //!
 //! # Middleware of one's own
@@ -64,7 +66,9 @@
 //!
 //! # Features
 //!
-//! `serde`: `Serialize` and `Deserialize` for the words.
+//! - `serde`: `Serialize` and `Deserialize` for the words.
+//! - `recording`: recordings in files, one CloudEvents JSON object a line.
+//! - `redb`: recordings in a database with an index by topic and time.
 #![forbid(unsafe_code)]
 
 mod advice;
@@ -85,6 +89,10 @@ mod middleware;
 mod next;
 mod parse_error;
 mod pattern;
+mod projection;
+#[cfg(feature = "recording")]
+mod recording;
+mod recording_failed;
 mod replay;
 mod scoped;
 #[cfg(feature = "serde")]
@@ -112,6 +120,15 @@ pub use middleware::Middleware;
 pub use next::{Next, Place, Terminal};
 pub use parse_error::ParseError;
 pub use pattern::{IntoPattern, Kind, Pattern, Segment, Segments};
+pub use projection::{Fact, GapError, Projection, Snapshot};
+#[cfg(feature = "recording")]
+pub use recording::{
+    Codec, CodecError, Entries, Exported, Flush, LineError, ReadStats, Reader, Record, Recording, RecordingBuilder,
+    RecordingStats, Sink, Unwritten, WhenFull,
+};
+#[cfg(feature = "redb")]
+pub use recording::{Query, Records, Store, StoreError};
+pub use recording_failed::RecordingFailed;
 pub use replay::{Player, Replay, ReplayControl, ReplayReport, Replayed, Speed, SpeedError, Target};
 pub use scoped::Scoped;
 pub use stack::{Layer, Stack, StackError};

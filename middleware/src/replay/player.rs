@@ -66,7 +66,7 @@ const SLICE: Duration = Duration::from_millis(20);
 pub struct Player {
     open: Box<dyn FnMut() -> Tape + Send>,
     tape: Option<Tape>,
-    choices: Vec<Box<dyn FnMut(&Entry) -> bool + Send>>,
+    choices: Vec<Choice>,
     /// The entry that is read and not yet emitted.
     ahead: Option<Entry>,
     /// Entries before this one are passed over, up to the first that is not.
@@ -78,6 +78,9 @@ pub struct Player {
 
 /// Entries as they come; `None` for one that cannot be read.
 type Tape = Box<dyn Iterator<Item = Option<Entry>> + Send>;
+
+/// Whether an entry is played.
+type Choice = Box<dyn FnMut(&Entry) -> bool + Send>;
 
 /// What reading on brought.
 enum Found {
