@@ -174,7 +174,8 @@ impl<S: Send + 'static> Projection<S> {
     ///
     /// It knows the last 256 events it folded, looks for them, and goes on behind the first it finds. A projection that has
     /// folded nothing folds all entries. It reads one entry at a time. Catch up before the bus emits: what comes by meanwhile is
-    /// folded in between.
+    /// folded in between. An event that a thread had in hand between the history and the projection while more than 256
+    /// others were folded is missed; so catch up with what was recorded when the emitters were done.
     ///
     /// # Errors
     ///

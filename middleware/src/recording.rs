@@ -215,10 +215,10 @@ impl Recording {
 
 impl Middleware for Recording {
     fn handle(&self, event: &Event<'_>, next: Next<'_>) {
+        self.0.trouble.report(event);
         if self.0.wants(event) {
             self.0.record(event);
         }
-        self.0.trouble.report(event);
         next.run(event);
     }
 

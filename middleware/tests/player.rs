@@ -136,7 +136,7 @@ fn it_stops_and_goes_on() {
     let button = control.clone();
     let target = Pressing(Seen::default(), move |n| {
         if n == 4 {
-            button.stop()
+            button.stop();
         }
     });
     assert_eq!(player.run(&target).replayed, 4);

@@ -131,30 +131,29 @@ impl Reader {
 
     /// Goes to the next part; `false` if there is none.
     fn open_next(&mut self) -> io::Result<bool> {
-        let Some((recording, latest)) = &mut self.parts else { return Ok(false) };
-        while let Some(part) = parts::list(recording)?.into_iter().find(|part| part.number > *latest) {
-            *latest = part.number;
-            let path = parts::path_of(recording, part.number);
+        let Some((recording, latest)) = self.parts.take() else { return Ok(false) };
+        // Opened before the others are looked for: if it becomes full meanwhile, it is among them, or in hand.
+        let current = File::open(&recording);
+        let full = parts::list(&recording)?;
+        for part in full.iter().filter(|part| part.number > latest) {
+            let path = parts::path_of(&recording, part.number);
             match File::open(&path) {
-                Ok(file) => {
-                    self.begin(file, &path);
-                    return Ok(true);
-                }
                 // The recording is bounded, and has just thrown it away.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
+                file => {
+                    self.parts = Some((recording, part.number));
+                    return self.begin(file, &path);
+                }
             }
         }
-        let recording = std::mem::take(recording);
-        self.parts = None;
-        self.begin(File::open(&recording)?, &recording);
-        Ok(true)
+        self.begin(current, &recording)
     }
 
-    fn begin(&mut self, file: File, path: &Path) {
-        let input: Box<dyn BufRead + Send> = Box::new(BufReader::with_capacity(BUFFER, file));
-        self.lines = Some(Lines::new(input, self.longest));
+    fn begin(&mut self, file: io::Result<File>, path: &Path) -> io::Result<bool> {
         self.file = Some(path.into());
+        let input: Box<dyn BufRead + Send> = Box::new(BufReader::with_capacity(BUFFER, file?));
+        self.lines = Some(Lines::new(input, self.longest));
+        Ok(true)
     }
 
     /// Reads on; `None` at the end of the file.

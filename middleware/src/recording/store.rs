@@ -16,6 +16,9 @@ use redb::{Database, ReadableTable, ReadableTableMetadata, Table, TableDefinitio
 
 use super::{LineError, Record, Sink, Unwritten};
 
+/// The most bytes of pages that the database keeps in memory; its own default is a gigabyte.
+const CACHE: usize = 64 << 20;
+
 /// The line of a record, by its sequence.
 const EVENTS: TableDefinition<'static, u64, &str> = TableDefinition::new("events");
 /// Nanoseconds since 1970, sequence.
@@ -26,11 +29,14 @@ const BY_TOPIC: TableDefinition<'static, (&str, u64, u64), ()> = TableDefinition
 /// A recording in one [redb](https://docs.rs/redb) file, with an index by topic and by time.
 ///
 /// Reach for it rather than for files of lines when a few topics, or a few minutes, are to be found in a long past: what does
-/// not match is not read. It takes three to four times the room of lines, and writing it takes longer. It is a handle: give a
+/// not match is not read. It takes more room than lines, writing it takes longer, and 64 MiB of it may be in memory. It is a
+/// handle: give a
 /// [`Recording`](crate::Recording) a clone as its sink, and query the other meanwhile.
 ///
 /// Each batch is one transaction, safe from failures of power when it is written, whatever the [`Flush`](crate::Flush)
-/// policy; a crash never leaves half of one. It numbers the records itself, so several recordings may write to it.
+/// policy; a crash never leaves half of one, and a batch that the disk refuses is lost as a whole. After that redb wants the
+/// database to be opened anew; until then everything is refused, and counted. It numbers the records itself, so several
+/// recordings may write to it.
 ///
 /// # Examples
 ///
@@ -90,7 +96,9 @@ impl Store {
     fn open_with(path: impl AsRef<Path>, most: u64) -> Result<Self, StoreError> {
         let path = path.as_ref();
         // The newer format is the one that later versions of redb read.
-        let database = Database::builder().create_with_file_format_v3(true).create(path).map_err(StoreError::of)?;
+        let mut builder = Database::builder();
+        builder.create_with_file_format_v3(true).set_cache_size(CACHE);
+        let database = builder.create(path).map_err(StoreError::of)?;
         let (path, removed) = (path.display().to_string(), AtomicU64::new(0));
         let store = Self(Arc::new(Inner { database, path, most, removed }));
         store.write_with(|_| Ok(()))?;
