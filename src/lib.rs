@@ -19,7 +19,9 @@
 //! | decide what a failure does | [`Policy`] |
 //! | send a source, a priority, metadata along | [`EventBuilder`] |
 //! | put something around the handlers | [`Middleware`], [`Stack`], [`middleware`] |
-//! | look back, or give the past again | [`History`], [`Replay`], [`On::replay_last`] |
+//! | look back, or give the past again | [`History`], [`Replay`], [`Player`](middleware::Player), [`On::replay_last`] |
+//! | write what happens to disk, and read it back | `Recording`, `Reader` in [`middleware`] (feature `recording`) |
+//! | have a state that is folded from events | [`Projection`](middleware::Projection) |
 //! | make a tree of buses | [`Bus::child`], [`ChildBuilder`], [`Bus::bridge`] |
 //! | hear of what a bus does | [`sys`] |
 //! | test what is built on a bus | [`testing`](testing/index.html), with the feature `testing` |
@@ -141,6 +143,8 @@
 //! | `governor` | the layers `RateLimit` and `Throttle` |
 //! | `testing` | a bus, recorders, assertions and scripts for tests |
 //! | `proptest` | with them, strategies for topics and patterns |
+//! | `recording` | recordings in files, one CloudEvents JSON object a line |
+//! | `redb` | recordings in a database with an index by topic and time |
 #![forbid(unsafe_code)]
 
 mod builder;

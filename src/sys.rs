@@ -13,6 +13,7 @@
 //! | `$sys.breaker` | [`BreakerChanged`] | a [`CircuitBreaker`](crate::middleware::CircuitBreaker) opened, closed, or lets a handler try again |
 //! | `$sys.connected` | [`Connected`] | a handler was connected |
 //! | `$sys.disconnected` | [`Disconnected`] | a handler was disconnected |
+//! | `$sys.recording.failed` | [`RecordingFailed`] | a recording could not write |
 //!
 //! Failures of handlers of these reports are counted and traced, not reported.
 //!
@@ -30,7 +31,7 @@
 use std::panic::Location;
 use std::sync::Arc;
 
-pub use sigtree_middleware::{BreakerChanged, HandlerLate};
+pub use sigtree_middleware::{BreakerChanged, HandlerLate, RecordingFailed};
 use sigtree_middleware::{Failure, Pattern, Topic};
 
 use crate::connection::ConnectionId;
@@ -133,13 +134,17 @@ pub(crate) const LATE: Report = Report { topic: "$sys.late", place: 6, payload: 
 /// Made by `CircuitBreaker`.
 pub(crate) const BREAKER: Report =
     Report { topic: "$sys.breaker", place: 7, payload: PayloadType::of::<BreakerChanged> };
+/// Made by `Recording`.
+pub(crate) const RECORDING_FAILED: Report =
+    Report { topic: "$sys.recording.failed", place: 8, payload: PayloadType::of::<RecordingFailed> };
 
 impl Report {
     /// How many there are.
     pub(crate) const COUNT: usize = Self::ALL.len();
 
     /// All of them, each at its place.
-    pub(crate) const ALL: [Self; 8] = [REFUSED, DEAD, FILTERED, HANDLER_FAILED, CONNECTED, DISCONNECTED, LATE, BREAKER];
+    pub(crate) const ALL: [Self; 9] =
+        [REFUSED, DEAD, FILTERED, HANDLER_FAILED, CONNECTED, DISCONNECTED, LATE, BREAKER, RECORDING_FAILED];
 
     pub(crate) fn topic(self) -> &'static str {
         self.topic

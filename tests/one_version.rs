@@ -171,10 +171,10 @@ fn impossible(rounds: u64, anew: bool) -> Vec<u32> {
 
 #[test]
 fn no_emit_sees_a_later_change_without_an_earlier_one() {
-    assert_eq!(impossible(count(2_000), false), []);
+    assert_eq!(impossible(count(2_000), false), [0_u32; 0]);
 }
 
 #[test]
 fn nor_does_one_on_a_topic_never_seen_before() {
-    assert_eq!(impossible(count(2_000), true), []);
+    assert_eq!(impossible(count(2_000), true), [0_u32; 0]);
 }

@@ -1,6 +1,8 @@
 use std::cell::Cell;
+use std::error::Error;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
+use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -42,6 +44,32 @@ impl fmt::Debug for EventId {
     }
 }
 
+/// Reads the 26 characters of the ULID's text form.
+impl FromStr for EventId {
+    type Err = EventIdError;
+
+    fn from_str(text: &str) -> Result<Self, EventIdError> {
+        // 26 characters have room for 130 bits; the first one must leave two of them out.
+        let fits = text.as_bytes().first().is_some_and(|first| *first <= b'7');
+        let id = Ulid::from_string(text).ok().filter(|_| fits);
+        id.map(Self).ok_or_else(|| EventIdError { text: text.chars().take(26).collect() })
+    }
+}
+
+/// A text that is no [`EventId`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventIdError {
+    text: String,
+}
+
+impl fmt::Display for EventIdError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "invalid event id `{}`: an id is the 26 characters of a ULID", self.text.escape_debug())
+    }
+}
+
+impl Error for EventIdError {}
+
 /// Makes the ids of events; give a bus [`SequentialIds`] and its ids are the same in every run.
 pub trait Ids: Send + Sync + 'static {
     /// A new id, different from all earlier ones, for an event of this time.
@@ -68,6 +96,17 @@ impl Ids for UniqueIds {
 /// Ids 1, 2, 3, ...: for tests and deterministic replays.
 #[derive(Debug, Default)]
 pub struct SequentialIds(AtomicU64);
+
+impl SequentialIds {
+    /// Ids that go on after this one; after the first, if it is none of these.
+    ///
+    /// A bus that is given a recording again makes ids for what its handlers emit. Let it go on after the recording's
+    /// last id, and no two events have the same one.
+    #[must_use]
+    pub fn after(id: EventId) -> Self {
+        Self(AtomicU64::new(u64::try_from(id.to_bits()).unwrap_or(1)))
+    }
+}
 
 impl Ids for SequentialIds {
     fn next_id(&self, _stamp: Stamp) -> EventId {
@@ -117,5 +156,16 @@ mod tests {
         let ids = SequentialIds::default();
         assert_eq!(ids.next_id(now()).to_bits(), 1);
         assert_eq!(ids.next_id(now()).to_bits(), 2);
+        assert_eq!(SequentialIds::after(EventId::from_bits(41)).next_id(now()).to_bits(), 42);
+    }
+
+    #[test]
+    fn ids_are_read_as_they_are_written() {
+        for bits in [0, 1, u128::from(u64::MAX), u128::MAX] {
+            assert_eq!(EventId::from_bits(bits).to_string().parse(), Ok(EventId::from_bits(bits)));
+        }
+        for text in ["", "7", "80000000000000000000000000", "0000000000000000000000000u", "\u{7f}"] {
+            assert!(text.parse::<EventId>().unwrap_err().to_string().starts_with("invalid event id `"), "{text}");
+        }
     }
 }

@@ -39,7 +39,10 @@
 //! | know how long handlers take | `Latency` (feature `hdrhistogram`) |
 //! | use what `tower` has, or be used by it | `Tower`, `TowerLayer` (feature `tower`) |
 //! | tell the `metrics` facade | `Metrics` (feature `metrics`) |
-//! | keep a bounded past, and give it again | [`History`], [`Replay`] |
+//! | keep a bounded past, and give it again | [`History`], [`Replay`], [`Player`] |
+//! | write what happens to files, and read it back | `Recording`, `Reader`, `Codec` (feature `recording`) |
+//! | have a state that is folded from events | [`Projection`] |
+//! | show that two runs led to the same events | [`EventTree`] |
 //!
 //! # Middleware of one's own
 //!
@@ -88,6 +91,8 @@
 //! | `serde` | `Serialize` and `Deserialize` for the words |
 //! | `tower` | `Tower` and `TowerLayer`: middleware of tower's services, and the other way round |
 //! | `governor` | `RateLimit` and `Throttle` |
+//! | `recording` | recordings in files, one CloudEvents JSON object a line |
+//! | `redb` | recordings in a database with an index by topic and time |
 #![forbid(unsafe_code)]
 
 mod advice;
@@ -104,6 +109,7 @@ mod deduplicate;
 mod emission;
 mod envelope;
 mod event;
+mod event_tree;
 mod failure;
 mod fault;
 mod filter;
@@ -122,8 +128,12 @@ mod middleware;
 mod next;
 mod parse_error;
 mod pattern;
+mod projection;
 #[cfg(feature = "governor")]
 mod rate_limit;
+#[cfg(feature = "recording")]
+mod recording;
+mod recording_failed;
 mod replay;
 mod retry;
 mod route;
@@ -164,13 +174,14 @@ pub use deduplicate::Deduplicate;
 pub use emission::{At, Emission, Ended, Host, Level, Reason, Stamp, Tally};
 pub use envelope::{Envelope, Priority, Sealed, Source};
 pub use event::{Erased, Event, Kept};
+pub use event_tree::{Difference, EventTree};
 pub use failure::{Cause, Failure};
 pub use fault::{Fault, FaultStats};
 pub use filter::Filter;
 pub use flow::FlowStats;
 pub use held::{Held, Home, Mark};
 pub use history::{Entry, History, HistoryBuilder, HistoryStats, Late, Weigh};
-pub use id::{EventId, Ids, SequentialIds, UniqueIds};
+pub use id::{EventId, EventIdError, Ids, SequentialIds, UniqueIds};
 pub use inspect::Inspect;
 #[cfg(feature = "hdrhistogram")]
 pub use latency::{Latency, LatencySnapshot, Percentiles};
@@ -180,9 +191,18 @@ pub use middleware::Middleware;
 pub use next::{Next, Place, Terminal};
 pub use parse_error::ParseError;
 pub use pattern::{IntoPattern, Kind, Pattern, Segment, Segments};
+pub use projection::{Fact, GapError, Projection, Snapshot};
 #[cfg(feature = "governor")]
 pub use rate_limit::RateLimit;
-pub use replay::{Replay, ReplayReport, Replayed, Speed, SpeedError, Target};
+#[cfg(feature = "recording")]
+pub use recording::{
+    Codec, CodecError, Entries, Exported, Flush, LineError, ReadStats, Reader, Record, Recording, RecordingBuilder,
+    RecordingStats, Sink, Unwritten, WhenFull,
+};
+#[cfg(feature = "redb")]
+pub use recording::{Query, Records, Store, StoreError};
+pub use recording_failed::RecordingFailed;
+pub use replay::{Player, Replay, ReplayControl, ReplayReport, Replayed, Speed, SpeedError, Target};
 pub use retry::{Retry, RetryStats};
 pub use route::{Arrival, Destination, Route};
 pub use sample::Sample;

@@ -1,10 +1,17 @@
 //! [`Replay`]: the past, emitted once more.
 
+mod control;
+mod pace;
+mod player;
+
 use std::error::Error;
 use std::fmt;
 use std::ops::RangeBounds;
 use std::sync::Arc;
 use std::time::Duration;
+
+pub use control::ReplayControl;
+pub use player::Player;
 
 use crate::{
     Clock, Entry, Envelope, Erased, EventId, IntoPattern, Limits, ParseError, Sealed, Stamp, SystemClock, Topic,
@@ -72,6 +79,8 @@ pub struct ReplayReport {
     pub replayed: usize,
     /// Events that the target refused.
     pub refused: usize,
+    /// Entries that could not be read, where a [`Player`] reads them.
+    pub unread: usize,
     /// The time spent in pauses.
     pub waited: Duration,
 }
@@ -133,6 +142,13 @@ impl Replay {
         self.filter(|entry| entry.offset() < offset)
     }
 
+    /// Keeps the events that no other led to: those without a [`causation`](Entry::causation).
+    ///
+    /// A bus whose handlers emit makes the others again by itself.
+    pub fn roots(self) -> Self {
+        self.filter(|entry| entry.causation().is_none())
+    }
+
     /// Keeps the last `n` entries.
     pub fn last(mut self, n: usize) -> Self {
         self.entries.drain(..self.entries.len().saturating_sub(n));
@@ -145,10 +161,7 @@ impl Replay {
     ///
     /// If it is [`Speed::Times`] of a number that is not finite and above zero.
     pub fn speed(self, speed: Speed) -> Result<Self, SpeedError> {
-        match speed {
-            Speed::Times(times) if !(times.is_finite() && times > 0.0) => Err(SpeedError { times }),
-            _ => Ok(Self { speed, ..self }),
-        }
+        Ok(Self { speed: speed.checked()?, ..self })
     }
 
     /// Pauses by this clock; by a [`SystemClock`] unless said otherwise.
@@ -176,11 +189,7 @@ impl Replay {
                 self.clock.sleep(pause);
                 report.waited = report.waited.saturating_add(pause);
             }
-            if target.replay(&Replayed::of(entry)) {
-                report.replayed += 1;
-            } else {
-                report.refused += 1;
-            }
+            report.count(target.replay(&Replayed::of(entry)));
         }
         report
     }
@@ -188,11 +197,45 @@ impl Replay {
     /// When an entry is due, counted from the beginning of the replay.
     fn moment_of(&self, entry: &Entry) -> Duration {
         let first = self.entries.first().map_or(Duration::ZERO, Entry::offset);
-        let original = entry.offset().saturating_sub(first);
-        match self.speed {
-            Speed::Instant => Duration::ZERO,
-            Speed::RealTime => original,
-            Speed::Times(times) => Duration::try_from_secs_f64(original.as_secs_f64() / times).unwrap_or(Duration::MAX),
+        self.speed.pause_for(entry.offset().saturating_sub(first))
+    }
+
+    /// The same replay, to be paused, stepped and sought in.
+    pub fn player(self) -> Player {
+        let entries: Arc<[Entry]> = self.entries.into();
+        let again = move || {
+            let entries = entries.clone();
+            (0..entries.len()).map(move |i| entries[i].clone())
+        };
+        let player = Player::of(again).clock_in(self.clock);
+        player.control().set_speed(self.speed).expect("a speed that was checked");
+        player
+    }
+}
+
+impl Speed {
+    fn checked(self) -> Result<Self, SpeedError> {
+        match self {
+            Self::Times(times) if !(times.is_finite() && times > 0.0) => Err(SpeedError { times }),
+            speed => Ok(speed),
+        }
+    }
+
+    /// What a pause of the original becomes.
+    fn pause_for(self, original: Duration) -> Duration {
+        match self {
+            Self::Instant => Duration::ZERO,
+            Self::RealTime => original,
+            Self::Times(times) => Duration::try_from_secs_f64(original.as_secs_f64() / times).unwrap_or(Duration::MAX),
+        }
+    }
+}
+
+impl ReplayReport {
+    fn count(&mut self, taken: bool) {
+        match taken {
+            true => self.replayed += 1,
+            false => self.refused += 1,
         }
     }
 }

@@ -1,8 +1,8 @@
-//! Topics and patterns as strings, and figures as they are.
+//! Topics, patterns and ids as strings, and figures as they are.
 //!
 //! What is read is checked as [`Topic::new`] and [`Pattern::new`] check it, within the default limits.
 
-use std::fmt;
+use std::fmt::{self, Display};
 use std::marker::PhantomData;
 use std::str::FromStr;
 
@@ -10,7 +10,7 @@ use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 use crate::calls::CallCount;
-use crate::parse_error::ParseError;
+use crate::id::EventId;
 use crate::pattern::Pattern;
 use crate::topic::Topic;
 
@@ -38,13 +38,26 @@ impl<'de> Deserialize<'de> for Pattern {
     }
 }
 
+/// As the 26 characters of the ULID's text form.
+impl Serialize for EventId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for EventId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(Text { meant: "an event id", made: PhantomData })
+    }
+}
+
 /// Reads a string without a copy in between.
 struct Text<T> {
     meant: &'static str,
     made: PhantomData<T>,
 }
 
-impl<T: FromStr<Err = ParseError>> Visitor<'_> for Text<T> {
+impl<T: FromStr<Err: Display>> Visitor<'_> for Text<T> {
     type Value = T;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

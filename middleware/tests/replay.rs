@@ -142,7 +142,7 @@ fn events_come_at_their_moments_whatever_handlers_take() {
 fn counts_what_the_target_refuses() {
     let odd = To(|event: &Replayed<'_>| *event.topic() == "a.odd" && event.envelope().replayed);
     let report = recorded().replay().run(&odd);
-    assert_eq!(report, ReplayReport { replayed: 3, refused: 3, waited: Duration::ZERO });
+    assert_eq!(report, ReplayReport { replayed: 3, refused: 3, ..ReplayReport::default() });
 }
 
 #[test]

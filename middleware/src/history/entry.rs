@@ -28,6 +28,19 @@ impl Entry {
     /// It stands for the entry itself and its share of the bookkeeping; what an envelope holds is not counted.
     pub const OVERHEAD: usize = 128;
 
+    /// An entry made by hand, or read from somewhere: what a [`Replay`](crate::Replay) makes an event of.
+    #[must_use]
+    pub fn new(sequence: u64, topic: Topic, payload: Arc<Erased>, id: EventId, stamp: Stamp) -> Self {
+        let bytes = size_of_val(&*payload).saturating_add(Self::OVERHEAD);
+        Self { sequence, topic, payload, id, stamp, envelope: None, bytes, at: At::default() }
+    }
+
+    /// The same entry with an envelope, or without.
+    #[must_use]
+    pub fn with_envelope(self, envelope: Option<Arc<Envelope>>) -> Self {
+        Self { envelope, ..self }
+    }
+
     /// Keeps an event whose payload was shared; it gets its place in the order later.
     pub(crate) fn of(event: &Event<'_>, payload: Arc<Erased>, bytes: usize) -> Self {
         Self {
@@ -113,10 +126,22 @@ impl Entry {
         self.envelope()?.source.as_ref()
     }
 
+    /// The event that led to this one, if the emitter said so.
+    #[must_use]
+    pub fn causation(&self) -> Option<EventId> {
+        self.envelope()?.causation
+    }
+
     /// Everything that travelled with the payload, if anything did.
     #[must_use]
     pub fn envelope(&self) -> Option<&Envelope> {
         self.envelope.as_deref()
+    }
+
+    /// The envelope for keeping, if there is one.
+    #[must_use]
+    pub fn share_envelope(&self) -> Option<Arc<Envelope>> {
+        self.envelope.clone()
     }
 
     /// The bytes it counts for: what its payload weighs, and [`OVERHEAD`](Self::OVERHEAD).

@@ -1,0 +1,251 @@
+//! [`Reader`]: a recording, read line by line.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::line_error::{LineError, Reason};
+use super::lines::{Line, Lines};
+use super::{Codec, LONGEST_LINE, Record, cloud_event, parts};
+use crate::Entry;
+
+/// Reads a recording, one line at a time, whatever is in it.
+///
+/// A line that cannot be read is an error with its number; the lines behind it are read. So a crash costs the line that
+/// was being written ([`LineError::is_torn`]), and hostile lines cost themselves: no line longer than the longest allowed
+/// (16 MiB) is kept in memory, and JSON that is nested deeper than 128 is refused where a payload is made of it. Memory is
+/// bounded by the longest line, whatever the size of the recording. Empty lines are passed over.
+///
+/// Attributes that `sigtree` does not know are passed over, and lost if the record is written again.
+///
+/// # Examples
+///
+/// ```
+/// use sigtree_middleware::Reader;
+///
+/// let text = r#"
+/// {"specversion":"1.0","id":"00000000000000000000000001","source":"/radar","type":"track","data":7}
+/// {"specversion":"1.0","id":"00000000000000000000000002","source":"/radar","type":"track","da"#;
+/// let mut reader = Reader::new(text.as_bytes());
+/// let record = reader.next().unwrap()?;
+/// assert_eq!((record.topic().as_str(), record.decode::<u32>()?), ("track", 7));
+///
+/// let error = reader.next().unwrap().unwrap_err();
+/// assert_eq!(error.to_string(), "line 3: torn: the file ends within it");
+/// assert_eq!((reader.stats().records, reader.stats().torn), (1, 1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Reader {
+    lines: Option<Lines<Box<dyn BufRead + Send>>>,
+    file: Option<Arc<Path>>,
+    /// The recording whose parts are read, and the latest of them; until the part that is being written.
+    parts: Option<(PathBuf, u64)>,
+    longest: usize,
+    stats: ReadStats,
+}
+
+/// What a [`Reader`] met, in numbers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ReadStats {
+    /// Lines that were events.
+    pub records: u64,
+    /// Last lines without an end.
+    pub torn: u64,
+    /// Lines longer than the longest allowed.
+    pub too_long: u64,
+    /// Lines that were no UTF-8.
+    pub not_utf8: u64,
+    /// Lines that were no JSON, or no events.
+    pub not_events: u64,
+    /// Events whose payload the codec did not know, or which did not fit its type; they are among the records too.
+    pub payloads: u64,
+}
+
+impl ReadStats {
+    /// Lines that could not be read, whatever the reason.
+    #[must_use]
+    pub fn skipped(&self) -> u64 {
+        self.torn + self.too_long + self.not_utf8 + self.not_events + self.payloads
+    }
+
+    fn count(&mut self, reason: &Reason) {
+        match reason {
+            Reason::Io(_) => {}
+            Reason::Torn => self.torn += 1,
+            Reason::TooLong { .. } => self.too_long += 1,
+            Reason::NotUtf8 { .. } => self.not_utf8 += 1,
+            Reason::NotAnEvent(_) => self.not_events += 1,
+            Reason::Payload(_) => self.payloads += 1,
+        }
+    }
+}
+
+impl Reader {
+    /// Reads a recording of this path: its full parts in their order, then the one that is being written.
+    ///
+    /// A recording may go on meanwhile; what is read is what stands there when the reader comes by.
+    ///
+    /// # Errors
+    ///
+    /// If there is none, or it cannot be opened.
+    pub fn open(path: impl AsRef<Path>) -> io::Result<Self> {
+        let mut reader = Self::with(None);
+        reader.parts = Some((path.as_ref().to_owned(), 0));
+        reader.open_next()?;
+        Ok(reader)
+    }
+
+    /// Reads whatever can be read.
+    pub fn new(input: impl Read + Send + 'static) -> Self {
+        Self::with(Some(Box::new(BufReader::with_capacity(BUFFER, input))))
+    }
+
+    fn with(input: Option<Box<dyn BufRead + Send>>) -> Self {
+        let lines = input.map(|input| Lines::new(input, LONGEST_LINE));
+        Self { lines, file: None, parts: None, longest: LONGEST_LINE, stats: ReadStats::default() }
+    }
+
+    /// Sets the longest line it takes, in bytes; 16 MiB unless said otherwise.
+    #[must_use]
+    pub fn longest_line(mut self, bytes: usize) -> Self {
+        self.longest = bytes;
+        if let Some(lines) = &mut self.lines {
+            lines.set_most(bytes);
+        }
+        self
+    }
+
+    /// What it met so far.
+    #[must_use]
+    pub fn stats(&self) -> ReadStats {
+        self.stats
+    }
+
+    /// Makes entries of the records, which can be replayed.
+    pub fn entries(self, codec: &Codec) -> Entries {
+        Entries { reader: self, codec: codec.clone() }
+    }
+
+    /// Goes to the next part; `false` if there is none.
+    fn open_next(&mut self) -> io::Result<bool> {
+        let Some((recording, latest)) = self.parts.take() else { return Ok(false) };
+        // Opened before the others are looked for: if it becomes full meanwhile, it is among them, or in hand.
+        let current = File::open(&recording);
+        let full = parts::list(&recording)?;
+        for part in full.iter().filter(|part| part.number > latest) {
+            let path = parts::path_of(&recording, part.number);
+            match File::open(&path) {
+                // The recording is bounded, and has just thrown it away.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                file => {
+                    self.parts = Some((recording, part.number));
+                    return self.begin(file, &path);
+                }
+            }
+        }
+        self.begin(current, &recording)
+    }
+
+    fn begin(&mut self, file: io::Result<File>, path: &Path) -> io::Result<bool> {
+        self.file = Some(path.into());
+        let input: Box<dyn BufRead + Send> = Box::new(BufReader::with_capacity(BUFFER, file?));
+        self.lines = Some(Lines::new(input, self.longest));
+        Ok(true)
+    }
+
+    /// Reads on; `None` at the end of the file.
+    fn read_line(&mut self) -> Option<Result<Record, LineError>> {
+        let lines = self.lines.as_mut()?;
+        let record = loop {
+            match lines.next_line() {
+                Ok(Some(Line::Whole(line) | Line::Open(line))) if line.trim_ascii().is_empty() => {}
+                Ok(Some(line)) => break parse(&line, self.longest),
+                Ok(None) => return None,
+                Err(error) => break Err(Reason::Io(error)),
+            }
+        };
+        let number = lines.number();
+        Some(record.map_err(|reason| self.refuse(number, reason)))
+    }
+
+    fn refuse(&mut self, number: u64, reason: Reason) -> LineError {
+        if matches!(reason, Reason::Io(_)) {
+            (self.lines, self.parts) = (None, None);
+        }
+        self.stats.count(&reason);
+        LineError::new(self.file.clone(), number, reason)
+    }
+}
+
+/// The bytes read at a time.
+const BUFFER: usize = 64 << 10;
+
+fn parse(line: &Line<'_>, most: usize) -> Result<Record, Reason> {
+    match line {
+        Line::Whole(line) => parse_whole(line),
+        // A line that only lacks its end is as good as any.
+        Line::Open(line) => parse_whole(line).map_err(|_| Reason::Torn),
+        Line::TooLong => Err(Reason::TooLong { most }),
+    }
+}
+
+fn parse_whole(line: &[u8]) -> Result<Record, Reason> {
+    let text = str::from_utf8(line).map_err(|error| Reason::NotUtf8 { byte: error.valid_up_to() })?;
+    cloud_event::read(text).map_err(Reason::NotAnEvent)
+}
+
+impl Iterator for Reader {
+    type Item = Result<Record, LineError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(record) = self.read_line() {
+                self.stats.records += u64::from(record.is_ok());
+                return Some(record);
+            }
+            match self.open_next() {
+                Ok(true) => {}
+                Ok(false) => return None,
+                Err(error) => return Some(Err(self.refuse(0, Reason::Io(error)))),
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader").field("file", &self.file).field("stats", &self.stats).finish_non_exhaustive()
+    }
+}
+
+/// Entries of a recording, from [`Reader::entries`]: records whose payloads a codec has read.
+#[derive(Debug)]
+pub struct Entries {
+    reader: Reader,
+    codec: Codec,
+}
+
+impl Entries {
+    /// What it met so far.
+    #[must_use]
+    pub fn stats(&self) -> ReadStats {
+        self.reader.stats()
+    }
+}
+
+impl Iterator for Entries {
+    type Item = Result<Entry, LineError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let record = match self.reader.next()? {
+            Ok(record) => record,
+            Err(error) => return Some(Err(error)),
+        };
+        let number = self.reader.lines.as_ref().map_or(0, Lines::number);
+        let entry = record.entry(&self.codec);
+        Some(entry.map_err(|error| self.reader.refuse(number, Reason::Payload(error))))
+    }
+}

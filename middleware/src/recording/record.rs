@@ -1,0 +1,195 @@
+//! [`Record`]: one line of a recording.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+
+use super::line_error::{LineError, Reason};
+use super::{Codec, CodecError, cloud_event};
+use crate::{Entry, Envelope, EventId, EventTree, Source, Stamp, Topic};
+
+/// One event of a recording: everything about it, and its payload as JSON.
+///
+/// It takes no [`Codec`] to have one, so tools that know no types can filter and copy recordings. With a codec it becomes an
+/// [`Entry`], which can be replayed.
+#[derive(Clone)]
+pub struct Record {
+    sequence: u64,
+    topic: Topic,
+    id: EventId,
+    stamp: Stamp,
+    envelope: Option<Arc<Envelope>>,
+    data: Box<RawValue>,
+}
+
+impl Record {
+    pub(super) fn new(
+        sequence: u64,
+        topic: Topic,
+        id: EventId,
+        stamp: Stamp,
+        envelope: Option<Arc<Envelope>>,
+        data: Box<RawValue>,
+    ) -> Self {
+        Self { sequence, topic, id, stamp, envelope, data }
+    }
+
+    /// The record of an entry.
+    ///
+    /// # Errors
+    ///
+    /// If the codec does not know the topic, or its payload is of another type.
+    pub fn of(entry: &Entry, codec: &Codec) -> Result<Self, CodecError> {
+        let data = codec.write(entry.topic(), entry.erased())?;
+        let (topic, envelope) = (entry.topic().clone(), entry.share_envelope());
+        Ok(Self::new(entry.sequence(), topic, entry.id(), entry.stamp(), envelope, data))
+    }
+
+    /// The entry of a record, which can be replayed.
+    ///
+    /// # Errors
+    ///
+    /// If the codec does not know the topic, or the payload does not fit its type.
+    pub fn entry(&self, codec: &Codec) -> Result<Entry, CodecError> {
+        let payload = codec.read(&self.topic, self.data())?;
+        let entry = Entry::new(self.sequence, self.topic.clone(), payload, self.id, self.stamp);
+        Ok(entry.with_envelope(self.envelope.clone()))
+    }
+
+    /// Reads one line of a recording.
+    ///
+    /// # Errors
+    ///
+    /// If it is no CloudEvents 1.0 object as [recordings](crate::Recording) have them.
+    pub fn from_line(line: &str) -> Result<Self, LineError> {
+        cloud_event::read(line).map_err(|fault| LineError::new(None, 1, Reason::NotAnEvent(fault)))
+    }
+
+    /// Writes it as one line.
+    ///
+    /// # Errors
+    ///
+    /// Those of `out`; or if its time is before the year -9999 or after 9999.
+    pub fn write_to(&self, out: &mut impl Write) -> io::Result<()> {
+        let mut line = Vec::new();
+        self.append_to(&mut line)?;
+        out.write_all(&line)
+    }
+
+    pub(super) fn append_to(&self, line: &mut Vec<u8>) -> io::Result<()> {
+        cloud_event::write(self, line).map_err(|fault| io::Error::new(io::ErrorKind::InvalidData, &*fault))
+    }
+
+    /// The line, with its end.
+    #[cfg(feature = "redb")]
+    pub(super) fn line(&self) -> io::Result<String> {
+        let mut line = Vec::new();
+        self.append_to(&mut line)?;
+        Ok(String::from_utf8(line).expect("JSON is UTF-8"))
+    }
+
+    #[cfg(feature = "redb")]
+    pub(super) fn numbered(self, sequence: u64) -> Self {
+        Self { sequence, ..self }
+    }
+
+    /// Its place in the recording, from 1. A gap in the sequences is as many events that could not be written.
+    #[must_use]
+    pub fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// The topic, as it was where the recording stands in the stack.
+    #[must_use]
+    pub fn topic(&self) -> &Topic {
+        &self.topic
+    }
+
+    /// The event's id.
+    #[must_use]
+    pub fn id(&self) -> EventId {
+        self.id
+    }
+
+    /// When it was emitted, on the bus's clock.
+    #[must_use]
+    pub fn offset(&self) -> Duration {
+        self.stamp.offset
+    }
+
+    /// When it was emitted, in wall-clock time.
+    #[must_use]
+    pub fn time(&self) -> SystemTime {
+        self.stamp.wall
+    }
+
+    /// Both times.
+    #[must_use]
+    pub fn stamp(&self) -> Stamp {
+        self.stamp
+    }
+
+    /// Who sent it, if the emitter said so.
+    #[must_use]
+    pub fn source(&self) -> Option<&Source> {
+        self.envelope()?.source.as_ref()
+    }
+
+    /// The event that led to this one, if the emitter said so.
+    #[must_use]
+    pub fn causation(&self) -> Option<EventId> {
+        self.envelope()?.causation
+    }
+
+    /// Everything that travelled with the payload, if anything did.
+    #[must_use]
+    pub fn envelope(&self) -> Option<&Envelope> {
+        self.envelope.as_deref()
+    }
+
+    /// The payload, as JSON.
+    #[must_use]
+    pub fn data(&self) -> &str {
+        self.data.get()
+    }
+
+    /// The payload, as a `T`.
+    ///
+    /// # Errors
+    ///
+    /// If it does not fit the type, or is nested deeper than 128.
+    pub fn decode<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        serde_json::from_str(self.data())
+    }
+
+    pub(super) fn raw(&self) -> &RawValue {
+        &self.data
+    }
+}
+
+impl fmt::Debug for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Record")
+            .field("sequence", &self.sequence)
+            .field("topic", &self.topic)
+            .field("id", &self.id)
+            .field("stamp", &self.stamp)
+            .field("envelope", &self.envelope)
+            .field("data", &self.data())
+            .finish()
+    }
+}
+
+impl EventTree {
+    /// The tree of these records, with their payloads as JSON.
+    pub fn of_records(records: impl IntoIterator<Item = Record>) -> Self {
+        Self::grow(records.into_iter().map(|record| {
+            let text = format!("{} {}", record.topic, record.data());
+            (record.id, record.causation(), text)
+        }))
+    }
+}

@@ -1,0 +1,278 @@
+//! [`Store`]: a recording in a database.
+
+mod query;
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+pub use query::{Query, Records};
+
+use redb::{Database, ReadableTable, ReadableTableMetadata, Table, TableDefinition, WriteTransaction};
+
+use super::{LineError, Record, Sink, Unwritten};
+
+/// The most bytes of pages that the database keeps in memory; its own default is a gigabyte.
+const CACHE: usize = 64 << 20;
+
+/// The line of a record, by its sequence.
+const EVENTS: TableDefinition<'static, u64, &str> = TableDefinition::new("events");
+/// Nanoseconds since 1970, sequence.
+const BY_TIME: TableDefinition<'static, (u64, u64), ()> = TableDefinition::new("by_time");
+/// Topic, nanoseconds since 1970, sequence.
+const BY_TOPIC: TableDefinition<'static, (&str, u64, u64), ()> = TableDefinition::new("by_topic");
+
+/// A recording in one [redb](https://docs.rs/redb) file, with an index by topic and by time.
+///
+/// Reach for it rather than for files of lines when a few topics, or a few minutes, are to be found in a long past: what does
+/// not match is not read. It takes more room than lines, writing it takes longer, and 64 MiB of it may be in memory. It is a
+/// handle: give a
+/// [`Recording`](crate::Recording) a clone as its sink, and query the other meanwhile.
+///
+/// Each batch is one transaction, safe from failures of power when it is written, whatever the [`Flush`](crate::Flush)
+/// policy; a crash never leaves half of one, and a batch that the disk refuses is lost as a whole. After that redb wants the
+/// database to be opened anew; until then everything is refused, and counted. It numbers the records itself, so several
+/// recordings may write to it.
+///
+/// # Examples
+///
+/// ```
+/// use sigtree::Bus;
+/// use sigtree::middleware::{Codec, Recording, Store};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("flight.redb");
+/// let codec = Codec::new().with::<u32>("**")?;
+/// let store = Store::open(&path)?;
+/// let recording = Recording::builder(&codec).open_sink(store.clone())?;
+/// let bus = Bus::new();
+/// bus.layer(recording.clone());
+/// bus.emit("radar.track", 7_u32);
+/// bus.emit("sonar.ping", 8_u32);
+/// recording.sync()?;
+///
+/// let tracks = store.query().matching("radar.**")?.records()?.collect::<Result<Vec<_>, _>>()?;
+/// assert_eq!((tracks.len(), tracks[0].decode::<u32>()?), (1, 7));
+///
+/// let fresh = Bus::new();
+/// assert_eq!(store.query().player(&codec).run(&fresh).replayed, 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
+
+struct Inner {
+    database: Database,
+    path: String,
+    most: u64,
+    removed: AtomicU64,
+}
+
+impl Store {
+    /// Opens the database of this path, or makes one, without a bound.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be opened, is no database, or is open elsewhere.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        Self::open_with(path, u64::MAX)
+    }
+
+    /// The same, and keeps the last `events` only: the oldest are thrown away in the transaction that writes others.
+    ///
+    /// The file does not become smaller by it; the room is used again.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn bounded(path: impl AsRef<Path>, events: u64) -> Result<Self, StoreError> {
+        Self::open_with(path, events)
+    }
+
+    fn open_with(path: impl AsRef<Path>, most: u64) -> Result<Self, StoreError> {
+        let path = path.as_ref();
+        // The newer format is the one that later versions of redb read.
+        let mut builder = Database::builder();
+        builder.create_with_file_format_v3(true).set_cache_size(CACHE);
+        let database = builder.create(path).map_err(StoreError::of)?;
+        let (path, removed) = (path.display().to_string(), AtomicU64::new(0));
+        let store = Self(Arc::new(Inner { database, path, most, removed }));
+        store.write_with(|_| Ok(()))?;
+        Ok(store)
+    }
+
+    /// Chooses what is to be read.
+    pub fn query(&self) -> Query {
+        Query::of(self.clone())
+    }
+
+    /// How many records there are.
+    ///
+    /// # Errors
+    ///
+    /// If the database cannot be read.
+    pub fn len(&self) -> Result<u64, StoreError> {
+        let read = self.0.database.begin_read().map_err(StoreError::of)?;
+        read.open_table(EVENTS).map_err(StoreError::of)?.len().map_err(StoreError::of)
+    }
+
+    /// Whether there is no record.
+    ///
+    /// # Errors
+    ///
+    /// If the database cannot be read.
+    pub fn is_empty(&self) -> Result<bool, StoreError> {
+        Ok(self.len()? == 0)
+    }
+
+    /// How many records this handle and its clones threw away to keep the bound.
+    #[must_use]
+    pub fn removed(&self) -> u64 {
+        // Relaxed: it only counts.
+        self.0.removed.load(Ordering::Relaxed)
+    }
+
+    fn write_with(&self, work: impl FnOnce(&mut Tables<'_>) -> Result<(), StoreError>) -> Result<(), StoreError> {
+        let transaction = self.0.database.begin_write().map_err(StoreError::of)?;
+        work(&mut Tables::of(&transaction)?)?;
+        transaction.commit().map_err(StoreError::of)
+    }
+
+    fn append(&self, records: &[Record]) -> Result<(), StoreError> {
+        let mut removed = 0;
+        self.write_with(|tables| {
+            let first = tables.last_sequence()? + 1;
+            for (sequence, record) in (first..).zip(records) {
+                tables.insert(&record.clone().numbered(sequence))?;
+            }
+            removed = tables.shrink_to(self.0.most)?;
+            Ok(())
+        })?;
+        self.0.removed.fetch_add(removed, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+/// The tables, open for writing.
+struct Tables<'t> {
+    events: Table<'t, u64, &'static str>,
+    by_time: Table<'t, (u64, u64), ()>,
+    by_topic: Table<'t, (&'static str, u64, u64), ()>,
+}
+
+impl<'t> Tables<'t> {
+    fn of(transaction: &'t WriteTransaction) -> Result<Self, StoreError> {
+        Ok(Self {
+            events: transaction.open_table(EVENTS).map_err(StoreError::of)?,
+            by_time: transaction.open_table(BY_TIME).map_err(StoreError::of)?,
+            by_topic: transaction.open_table(BY_TOPIC).map_err(StoreError::of)?,
+        })
+    }
+
+    fn last_sequence(&self) -> Result<u64, StoreError> {
+        let last = self.events.last().map_err(StoreError::of)?;
+        Ok(last.map_or(0, |(sequence, _)| sequence.value()))
+    }
+
+    fn insert(&mut self, record: &Record) -> Result<(), StoreError> {
+        let (sequence, time) = (record.sequence(), nanoseconds(record.time()));
+        self.events.insert(sequence, &*record.line()?).map_err(StoreError::of)?;
+        self.by_time.insert((time, sequence), ()).map_err(StoreError::of)?;
+        self.by_topic.insert((record.topic().as_str(), time, sequence), ()).map_err(StoreError::of)?;
+        Ok(())
+    }
+
+    /// Removes the oldest until so many are left; how many it removed.
+    fn shrink_to(&mut self, most: u64) -> Result<u64, StoreError> {
+        let surplus = self.events.len().map_err(StoreError::of)?.saturating_sub(most);
+        for _ in 0..surplus {
+            self.remove_first()?;
+        }
+        Ok(surplus)
+    }
+
+    fn remove_first(&mut self) -> Result<(), StoreError> {
+        let Some((sequence, line)) = self.events.pop_first().map_err(StoreError::of)? else { return Ok(()) };
+        let (sequence, record) = (sequence.value(), Record::from_line(line.value())?);
+        let time = nanoseconds(record.time());
+        self.by_time.remove((time, sequence)).map_err(StoreError::of)?;
+        self.by_topic.remove((record.topic().as_str(), time, sequence)).map_err(StoreError::of)?;
+        Ok(())
+    }
+}
+
+/// Since 1970; what was before, and after the year 2554, is at either end.
+fn nanoseconds(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
+
+impl Sink for Store {
+    fn write(&mut self, records: &[Record]) -> Result<(), Unwritten> {
+        self.append(records).map_err(|error| Unwritten { lost: records.len(), error: error.into() })
+    }
+
+    /// Nothing is left to do: each transaction is safe when it is over.
+    fn sync(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn describe(&self) -> String {
+        self.0.path.clone()
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("path", &self.0.path).finish_non_exhaustive()
+    }
+}
+
+/// A database that could not be opened, read or written, or a record in it that could not be read.
+pub struct StoreError(Box<dyn Error + Send + Sync>);
+
+impl StoreError {
+    fn of(error: impl Into<redb::Error>) -> Self {
+        Self(error.into().into())
+    }
+}
+
+impl From<LineError> for StoreError {
+    fn from(error: LineError) -> Self {
+        Self(error.into())
+    }
+}
+
+impl From<io::Error> for StoreError {
+    fn from(error: io::Error) -> Self {
+        Self(error.into())
+    }
+}
+
+impl From<StoreError> for io::Error {
+    fn from(error: StoreError) -> Self {
+        io::Error::other(error)
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("StoreError").field(&self.0).finish()
+    }
+}
+
+impl Error for StoreError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.source()
+    }
+}
