@@ -29,7 +29,8 @@ const BY_TOPIC: TableDefinition<'static, (&str, u64, u64), ()> = TableDefinition
 /// A recording in one [redb](https://docs.rs/redb) file, with an index by topic and by time.
 ///
 /// Reach for it rather than for files of lines when a few topics, or a few minutes, are to be found in a long past: what does
-/// not match is not read. It takes more room than lines, writing it takes longer, and 64 MiB of it may be in memory. It is a
+/// not match is not read. It takes four times the room of lines and is written a fifth as fast (a million events of 280 bytes:
+/// 1.1 GB and 10 s, measured on two cores), and 64 MiB of it may be in memory. It is a
 /// handle: give a
 /// [`Recording`](crate::Recording) a clone as its sink, and query the other meanwhile.
 ///
