@@ -188,8 +188,8 @@ impl Recording {
     ///
     /// # Errors
     ///
-    /// If something of it could not be written; then [`stats`](Self::stats) tells how much in all. Or if the thread that
-    /// writes asks, since it cannot wait for itself.
+    /// If the disk refused something since the last time somebody asked; then [`stats`](Self::stats) tells how much in all.
+    /// Or if the thread that writes asks, since it cannot wait for itself.
     pub fn sync(&self) -> io::Result<()> {
         if self.0.thread.is_current() {
             return Err(io::Error::other("the thread that writes cannot wait for itself"));

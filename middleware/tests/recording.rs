@@ -303,6 +303,20 @@ fn disks_that_refuse_are_counted_and_tried_again() {
 }
 
 #[test]
+fn a_failure_is_told_to_whoever_asks_first_however_late() {
+    let (rig, sink) = (Rig::new(), Moody::default());
+    sink.0.lock().fails = Some(ErrorKind::StorageFull);
+    let recording = builder().open_sink(sink.clone()).unwrap();
+    emit(&rig, &recording, 0..1);
+    while recording.last_failure().is_none() {
+        std::thread::yield_now();
+    }
+    sink.0.lock().fails = None;
+    assert!(recording.sync().is_err());
+    assert!(recording.sync().is_ok());
+}
+
+#[test]
 #[cfg(target_os = "linux")]
 fn a_full_device_is_counted() {
     let rig = Rig::new();

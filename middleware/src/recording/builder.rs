@@ -169,6 +169,7 @@ impl RecordingBuilder {
             clock: self.clock,
             bell: Arc::new(Bell::new(&queue)),
             unsynced: 0,
+            unanswered: None,
         };
         Ok(Recording(Arc::new(Inner {
             pattern: self.pattern,

@@ -38,6 +38,8 @@ pub(super) struct Writer {
     pub(super) sequence: u64,
     /// Records written and not yet synced.
     pub(super) unsynced: u64,
+    /// What failed since somebody last asked.
+    pub(super) unanswered: Option<io::Error>,
 }
 
 /// Records to be written together, and who waits for them.
@@ -53,16 +55,23 @@ impl Writer {
     pub(super) fn run(mut self) {
         while let Ok(first) = self.inbox.recv() {
             let batch = self.gather(first);
-            let written = self.write(&batch.records);
-            let synced = self.sync_if_due(!batch.waiting.is_empty());
-            let answer = written.and(synced);
-            for waiting in &batch.waiting {
-                // Whoever gave up waiting needs no answer.
-                let _ = waiting.send(answer.as_ref().map_or_else(|error| Err(copy_of(error)), |()| Ok(())));
-            }
+            self.write(&batch.records);
+            self.sync_if_due(!batch.waiting.is_empty());
+            self.answer(&batch.waiting);
         }
-        // Nobody is left to be told.
-        let _ = self.sync_if_due(true);
+        self.sync_if_due(true);
+    }
+
+    /// Tells those who wait whether all went well.
+    fn answer(&mut self, waiting: &[SyncSender<io::Result<()>>]) {
+        if waiting.is_empty() {
+            return;
+        }
+        let failed = self.unanswered.take();
+        for waiting in waiting {
+            // Whoever gave up waiting needs no answer.
+            let _ = waiting.send(failed.as_ref().map_or(Ok(()), |error| Err(copy_of(error))));
+        }
     }
 
     /// Takes what is there, up to a batch.
@@ -107,9 +116,9 @@ impl Writer {
         self.raise(error);
     }
 
-    fn write(&mut self, records: &[Record]) -> io::Result<()> {
+    fn write(&mut self, records: &[Record]) {
         if records.is_empty() {
-            return Ok(());
+            return;
         }
         let result = self.sink.write(records);
         let lost = result.as_ref().map_or_else(|unwritten| unwritten.lost.min(records.len()), |()| 0);
@@ -120,10 +129,9 @@ impl Writer {
             self.set_alarm();
         }
         self.unsynced += written;
-        result.map_err(|Unwritten { error, .. }| {
-            self.raise(&error.to_string());
-            error
-        })
+        if let Err(Unwritten { error, .. }) = result {
+            self.fail(error);
+        }
     }
 
     fn set_alarm(&self) {
@@ -134,7 +142,7 @@ impl Writer {
         }
     }
 
-    fn sync_if_due(&mut self, asked: bool) -> io::Result<()> {
+    fn sync_if_due(&mut self, asked: bool) {
         let rung = self.bell.take();
         let due = match self.flush {
             Flush::System => false,
@@ -143,14 +151,17 @@ impl Writer {
             Flush::Every(_) => rung,
         };
         if self.unsynced == 0 || !(due || asked) {
-            return Ok(());
-        }
-        let result = self.sink.sync();
-        if let Err(error) = &result {
-            self.raise(&error.to_string());
+            return;
         }
         self.unsynced = 0;
-        result
+        if let Err(error) = self.sink.sync() {
+            self.fail(error);
+        }
+    }
+
+    fn fail(&mut self, error: io::Error) {
+        self.raise(&error.to_string());
+        self.unanswered = Some(error);
     }
 
     fn raise(&self, error: &str) {
