@@ -73,6 +73,8 @@ impl Tally {
 pub struct Emission<'e> {
     host: &'e dyn Host,
     at: Cell<At>,
+    /// The bus it was emitted on.
+    origin: u64,
     depth: u32,
     id: OnceCell<EventId>,
     stamp: OnceCell<Stamp>,
@@ -128,6 +130,7 @@ impl<'e> Emission<'e> {
         Self {
             host,
             at: Cell::new(at),
+            origin: at.bus,
             depth,
             id: OnceCell::new(),
             stamp: OnceCell::new(),
@@ -350,10 +353,10 @@ impl<'e> Emission<'e> {
         self.notes.get().and_then(|notes| notes.panic.borrow_mut().take())
     }
 
-    /// Marks a bus as visited; `false` if the event has been there.
+    /// Marks a bus as visited; `false` if the event has been there, as it has where it was emitted.
     pub fn visit(&self, bus: u64) -> bool {
         let mut visited = self.visited.borrow_mut();
-        let fresh = !visited.contains(&bus);
+        let fresh = bus != self.origin && !visited.contains(&bus);
         if fresh {
             visited.push(bus);
         }
