@@ -113,14 +113,13 @@ impl Bus {
         prefix: Option<Topic>,
         site: &'static Location<'static>,
     ) -> Result<Connection, Error> {
-        let bridge = Bridge { from: self.core().id, to: Arc::downgrade(other.core()), prefix };
+        let bridge = Bridge { to: Arc::downgrade(other.core()), prefix };
         self.on(pattern).connect_call(bridge, None, site)
     }
 }
 
 /// A handler that passes events on to another bus.
 struct Bridge {
-    from: u64,
     to: Weak<Core>,
     prefix: Option<Topic>,
 }
@@ -130,7 +129,6 @@ impl Call for Bridge {
 
     fn call(&self, event: &Event<'_>) -> Called {
         let Some(to) = self.to.upgrade() else { return Called::Dead };
-        event.emission().visit(self.from);
         let payload = PayloadType { id: event.payload_type(), name: "another type" };
         match &self.prefix {
             None => to.receive(event.topic(), hash(event.topic()), event, payload),

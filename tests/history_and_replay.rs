@@ -298,3 +298,20 @@ fn a_history_of_two_buses_gives_each_its_own() {
     here.emit("count", 3_u32);
     assert_eq!(seen.take(), ["count 0*", "count 1*", "count 2*", "count 3"]);
 }
+
+#[test]
+fn what_a_handler_that_catches_up_leaves_for_later_is_emitted() {
+    let (bus, history) = with_past();
+    let seen = Recorder::new();
+    let _after = bus.connect("after", seen.numbers()).unwrap();
+    let weak = bus.downgrade();
+    let answer = move |n: &u32| {
+        let bus = weak.upgrade().unwrap();
+        if *n == 1 {
+            bus.emit("count", 2_u32);
+        }
+        bus.emit_later("after", *n);
+    };
+    let _late = bus.on("count").replay_last(&history, 1).connect(answer).unwrap();
+    assert_eq!(seen.take(), ["after 1", "after 2"]);
+}

@@ -36,14 +36,13 @@ struct Seen {
 /// Connects a handler and takes it out, again and again, while other threads emit.
 fn rounds(quiet: &impl Quiet, rounds: u64) -> Arc<Seen> {
     let (seen, over) = (Arc::new(Seen::default()), AtomicBool::new(false));
-    thread::scope(|scope| {
-        for _ in 1..CROWD {
-            scope.spawn(|| {
-                while !over.load(SeqCst) {
-                    quiet.emit();
-                }
-            });
+    let emit = || {
+        while !over.load(SeqCst) {
+            quiet.emit();
         }
+    };
+    thread::scope(|scope| {
+        let threads: Vec<_> = (1..CROWD).map(|_| scope.spawn(emit)).collect();
         for _ in 0..rounds {
             let (gone, seen) = (Arc::new(AtomicBool::new(false)), seen.clone());
             let (is_gone, before) = (gone.clone(), seen.calls.load(SeqCst));
@@ -62,6 +61,8 @@ fn rounds(quiet: &impl Quiet, rounds: u64) -> Arc<Seen> {
             gone.store(true, SeqCst);
         }
         over.store(true, SeqCst);
+        // ThreadSanitizer sees a join, but not that the scope waits.
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
     });
     seen
 }

@@ -15,7 +15,7 @@ type Path = fn(u32);
 
 const TOPIC: &str = "radar.track.updated";
 
-pub(crate) const PATHS: [(&str, Path); 7] = [
+pub(crate) const PATHS: [(&str, Path); 8] = [
     ("Signal::emit, no handler", |turns| by_handle(turns, 0)),
     ("Signal::emit, 1 handler", |turns| by_handle(turns, 1)),
     ("Signal::emit, 10 handlers", |turns| by_handle(turns, 10)),
@@ -23,6 +23,7 @@ pub(crate) const PATHS: [(&str, Path); 7] = [
     ("Bus::emit_ref by name, 1 handler", by_name),
     ("Signal::emit through a filter", through_a_filter),
     ("Signal::emit that bubbles a level", bubbling),
+    ("Signal::emit that bubbles to nobody", bubbling_to_nobody),
 ];
 
 /// Takes so many turns on the path of this name.
@@ -72,6 +73,12 @@ fn through_a_filter(turns: u32) {
 fn bubbling(turns: u32) {
     let site = Bus::new();
     let _above = site.connect(format!("child.{TOPIC}"), see).expect("a good pattern");
+    let (signal, _connections) = signal(&site.child("child").expect("a good name"), 1);
+    repeat(turns, || signal.emit(black_box(&TRACK)));
+}
+
+fn bubbling_to_nobody(turns: u32) {
+    let site = Bus::new();
     let (signal, _connections) = signal(&site.child("child").expect("a good name"), 1);
     repeat(turns, || signal.emit(black_box(&TRACK)));
 }

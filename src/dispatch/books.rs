@@ -107,21 +107,26 @@ impl Writer {
     }
 
     /// Puts a route in its place, or none, and keeps the books of the patterns that come and go with it.
-    pub(super) fn put(&mut self, cell: &Arc<Cell>, route: Option<Arc<Route>>, bin: &mut Bin) {
+    pub(super) fn put(&mut self, cell: &Arc<Cell>, route: Option<&Arc<Route>>, bin: &mut Bin) {
         let key = *cell.key.get_or_init(|| self.cells.insert(Arc::downgrade(cell)));
-        let old = cell.route.load_full();
+        let old = cell.route.swap(route.cloned());
         for part in old.iter().flat_map(|route| route.parts.iter()) {
             self.with_book(part.node(), |book| book.strike(key));
         }
         for part in route.iter().flat_map(|route| route.parts.iter()) {
             self.with_book(part.node(), |book| book.enter(key));
         }
-        bin.routes.extend(cell.route.swap(route));
         bin.routes.extend(old);
     }
 
     /// Puts a route in the place of one with the same patterns, but for some that are new.
-    pub(super) fn put_patched(&mut self, cell: &Cell, route: Arc<Route>, new: &[Arc<Node>], bin: &mut Bin) {
+    pub(super) fn put_patched<'n>(
+        &mut self,
+        cell: &Cell,
+        route: Arc<Route>,
+        new: impl IntoIterator<Item = &'n Arc<Node>>,
+        bin: &mut Bin,
+    ) {
         if let Some(key) = cell.key.get() {
             for node in new {
                 self.with_book(node, |book| book.enter(*key));
@@ -157,26 +162,26 @@ impl Writer {
 
     /// Counts a pattern that sees reports; the bits of those that nobody saw before.
     pub(super) fn add_listener(&mut self, pattern: &Pattern) -> u32 {
-        let listeners = &mut self.listeners;
-        Report::seen_by(pattern)
-            .filter(|report| {
-                listeners[report.place()] += 1;
-                listeners[report.place()] == 1
-            })
-            .map(Report::bit)
-            .sum()
+        let fresh = |listeners: &mut u32| {
+            *listeners += 1;
+            *listeners == 1
+        };
+        self.count_listener(pattern, fresh)
     }
 
     /// Takes a pattern out of the count; the bits of the reports that nobody sees any more.
     pub(super) fn drop_listener(&mut self, pattern: &Pattern) -> u32 {
+        let last = |listeners: &mut u32| {
+            *listeners -= 1;
+            *listeners == 0
+        };
+        self.count_listener(pattern, last)
+    }
+
+    /// Counts for each report that a pattern sees; the bits of those for which `count` says so.
+    fn count_listener(&mut self, pattern: &Pattern, count: impl Fn(&mut u32) -> bool) -> u32 {
         let listeners = &mut self.listeners;
-        Report::seen_by(pattern)
-            .filter(|report| {
-                listeners[report.place()] -= 1;
-                listeners[report.place()] == 0
-            })
-            .map(Report::bit)
-            .sum()
+        Report::seen_by(pattern).filter(|report| count(&mut listeners[report.place()])).map(Report::bit).sum()
     }
 
     /// Notes a new handler of a pattern in the posts that see it.

@@ -162,7 +162,7 @@ impl Core {
         }
         // Whether a payload that is still to be made has listeners above is found out on the other way.
         let unheard_here = O::IS_MADE && route.is_idle_here();
-        let rises = route.is_quiet_here() && !unheard_here && !self.ancestors_retain();
+        let rises = route.up.is_some() && route.is_quiet_here() && !unheard_here && !self.ancestors_retain();
         if !route.is_quiet() && !rises {
             return self.emit_loudly(route, offer, company, version, inside);
         }
@@ -201,7 +201,7 @@ impl Core {
         let Some(route) = &*guard else { return false };
         let fits = route.is_for(&up.topic, up.hash)
             && route.is_checked_at(version)
-            && (route.is_quiet() || route.is_quiet_here())
+            && route.is_quiet_here()
             && route.payload.id == errand.payload.type_id();
         if fits {
             self.call_quietly(route, errand);

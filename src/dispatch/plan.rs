@@ -139,7 +139,7 @@ impl Core {
     fn publish_plan(&self, writer: &mut Writer, cell: &Arc<Cell>, plan: Plan, bin: &mut Bin) -> Arc<Route> {
         let version = self.stamps.version();
         let route = Arc::new(Route::build(Plan { checked_at: version, youngest: writer.youngest(), ..plan }));
-        writer.put(cell, Some(route.clone()), bin);
+        writer.put(cell, Some(&route), bin);
         self.note_idle(cell, &route, version);
         route
     }

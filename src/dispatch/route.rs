@@ -43,7 +43,7 @@ pub(crate) struct Route {
     plain: bool,
     /// Plain, with handlers that are all quiet, so that an emit needs no event.
     quiet: bool,
-    /// The same but for a parent, which has to be looked at.
+    /// Nothing on this bus but quiet handlers, or none; what is above has to be looked at.
     quiet_here: bool,
     /// The handler, if it is the only one and quiet: most routes are so.
     only_quiet: Option<Entry>,
@@ -112,12 +112,12 @@ pub(crate) struct Plan {
 impl Route {
     pub(crate) fn build(plan: Plan) -> Self {
         let Plan { topic, hash, payload, scope, scoped_at, checked_at, settings, youngest, .. } = plan;
-        let plain = plan.layers.is_empty() && !plan.muted && plan.sinks.is_empty() && plan.up.is_none();
+        let bare = plan.layers.is_empty() && !plan.muted && plan.sinks.is_empty();
+        let plain = bare && plan.up.is_none();
         let retains = plan.retains_elsewhere || plan.parts.retain();
         let only_quiet = plan.parts.only().filter(|entry| plain && entry.is_quiet());
-        let quiet = plain && !plan.parts.is_empty() && plan.parts.are_quiet();
-        let bare = plan.layers.is_empty() && !plan.muted && plan.sinks.is_empty();
-        let quiet_here = bare && plan.up.is_some() && plan.parts.are_quiet();
+        let quiet_here = bare && plan.parts.are_quiet();
+        let quiet = quiet_here && plain && !plan.parts.is_empty();
         Self {
             topic,
             hash,
@@ -194,7 +194,7 @@ impl Route {
         self.quiet
     }
 
-    /// The same but for a parent, with quiet handlers or none.
+    /// Nothing on this bus but quiet handlers, or none.
     #[inline]
     pub(crate) fn is_quiet_here(&self) -> bool {
         self.quiet_here

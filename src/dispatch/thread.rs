@@ -55,13 +55,16 @@ impl Inside {
 impl Drop for Inside {
     #[inline]
     fn drop(&mut self) {
-        DEPTH.with(|depth| {
-            let outside = depth.get() - 1;
-            depth.set(outside);
-            if outside == LATER {
-                run_later();
-            }
-        });
+        DEPTH.with(|depth| come_to(depth, depth.get() - 1));
+    }
+}
+
+/// Comes back to a depth; what waits for the outermost emit to end is made if that has ended.
+#[inline]
+fn come_to(depth: &Cell<u32>, outside: u32) {
+    depth.set(outside);
+    if outside == LATER {
+        run_later();
     }
 }
 
@@ -80,7 +83,7 @@ impl AtDepth {
 
 impl Drop for AtDepth {
     fn drop(&mut self) {
-        DEPTH.with(|depth| depth.set(depth.get() & FLAGS | self.0));
+        DEPTH.with(|depth| come_to(depth, depth.get() & FLAGS | self.0));
     }
 }
 

@@ -165,8 +165,7 @@ impl Core {
         writer.signals.remove(topic);
         let node = self.index_now().exact(topic, hash(topic)).cloned();
         if let Some(node) = node {
-            self.free_payload_if_unused(writer, &node);
-            self.forget_if_unused(writer, &node);
+            self.let_go(writer, &node);
         }
     }
 
@@ -390,23 +389,19 @@ impl Core {
         writer.by_text.remove(node.pattern());
         for member in members {
             writer.nodes[member.key()].lists -= 1;
-            self.forget_if_unused(writer, &member);
+            self.let_go(writer, &member);
         }
     }
 
-    /// Gives up the type of a topic that has neither handlers nor a signal.
-    fn free_payload_if_unused(&self, writer: &Writer, node: &Node) {
-        let has_signal = |topic| writer.signals.contains_key(topic);
-        if writer.nodes[node.key()].handlers == 0 && !node.pattern().as_topic().is_some_and(has_signal) {
-            node.free_payload();
+    /// Gives up the type of a topic that has neither handlers nor a signal, and forgets the pattern unless a list needs it.
+    fn let_go(&self, writer: &mut Writer, node: &Arc<Node>) {
+        let Book { handlers, lists, .. } = writer.nodes[node.key()];
+        let has_signal = || node.pattern().as_topic().is_some_and(|topic| writer.signals.contains_key(topic));
+        if handlers > 0 || has_signal() {
+            return;
         }
-    }
-
-    /// Forgets a pattern without handlers that no list and no signal needs.
-    fn forget_if_unused(&self, writer: &mut Writer, node: &Arc<Node>) {
-        let has_signal = |topic| writer.signals.contains_key(topic);
-        let Book { handlers, lists, .. } = &writer.nodes[node.key()];
-        if *handlers == 0 && *lists == 0 && !node.pattern().as_topic().is_some_and(has_signal) {
+        node.free_payload();
+        if lists == 0 {
             self.forget(writer, node);
         }
     }
@@ -442,12 +437,8 @@ impl Core {
         let before = self.stamps.version();
         bin.tables.extend(node.publish(old.without(age).map(Arc::new)));
         self.take_from_routes(writer, &node, &old, before, bin);
-        let book = &mut writer.nodes[node.key()];
-        book.handlers -= 1;
-        if book.handlers == 0 {
-            self.free_payload_if_unused(writer, &node);
-            self.forget_if_unused(writer, &node);
-        }
+        writer.nodes[node.key()].handlers -= 1;
+        self.let_go(writer, &node);
         bin.disconnected.push(sys::Disconnected {
             bus: self.name.clone(),
             id,
@@ -476,12 +467,7 @@ impl Core {
             match patched {
                 Some(patched) => {
                     let left = node.table().is_some().then_some(node);
-                    writer.put_patched(
-                        &cell,
-                        Arc::new(patched),
-                        left.map(std::slice::from_ref).unwrap_or_default(),
-                        bin,
-                    );
+                    writer.put_patched(&cell, Arc::new(patched), left, bin);
                 }
                 None => writer.clear(&cell, bin),
             }
