@@ -408,9 +408,8 @@ fn a_failing_report_handler_stops_nobody_whatever_the_policy() {
 fn a_layer_that_changes_the_type_is_counted_and_reported_like_any_failure() {
     let seen = Recorder::new();
     let bus = Bus::new();
-    let list = seen.clone();
     let _reports =
-        bus.connect("$sys.handler.failed", move |report: &sys::HandlerFailed| list.note(&report.failure)).unwrap();
+        bus.connect("$sys.handler.failed", seen.lines(|report: &sys::HandlerFailed| report.failure.clone())).unwrap();
     bus.layer(|event: &Event<'_>, next: Next<'_>| next.replace(event, "text"));
     let _handler = bus.connect("a", |_: &u32| {}).unwrap();
     let delivery = bus.emit("a", 1_u32);
@@ -429,8 +428,7 @@ fn a_destructor_that_panics_hides_no_report() {
     }
     let seen = Recorder::new();
     let bus = Bus::new();
-    let list = seen.clone();
-    let _reports = bus.connect("$sys.disconnected", move |d: &sys::Disconnected| list.note(&d.pattern)).unwrap();
+    let _reports = bus.connect("$sys.disconnected", seen.lines(|d: &sys::Disconnected| d.pattern.clone())).unwrap();
     let bomb = Bomb;
     let connection = bus.connect("a", move |_: &u32| {
         let _ = &bomb;

@@ -14,112 +14,18 @@
 //! lock and queue among it.
 #![cfg(sigtree_loom)]
 
-#[path = "support/models.rs"]
+#[path = "support/models/mod.rs"]
 mod models;
+
+/// How many threads emit.
+const EMITTERS: usize = 2;
+
+/// How many emit in the scene that takes the most steps; two would take many minutes.
+const EMITTERS_OF_THE_LONGEST: usize = 1;
 
 fn check(scene: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound.get_or_insert(2);
     builder.max_branches = 10_000;
     builder.check(scene);
-}
-
-#[test]
-fn connecting() {
-    check(|| models::connecting(2));
-}
-
-#[test]
-fn connecting_in_order() {
-    check(|| models::connecting_in_order(2));
-}
-
-#[test]
-fn disconnecting() {
-    check(|| models::disconnecting(2));
-}
-
-#[test]
-fn a_new_pattern_on_a_hot_topic() {
-    check(|| models::new_pattern(2));
-}
-
-#[test]
-fn a_new_pattern_on_a_hot_name() {
-    check(|| models::new_pattern_by_name(2));
-}
-
-#[test]
-fn the_first_handler() {
-    check(|| models::first_handler(2));
-}
-
-#[test]
-fn swapping_stacks() {
-    check(|| models::swapping_stacks(2));
-}
-
-#[test]
-fn joining_in_order() {
-    check(|| models::joining_in_order(2));
-}
-
-#[test]
-fn handlers_and_stack_on_a_hot_topic() {
-    check(|| models::handlers_and_stack(2, true));
-}
-
-#[test]
-fn handlers_and_stack_on_a_cold_topic() {
-    check(|| models::handlers_and_stack(2, false));
-}
-
-#[test]
-fn handlers_and_stack_by_name() {
-    check(|| models::handlers_and_stack_by_name(1));
-}
-
-#[test]
-fn waiting_for_a_running_call() {
-    check(|| models::waiting(2));
-}
-
-#[test]
-fn once_from_three_threads() {
-    check(|| models::once(2));
-}
-
-#[test]
-fn dropping_the_bus() {
-    check(|| models::dropping(2));
-}
-
-#[test]
-#[should_panic(expected = "a mixture of versions")]
-fn finds_two_snapshots() {
-    check(models::broken::two_snapshots);
-}
-
-#[test]
-#[should_panic(expected = "a stale route was left behind")]
-fn finds_an_unchecked_route() {
-    check(models::broken::unchecked_route);
-}
-
-#[test]
-#[should_panic(expected = "a call ran after the disconnect returned")]
-fn finds_an_unwaited_disconnect() {
-    check(models::broken::unwaited_disconnect);
-}
-
-#[test]
-#[should_panic(expected = "once was twice")]
-fn finds_a_load_then_store() {
-    check(models::broken::load_then_store);
-}
-
-#[test]
-#[should_panic(expected = "deadlock")]
-fn finds_calls_under_locks() {
-    check(models::broken::calls_under_locks);
 }

@@ -11,27 +11,21 @@ use support::{Recorder, boom, quietly};
 
 /// Writes down every report of a bus.
 fn listen(bus: &Bus, seen: &Recorder) {
-    let lists = [(); 6].map(|()| seen.clone());
-    let [refused, dead, filtered, failed, connected, disconnected] = lists;
-    let handlers = [
-        bus.connect("$sys.refused", move |r: &sys::Refused| {
-            refused.note(format_args!("refused on {}: {}", r.bus, r.error));
-        }),
-        bus.connect("$sys.dead", move |r: &sys::Dead| dead.note(format_args!("dead on {}: {}", r.bus, r.topic))),
-        bus.connect("$sys.filtered", move |r: &sys::Filtered| {
-            filtered.note(format_args!("filtered on {}: {}, {}", r.bus, r.topic, r.reason));
-        }),
-        bus.connect("$sys.handler.failed", move |r: &sys::HandlerFailed| {
-            failed.note(format_args!("failed on {}: {}", r.bus, r.failure.cause));
-        }),
-        bus.connect("$sys.connected", move |r: &sys::Connected| {
-            connected.note(format_args!("connected on {}: {}", r.bus, r.pattern));
-        }),
-        bus.connect("$sys.disconnected", move |r: &sys::Disconnected| {
-            disconnected.note(format_args!("disconnected on {}: {}", r.bus, r.pattern));
-        }),
+    let refused = seen.lines(|r: &sys::Refused| format!("refused on {}: {}", r.bus, r.error));
+    let dead = seen.lines(|r: &sys::Dead| format!("dead on {}: {}", r.bus, r.topic));
+    let filtered = seen.lines(|r: &sys::Filtered| format!("filtered on {}: {}, {}", r.bus, r.topic, r.reason));
+    let failed = seen.lines(|r: &sys::HandlerFailed| format!("failed on {}: {}", r.bus, r.failure.cause));
+    let connected = seen.lines(|r: &sys::Connected| format!("connected on {}: {}", r.bus, r.pattern));
+    let disconnected = seen.lines(|r: &sys::Disconnected| format!("disconnected on {}: {}", r.bus, r.pattern));
+    let connections = [
+        bus.connect("$sys.refused", refused),
+        bus.connect("$sys.dead", dead),
+        bus.connect("$sys.filtered", filtered),
+        bus.connect("$sys.handler.failed", failed),
+        bus.connect("$sys.connected", connected),
+        bus.connect("$sys.disconnected", disconnected),
     ];
-    for connection in handlers {
+    for connection in connections {
         connection.unwrap().detach();
     }
     seen.take();
@@ -103,8 +97,7 @@ fn reports_of_isolated_children_stay_there() {
 fn every_way_to_end_is_reported() {
     let seen = Recorder::new();
     let bus = Bus::new();
-    let list = seen.clone();
-    let _ends = bus.connect("$sys.disconnected", move |end: &sys::Disconnected| list.note(&end.pattern)).unwrap();
+    let _ends = bus.connect("$sys.disconnected", seen.lines(|end: &sys::Disconnected| end.pattern.clone())).unwrap();
     drop(bus.connect("dropped", |_: &u32| {}).unwrap());
     let id = bus.connect("by.id", |_: &u32| {}).unwrap().detach();
     bus.disconnect(id);
@@ -121,9 +114,8 @@ fn every_way_to_end_is_reported() {
 fn a_report_tells_where_the_connection_was_made() {
     let seen = Recorder::new();
     let bus = Bus::new();
-    let list = seen.clone();
-    let note = move |report: &sys::Connected| list.note(format_args!("{}:{}", report.site.file(), report.site.line()));
-    let _connects = bus.connect("$sys.connected", note).unwrap();
+    let site = seen.lines(|report: &sys::Connected| format!("{}:{}", report.site.file(), report.site.line()));
+    let _connects = bus.connect("$sys.connected", site).unwrap();
     seen.take();
     let line = line!() + 1;
     let _other = bus.connect("a", |_: &u32| {}).unwrap();
@@ -151,8 +143,7 @@ fn reports_pass_no_layer_and_meet_no_dead_end() {
     let seen = Recorder::new();
     let bus = Bus::new();
     bus.layer(seen.layer("layer"));
-    let list = seen.clone();
-    let _dead = bus.on("$sys.dead").filter(|_| false).connect(move |_: &sys::Dead| list.note("never")).unwrap();
+    let _dead = bus.on("$sys.dead").filter(|_| false).connect(seen.lines(|_: &sys::Dead| "never")).unwrap();
     bus.emit("a", 1_u32);
     assert_eq!(seen.take(), ["layer"]);
 }
@@ -161,8 +152,7 @@ fn reports_pass_no_layer_and_meet_no_dead_end() {
 fn what_a_layer_or_condition_kept_back_is_not_dead() {
     let seen = Recorder::new();
     let bus = Bus::new();
-    let list = seen.clone();
-    let _dead = bus.connect("$sys.dead", move |dead: &sys::Dead| list.note(&dead.topic)).unwrap();
+    let _dead = bus.connect("$sys.dead", seen.lines(|dead: &sys::Dead| dead.topic.clone())).unwrap();
     let _skipped = bus.on("skipped").filter(|_| false).connect(|_: &u32| {}).unwrap();
     let muted = bus.connect("muted", |_: &u32| {}).unwrap();
     let _mute = muted.mute();
@@ -244,8 +234,7 @@ fn a_report_is_made_only_for_those_who_listen() {
 fn reports_cannot_be_forged_however_often_they_were_made() {
     let seen = Recorder::new();
     let bus = Bus::new();
-    let list = seen.clone();
-    let _dead = bus.connect("$sys.dead", move |dead: &sys::Dead| list.note(&dead.topic)).unwrap();
+    let _dead = bus.connect("$sys.dead", seen.lines(|dead: &sys::Dead| dead.topic.clone())).unwrap();
     let reports = Arc::new(parking_lot::Mutex::new(Vec::new()));
     let kept = reports.clone();
     let _kept = bus.connect("$sys.dead", move |dead: Arc<sys::Dead>| kept.lock().push(dead)).unwrap();
@@ -267,8 +256,7 @@ fn reports_come_and_go_with_their_listeners() {
     let bus = Bus::new();
     for round in 0..3 {
         assert_eq!(bus.emit("nobody", 1_u32).called(), 0);
-        let list = seen.clone();
-        let one = bus.connect("$sys.dead", move |dead: &sys::Dead| list.note(&dead.topic)).unwrap();
+        let one = bus.connect("$sys.dead", seen.lines(|dead: &sys::Dead| dead.topic.clone())).unwrap();
         let all = bus.connect("$sys.**", seen.label("all")).unwrap();
         seen.take();
         bus.emit("nobody", 1_u32);
@@ -287,12 +275,9 @@ fn reports_come_and_go_with_their_listeners() {
 fn connections_are_reported_with_their_names() {
     let seen = Recorder::new();
     let bus = Bus::new();
-    let (came, went) = (seen.clone(), seen.clone());
-    let _came =
-        bus.connect("$sys.connected", move |c: &sys::Connected| came.note(format_args!("+{:?}", c.name))).unwrap();
-    let _went = bus
-        .connect("$sys.disconnected", move |d: &sys::Disconnected| went.note(format_args!("-{:?}", d.name)))
-        .unwrap();
+    let came = seen.lines(|report: &sys::Connected| format!("+{:?}", report.name));
+    let went = seen.lines(|report: &sys::Disconnected| format!("-{:?}", report.name));
+    let _both = [bus.connect("$sys.connected", came).unwrap(), bus.connect("$sys.disconnected", went).unwrap()];
     seen.take();
     drop(bus.on("a").named("printer").connect(|_: &u32| {}).unwrap());
     drop(bus.connect("a", |_: &u32| {}).unwrap());

@@ -147,8 +147,7 @@ fn a_child_of_another_type_is_refused_by_the_parent_and_reported() {
     let seen = Recorder::new();
     let parent = Bus::new();
     let child = parent.child("child").unwrap();
-    let list = seen.clone();
-    let _refusals = parent.connect("$sys.refused", move |refused: &sys::Refused| list.note(&refused.error)).unwrap();
+    let _refusals = parent.connect("$sys.refused", seen.lines(|refused: &sys::Refused| refused.error.clone())).unwrap();
     let _parents = parent.connect("child.a", |_: &u32| {}).unwrap();
     let _own = child.connect("a", |_: &String| {}).unwrap();
     for _ in 0..3 {
@@ -167,8 +166,7 @@ fn the_types_of_the_reports_are_fixed() {
     let bus = Bus::new();
     assert!(bus.connect("$sys.dead", |_: &u32| {}).unwrap_err().is_type_mismatch());
     let seen = Recorder::new();
-    let list = seen.clone();
-    let _dead = bus.connect("$sys.dead", move |dead: &sys::Dead| list.note(&dead.topic)).unwrap();
+    let _dead = bus.connect("$sys.dead", seen.lines(|dead: &sys::Dead| dead.topic.clone())).unwrap();
     bus.emit("a", 1_u32);
     assert_eq!(seen.take(), ["a"]);
 }

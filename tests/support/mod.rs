@@ -30,6 +30,15 @@ impl Recorder {
         std::mem::take(&mut *self.0.lock())
     }
 
+    /// A handler that writes what `line` says of the payload.
+    pub(crate) fn lines<T, L: Display>(
+        &self,
+        line: impl Fn(&T) -> L + Send + Sync + 'static,
+    ) -> impl Fn(&T) + Send + Sync + 'static {
+        let list = self.clone();
+        move |payload: &T| list.note(line(payload))
+    }
+
     /// A handler that writes its label.
     pub(crate) fn label(&self, label: impl Display) -> impl Fn(&Event<'_>) + Clone + Send + Sync + 'static {
         let (list, label) = (self.clone(), label.to_string());
