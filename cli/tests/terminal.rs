@@ -2,7 +2,20 @@
 
 mod support;
 
+#[cfg(target_os = "linux")]
+use std::process::{Command, Stdio};
+
 use support::{Place, Said};
+
+/// What comes on a terminal that `script` makes; nothing where there is no `script`.
+#[cfg(target_os = "linux")]
+fn on_a_terminal(place: &Place, args: &str) -> Option<String> {
+    let line = format!("{} {args}", env!("CARGO_BIN_EXE_sigtree"));
+    let mut command = Command::new("script");
+    command.args(["--quiet", "--return", "--command", &line, "/dev/null"]).current_dir(place.path(""));
+    let output = command.env("TERM", "xterm").env_remove("NO_COLOR").stdin(Stdio::null()).output().ok()?;
+    output.status.success().then(|| String::from_utf8(output.stdout).unwrap())
+}
 
 /// A recording of somebody who means no good.
 fn hostile() -> Place {
@@ -76,4 +89,21 @@ fn no_color_wins_over_a_terminal_that_claims_to_have_them() {
     };
     assert!(run("").contains('\u{1b}'));
     assert!(!run("1").contains('\u{1b}'));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_terminal_gets_colors_a_bar_and_json_that_does_no_harm() {
+    let place = hostile();
+    let Some(said) = on_a_terminal(&place, "filter hostile.jsonl") else { return };
+    assert!(said.contains(r#""data":"\u009b31m\u202e\u001b[2J"}"#), "{said:?}");
+    let said = on_a_terminal(&place, "filter hostile.jsonl --pretty").unwrap();
+    assert!(said.contains("\u{1b}[36mn\u{1b}[0m "), "{said:?}");
+
+    let flight = Place::with_flight();
+    flight.write("long.jsonl", flight.read("flight.jsonl").repeat(5_000));
+    let said = on_a_terminal(&flight, "stats long.jsonl").unwrap();
+    assert!(said.contains("B/s, ") && said.contains("events\u{1b}[0m  30000"), "{said:?}");
+    let said = on_a_terminal(&flight, "stats long.jsonl --color never").unwrap();
+    assert!(said.contains("events  30000") && !said.contains("[1mevents"), "{said:?}");
 }
