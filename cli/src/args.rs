@@ -50,9 +50,13 @@ impl Args {
     }
 
     pub(crate) fn grammar() -> clap::Command {
-        let command = Self::command().after_help(EXIT_CODES).arg_required_else_help(true);
-        command.mut_subcommands(|command| command.after_help(EXIT_CODES))
+        told(Self::command().arg_required_else_help(true))
     }
+}
+
+/// The codes are told in the help of each command, whatever it is a part of.
+fn told(command: clap::Command) -> clap::Command {
+    command.after_help(EXIT_CODES).mut_subcommands(told)
 }
 
 impl Color {

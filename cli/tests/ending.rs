@@ -10,8 +10,8 @@ use support::{Place, Said};
 #[test]
 fn the_codes_are_in_every_help() {
     let place = Place::new();
-    for command in ["", "tail", "filter", "replay", "stats", "diff", "topics", "bench", "completions"] {
-        let args: Vec<_> = [command, "--help"].into_iter().filter(|arg| !arg.is_empty()).collect();
+    for command in ["", "tail", "filter", "replay", "stats", "diff", "topics", "topics check", "bench", "completions"] {
+        let args: Vec<_> = command.split_whitespace().chain(["--help"]).collect();
         let said = place.run(&args).fine();
         assert!(said.out.contains("Exit codes:\n  0  fine\n"), "{command}: {}", said.out);
     }
