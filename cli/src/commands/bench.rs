@@ -71,7 +71,6 @@ fn tell(rows: &[Row], output: &mut Output) -> Result<(), Trouble> {
     Ok(())
 }
 
-const LOOP: &str = "a loop over the same handlers";
 const ONE: &str = "a signal with 1 handler";
 
 /// 64 bytes by reference.
@@ -111,26 +110,28 @@ fn signal(bus: &Bus, handlers: usize) -> (Signal<Track>, ConnectionSet) {
     (signal, connections)
 }
 
+/// What emits to so many handlers, against a loop over as many.
+fn against_loop<R>(clock: &Clock, workload: String, handlers: usize, emit: impl FnMut() -> R) -> Row {
+    let bare = bare(handlers);
+    let [ours, limit] = clock.compare([each(emit), each(|| emit_bare(&bare, black_box(&TRACK)))]);
+    Row::new(workload, ours, "a loop over the same handlers", limit)
+}
+
 fn nobody(clock: &Clock) -> Row {
-    let ((signal, _), bare) = (signal(&Bus::new(), 0), bare(0));
-    let [ours, limit] =
-        clock.compare([each(|| signal.emit(black_box(&TRACK))), each(|| emit_bare(&bare, black_box(&TRACK)))]);
-    Row::new("to nobody", ours, LOOP, limit)
+    let (signal, _) = signal(&Bus::new(), 0);
+    against_loop(clock, "to nobody".into(), 0, || signal.emit(black_box(&TRACK)))
 }
 
 fn handlers(clock: &Clock, n: usize) -> Row {
-    let ((signal, _connections), bare) = (signal(&Bus::new(), n), bare(n));
-    let [ours, limit] =
-        clock.compare([each(|| signal.emit(black_box(&TRACK))), each(|| emit_bare(&bare, black_box(&TRACK)))]);
-    Row::new(format!("to {n} handler{}", if n == 1 { "" } else { "s" }), ours, LOOP, limit)
+    let (signal, _connections) = signal(&Bus::new(), n);
+    let workload = format!("to {n} handler{}", if n == 1 { "" } else { "s" });
+    against_loop(clock, workload, n, || signal.emit(black_box(&TRACK)))
 }
 
 fn pinned(clock: &Clock) -> Row {
-    let ((signal, _connections), bare) = (signal(&Bus::new(), 10), bare(10));
+    let (signal, _connections) = signal(&Bus::new(), 10);
     let mut pinned = signal.pin();
-    let [ours, limit] =
-        clock.compare([each(|| pinned.emit(black_box(&TRACK))), each(|| emit_bare(&bare, black_box(&TRACK)))]);
-    Row::new("to 10 handlers, pinned", ours, LOOP, limit)
+    against_loop(clock, "to 10 handlers, pinned".into(), 10, || pinned.emit(black_box(&TRACK)))
 }
 
 fn by_name(clock: &Clock) -> Row {
