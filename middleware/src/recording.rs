@@ -6,6 +6,7 @@ mod codec;
 mod export;
 mod files;
 mod flush;
+mod late_start;
 mod line_error;
 mod lines;
 mod parts;
@@ -22,7 +23,7 @@ mod writer;
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 
@@ -182,6 +183,18 @@ impl Recording {
             };
             entries.into_iter().flatten().chain(error.map(Err))
         }))
+    }
+
+    /// The files of a recording of this path that there are, the oldest first; the last one is being written.
+    ///
+    /// # Errors
+    ///
+    /// If the folder cannot be read.
+    pub fn files(path: impl AsRef<Path>) -> io::Result<Vec<PathBuf>> {
+        let path = path.as_ref();
+        let full = parts::list(path)?.into_iter().map(|part| parts::path_of(path, part.number));
+        let current = path.exists().then(|| path.to_owned());
+        Ok(full.chain(current).collect())
     }
 
     /// Waits until everything that was recorded so far is written, and safe from a failure of power.

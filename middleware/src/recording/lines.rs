@@ -6,8 +6,21 @@ use std::io::{self, BufRead, Read};
 pub(super) struct Lines<R> {
     input: R,
     line: Vec<u8>,
+    hand: Hand,
+    growing: bool,
     most: usize,
     number: u64,
+    bytes: u64,
+}
+
+/// How much of the line in hand was read.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Hand {
+    All,
+    /// The rest is not written yet.
+    Some,
+    /// It is too long, and its end was not seen yet.
+    TooMuch,
 }
 
 /// One line, without its end.
@@ -21,11 +34,16 @@ pub(super) enum Line<'l> {
 
 impl<R: BufRead> Lines<R> {
     pub(super) fn new(input: R, most: usize) -> Self {
-        Self { input, line: Vec::new(), most, number: 0 }
+        Self { input, line: Vec::new(), hand: Hand::All, growing: false, most, number: 0, bytes: 0 }
     }
 
     pub(super) fn set_most(&mut self, most: usize) {
         self.most = most;
+    }
+
+    /// Whether an end of the input is only the end for now.
+    pub(super) fn set_growing(&mut self, growing: bool) {
+        self.growing = growing;
     }
 
     /// The number of the latest line, from 1.
@@ -33,25 +51,66 @@ impl<R: BufRead> Lines<R> {
         self.number
     }
 
+    /// The latest line, without its end; nothing of one that was too long.
+    pub(super) fn latest(&self) -> &[u8] {
+        &self.line
+    }
+
+    /// How many bytes were read since somebody last asked.
+    pub(super) fn take_bytes(&mut self) -> u64 {
+        std::mem::take(&mut self.bytes)
+    }
+
+    /// Reads on; `None` at the end, or while the input grows, if there is no whole line yet.
     pub(super) fn next_line(&mut self) -> io::Result<Option<Line<'_>>> {
-        self.line.clear();
-        // One byte more tells a line that just fits from one that does not.
-        let most = u64::try_from(self.most).unwrap_or(u64::MAX).saturating_add(1);
+        if self.hand == Hand::All {
+            self.line.clear();
+        }
+        if self.hand != Hand::TooMuch {
+            // One byte more tells a line that just fits from one that does not.
+            let read = self.read_up_to(self.most.saturating_add(1) - self.line.len())?;
+            if read == 0 && (self.growing || self.line.is_empty()) {
+                return Ok(None);
+            }
+            self.number += u64::from(self.hand == Hand::All);
+            self.hand = Hand::All;
+            if self.line.pop_if(|last| *last == b'\n').is_some() {
+                return Ok(Some(Line::Whole(&self.line)));
+            }
+            if self.line.len() <= self.most {
+                self.hand = if self.growing { Hand::Some } else { Hand::All };
+                return Ok((!self.growing).then_some(Line::Open(&self.line)));
+            }
+        }
+        let ended = self.skip_line()? || !self.growing;
+        self.hand = if ended { Hand::All } else { Hand::TooMuch };
+        Ok(ended.then_some(Line::TooLong))
+    }
+
+    /// Passes over what is left of a line; whether its end came.
+    pub(super) fn skip_line(&mut self) -> io::Result<bool> {
+        loop {
+            self.line.clear();
+            if self.read_up_to(SKIPPED)? == 0 {
+                return Ok(false);
+            }
+            if self.line.ends_with(b"\n") {
+                self.line.clear();
+                return Ok(true);
+            }
+        }
+    }
+
+    fn read_up_to(&mut self, bytes: usize) -> io::Result<usize> {
+        let most = u64::try_from(bytes).unwrap_or(u64::MAX);
         let read = self.input.by_ref().take(most).read_until(b'\n', &mut self.line)?;
-        if read == 0 {
-            return Ok(None);
-        }
-        self.number += 1;
-        if self.line.pop_if(|last| *last == b'\n').is_some() {
-            return Ok(Some(Line::Whole(&self.line)));
-        }
-        if self.line.len() > self.most {
-            self.input.skip_until(b'\n')?;
-            return Ok(Some(Line::TooLong));
-        }
-        Ok(Some(Line::Open(&self.line)))
+        self.bytes += read as u64;
+        Ok(read)
     }
 }
+
+/// The bytes that are passed over at a time.
+const SKIPPED: usize = 1 << 10;
 
 #[cfg(test)]
 mod tests {
@@ -93,5 +152,35 @@ mod tests {
         assert_eq!(lines.next_line().unwrap(), Some(Line::TooLong));
         assert_eq!(lines.next_line().unwrap(), None);
         assert!(lines.line.capacity() < 4_096);
+    }
+
+    /// Gives one piece of text after the other, with an end between.
+    struct Pieces(Vec<&'static str>);
+
+    impl io::Read for Pieces {
+        fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+            let mut piece = if self.0.is_empty() { "" } else { self.0.remove(0) }.as_bytes();
+            piece.read(out)
+        }
+    }
+
+    #[test]
+    fn what_grows_is_given_when_it_is_whole() {
+        let pieces = Pieces(vec!["a\nb", "", "c", "", "d\n12345", "", "678", "", "9\ne", ""]);
+        let mut lines = Lines::new(BufReader::new(pieces), 4);
+        lines.set_growing(true);
+        let mut seen = Vec::new();
+        for _ in 0..8 {
+            seen.push(match lines.next_line().unwrap() {
+                Some(Line::Whole(line)) => String::from_utf8(line.to_vec()).unwrap(),
+                Some(Line::TooLong) => String::from("too long"),
+                Some(Line::Open(_)) => unreachable!("it grows"),
+                None => String::from("later"),
+            });
+        }
+        assert_eq!(seen, ["a", "later", "later", "bcd", "later", "too long", "later", "later"]);
+        lines.set_growing(false);
+        assert_eq!(lines.next_line().unwrap(), Some(Line::Open(b"e")));
+        assert_eq!((lines.number(), lines.take_bytes()), (4, 17));
     }
 }

@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::late_start::{self, Skipped};
 use super::line_error::{LineError, Reason};
 use super::lines::{Line, Lines};
 use super::{Codec, LONGEST_LINE, Record, cloud_event, parts};
@@ -40,10 +41,23 @@ use crate::Entry;
 pub struct Reader {
     lines: Option<Lines<Box<dyn BufRead + Send>>>,
     file: Option<Arc<Path>>,
-    /// The recording whose parts are read, and the latest of them; until the part that is being written.
-    parts: Option<(PathBuf, u64)>,
+    /// The recording whose parts are read; `None` when there is nothing behind what is in hand.
+    parts: Option<Parts>,
+    following: bool,
     longest: usize,
+    /// The byte of the next file to begin at, and what of the file in hand was passed over.
+    start: u64,
+    skipped: Option<Skipped>,
     stats: ReadStats,
+}
+
+/// How far a reader is in the parts of a recording.
+struct Parts {
+    recording: PathBuf,
+    /// The latest full part that was opened, or was there when the one being written was.
+    latest: u64,
+    /// Whether the one that is being written is in hand.
+    current: bool,
 }
 
 /// What a [`Reader`] met, in numbers.
@@ -62,6 +76,8 @@ pub struct ReadStats {
     pub not_events: u64,
     /// Events whose payload the codec did not know, or which did not fit its type; they are among the records too.
     pub payloads: u64,
+    /// Bytes of all these lines, with their ends, and of empty ones.
+    pub bytes: u64,
 }
 
 impl ReadStats {
@@ -92,8 +108,26 @@ impl Reader {
     ///
     /// If there is none, or it cannot be opened.
     pub fn open(path: impl AsRef<Path>) -> io::Result<Self> {
+        Self::open_behind(path.as_ref(), (0, 0))
+    }
+
+    /// Reads the lines that begin within about the last `bytes` of a recording of this path.
+    ///
+    /// Reach for it to see the end of a large recording without reading all of it. The numbers of lines in errors are
+    /// still those of the file.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open); or if the file cannot be sought in, because it is a pipe.
+    pub fn open_near_end(path: impl AsRef<Path>, bytes: u64) -> io::Result<Self> {
+        let path = path.as_ref();
+        Self::open_behind(path, late_start::find(path, bytes)?)
+    }
+
+    fn open_behind(recording: &Path, (latest, start): (u64, u64)) -> io::Result<Self> {
         let mut reader = Self::with(None);
-        reader.parts = Some((path.as_ref().to_owned(), 0));
+        reader.parts = Some(Parts { recording: recording.to_owned(), latest, current: false });
+        reader.start = start;
         reader.open_next()?;
         Ok(reader)
     }
@@ -105,7 +139,49 @@ impl Reader {
 
     fn with(input: Option<Box<dyn BufRead + Send>>) -> Self {
         let lines = input.map(|input| Lines::new(input, LONGEST_LINE));
-        Self { lines, file: None, parts: None, longest: LONGEST_LINE, stats: ReadStats::default() }
+        Self {
+            lines,
+            file: None,
+            parts: None,
+            following: false,
+            longest: LONGEST_LINE,
+            start: 0,
+            skipped: None,
+            stats: ReadStats::default(),
+        }
+    }
+
+    /// Goes on with what is written meanwhile: `None` then means that there is nothing more yet, and asking again later
+    /// reads on, over the rotation of the files too.
+    ///
+    /// A last line without an end is being written, and is given when it is whole. It does not wait; whoever follows a
+    /// recording asks again when they please. Files that are truncated or replaced by others than a
+    /// [`Recording`](crate::Recording) are not followed.
+    ///
+    /// ```
+    /// use std::fs::OpenOptions;
+    /// use std::io::Write;
+    /// use sigtree_middleware::Reader;
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("flight.jsonl");
+    /// let line = r#"{"specversion":"1.0","id":"00000000000000000000000001","source":"/radar","type":"track","data":7}"#;
+    /// let mut file = OpenOptions::new().create(true).append(true).open(&path)?;
+    /// let mut reader = Reader::open(&path)?.following();
+    /// assert!(reader.next().is_none());
+    ///
+    /// file.write_all(line.as_bytes())?;
+    /// assert!(reader.next().is_none());
+    /// file.write_all(b"\n")?;
+    /// assert_eq!(reader.next().unwrap()?.topic().as_str(), "track");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    #[doc(alias = "tail")]
+    pub fn following(mut self) -> Self {
+        self.following = true;
+        self.tell_whether_it_grows();
+        self
     }
 
     /// Sets the longest line it takes, in bytes; 16 MiB unless said otherwise.
@@ -124,6 +200,14 @@ impl Reader {
         self.stats
     }
 
+    /// The line of the latest record as it stands in the file, without its end: for tools that copy lines.
+    ///
+    /// A [`Record`] that is written again has lost the attributes that `sigtree` does not know.
+    #[must_use]
+    pub fn line(&self) -> &[u8] {
+        self.lines.as_ref().map_or(&[], Lines::latest)
+    }
+
     /// Makes entries of the records, which can be replayed.
     pub fn entries(self, codec: &Codec) -> Entries {
         Entries { reader: self, codec: codec.clone() }
@@ -131,28 +215,78 @@ impl Reader {
 
     /// Goes to the next part; `false` if there is none.
     fn open_next(&mut self) -> io::Result<bool> {
-        let Some((recording, latest)) = self.parts.take() else { return Ok(false) };
+        match self.parts.take() {
+            None => Ok(false),
+            Some(parts) if parts.current => self.look_for_rotation(parts),
+            Some(parts) => self.open_behind_latest(parts),
+        }
+    }
+
+    fn open_behind_latest(&mut self, mut parts: Parts) -> io::Result<bool> {
         // Opened before the others are looked for: if it becomes full meanwhile, it is among them, or in hand.
-        let current = File::open(&recording);
-        let full = parts::list(&recording)?;
-        for part in full.iter().filter(|part| part.number > latest) {
-            let path = parts::path_of(&recording, part.number);
+        let current = File::open(&parts.recording);
+        let full = parts::list(&parts.recording)?;
+        for part in full.iter().filter(|part| part.number > parts.latest) {
+            let path = parts::path_of(&parts.recording, part.number);
             match File::open(&path) {
                 // The recording is bounded, and has just thrown it away.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 file => {
-                    self.parts = Some((recording, part.number));
-                    return self.begin(file, &path);
+                    parts.latest = part.number;
+                    self.parts = Some(parts);
+                    return self.begin(file?, &path);
                 }
             }
         }
-        self.begin(current, &recording)
+        let missing = matches!(&current, Err(error) if error.kind() == io::ErrorKind::NotFound);
+        // Between two parts there is none for a moment.
+        if missing && self.following && parts.latest > 0 {
+            self.parts = Some(parts);
+            return Ok(false);
+        }
+        let path = parts.recording.clone();
+        parts.current = true;
+        self.parts = Some(parts);
+        self.begin(current?, &path)
     }
 
-    fn begin(&mut self, file: io::Result<File>, path: &Path) -> io::Result<bool> {
-        self.file = Some(path.into());
-        let input: Box<dyn BufRead + Send> = Box::new(BufReader::with_capacity(BUFFER, file?));
-        self.lines = Some(Lines::new(input, self.longest));
+    /// The end of the part that is being written is the end, or that for now. When it became full, it is read to its
+    /// end once more, for what was written before that.
+    fn look_for_rotation(&mut self, mut parts: Parts) -> io::Result<bool> {
+        let full = self.following && parts::list(&parts.recording)?.iter().any(|part| part.number > parts.latest);
+        if full {
+            (parts.latest, parts.current) = (parts.latest + 1, false);
+        }
+        self.parts = self.following.then_some(parts);
+        self.tell_whether_it_grows();
+        Ok(full)
+    }
+
+    fn tell_whether_it_grows(&mut self) {
+        // Full parts do not; what has no parts may.
+        let growing = self.following && self.parts.as_ref().is_none_or(|parts| parts.current);
+        if let Some(lines) = &mut self.lines {
+            lines.set_growing(growing);
+        }
+    }
+
+    fn begin(&mut self, mut file: File, path: &Path) -> io::Result<bool> {
+        let start = std::mem::take(&mut self.start);
+        // One byte before it tells whether a line begins there.
+        let before = start.saturating_sub(1);
+        if start > 0 {
+            file.seek(SeekFrom::Start(before))?;
+        }
+        let handle = file.try_clone();
+        let input: Box<dyn BufRead + Send> = Box::new(BufReader::with_capacity(BUFFER, file));
+        let mut lines = Lines::new(input, self.longest);
+        self.skipped = None;
+        if start > 0 {
+            lines.skip_line()?;
+            self.skipped = Some(Skipped::new(handle?, before + lines.take_bytes()));
+        }
+        (self.file, self.lines) = (Some(path.into()), Some(lines));
+        self.tell_whether_it_grows();
         Ok(true)
     }
 
@@ -162,16 +296,18 @@ impl Reader {
         let record = loop {
             match lines.next_line() {
                 Ok(Some(Line::Whole(line) | Line::Open(line))) if line.trim_ascii().is_empty() => {}
-                Ok(Some(line)) => break parse(&line, self.longest),
-                Ok(None) => return None,
-                Err(error) => break Err(Reason::Io(error)),
+                Ok(Some(line)) => break Some(parse(&line, self.longest)),
+                Ok(None) => break None,
+                Err(error) => break Some(Err(Reason::Io(error))),
             }
         };
         let number = lines.number();
-        Some(record.map_err(|reason| self.refuse(number, reason)))
+        self.stats.bytes += lines.take_bytes();
+        Some(record?.map_err(|reason| self.refuse(number, reason)))
     }
 
     fn refuse(&mut self, number: u64, reason: Reason) -> LineError {
+        let number = number + self.skipped.as_mut().map_or(0, |skipped| skipped.lines().unwrap_or(0));
         if matches!(reason, Reason::Io(_)) {
             (self.lines, self.parts) = (None, None);
         }

@@ -1,0 +1,72 @@
+//! [`Args`]: what is the same for all commands.
+
+use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
+
+use crate::commands::Command;
+
+/// How it ends; told in the help of every command.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  fine
+  1  the answer is no: recordings differ, a name is no pattern;
+     with --strict: a line could not be read
+  2  the command was not understood
+  3  the input could not be read
+  4  the output could not be written";
+
+/// Follow, filter, replay, count and compare recordings of sigtree, and check patterns
+#[derive(Debug, Parser)]
+#[command(name = "sigtree", version)]
+pub(crate) struct Args {
+    /// Print JSON: one object, or one a line
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    /// Use colors; `auto` is on a terminal that wants them, and NO_COLOR is heeded
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub(crate) color: Color,
+
+    /// End with code 1 if a line could not be read
+    #[arg(long, global = true)]
+    pub(crate) strict: bool,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// When there are colors.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+impl Args {
+    /// Ends the program if they are not understood, or when they ask for help.
+    pub(crate) fn from_command_line() -> Self {
+        let matches = Self::grammar().get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+
+    pub(crate) fn grammar() -> clap::Command {
+        told(Self::command().arg_required_else_help(true))
+    }
+}
+
+/// The codes are told in the help of each command, whatever it is a part of.
+fn told(command: clap::Command) -> clap::Command {
+    command.after_help(EXIT_CODES).mut_subcommands(told)
+}
+
+impl Color {
+    /// Decides for everything that is written to standard error.
+    pub(crate) fn write_global(self) {
+        let choice = match self {
+            Self::Auto => anstream::ColorChoice::Auto,
+            Self::Always => anstream::ColorChoice::Always,
+            Self::Never => anstream::ColorChoice::Never,
+        };
+        choice.write_global();
+    }
+}
