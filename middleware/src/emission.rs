@@ -348,9 +348,7 @@ impl<'e> Emission<'e> {
     #[inline]
     pub fn enter_level(&self, at: At) -> Level {
         let stop = self.stop.get();
-        if stop & STOP_FAILED == 0 {
-            self.stop.set(stop & (STOPPED | HELD));
-        }
+        self.stop.set(beyond_a_level(stop));
         Level { at: self.at.replace(at), stop, reason: self.take_reason() }
     }
 
@@ -361,8 +359,7 @@ impl<'e> Emission<'e> {
         if level.reason.is_given() {
             self.put_reason(level.reason);
         }
-        let now = self.stop.get();
-        self.stop.set(if now & STOP_FAILED == 0 { level.stop | (now & (STOPPED | HELD)) } else { now });
+        self.stop.set(level.stop | beyond_a_level(self.stop.get()));
     }
 
     /// Says why a layer did not go on; the first reason stands.
@@ -481,6 +478,12 @@ impl<'e> Emission<'e> {
     fn notes(&self) -> &Notes {
         self.notes.get_or_init(Box::default)
     }
+}
+
+/// What of all that ended an event also counts on other buses.
+#[inline]
+fn beyond_a_level(stop: u8) -> u8 {
+    stop & if stop & STOP_FAILED == 0 { STOPPED | HELD } else { !ARRIVED }
 }
 
 /// What ended an event early, or keeps it back.
