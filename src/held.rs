@@ -45,16 +45,8 @@ impl Bus {
     }
 }
 
-/// A bus that takes back what its layers held. It keeps the bus alive.
-pub(crate) struct BusHome(pub(crate) Arc<Core>);
-
-impl Home for BusHome {
-    fn resume(&self, held: &Held) {
-        self.0.resume(held);
-    }
-}
-
-impl Core {
+/// A bus takes back what its layers held, which keeps it alive.
+impl Home for Core {
     fn resume(&self, held: &Held) {
         let inside = Inside::enter();
         let payload = held.share_erased();

@@ -99,6 +99,9 @@ pub struct Emission<'e> {
     notes: OnceCell<Box<Notes>>,
 }
 
+/// Ids of buses; most events have been on one or two.
+pub(crate) type Visited = SmallVec<[u64; 2]>;
+
 /// What few emits have: failures, a computed reason, a panic to pass on.
 #[derive(Default)]
 struct Notes {
@@ -465,7 +468,7 @@ impl<'e> Emission<'e> {
     }
 
     /// The buses visited so far, the one it was emitted on first.
-    pub fn visited(&self) -> Vec<u64> {
+    pub(crate) fn visited(&self) -> Visited {
         [self.origin].into_iter().chain(self.visited.borrow().iter().copied()).collect()
     }
 

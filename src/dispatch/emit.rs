@@ -21,7 +21,6 @@ use super::slot::{Called, Slot};
 use super::thread::{self, Inside};
 use crate::delivery::Delivery;
 use crate::error::Error;
-use crate::held::BusHome;
 use crate::payload::{Offer, Owned, PayloadType};
 use crate::sync::Ordering;
 use crate::sys::{self, Report};
@@ -533,6 +532,6 @@ impl Terminal for End<'_> {
     }
 
     fn home(&self) -> Option<Arc<dyn Home>> {
-        Some(Arc::new(BusHome(self.core.me.upgrade()?)))
+        Some(self.core.me.upgrade()?)
     }
 }
