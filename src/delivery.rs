@@ -1,4 +1,3 @@
-use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -39,30 +38,28 @@ struct Rare {
     reason: Option<Box<str>>,
 }
 
+impl Rare {
+    #[cold]
+    fn of(emission: &Emission<'_>) -> Option<Box<Self>> {
+        let failures = emission.failures();
+        let computed = emission.static_reason().is_none().then(|| emission.reason()).flatten();
+        let is_any = !failures.is_empty() || computed.is_some();
+        let reason = computed.map(|reason| reason.into_owned().into());
+        is_any.then(|| Box::new(Self { failures, refused: None, reason }))
+    }
+}
+
 impl Delivery {
     #[inline]
     pub(crate) fn of(emission: &Emission<'_>) -> Self {
-        let mut delivery =
-            Self { tally: emission.tally(), ended: emission.ended(), reason: emission.static_reason(), rare: None };
-        if emission.is_eventful() {
-            delivery.add_rare(emission);
-        }
-        delivery
+        let rare = if emission.is_eventful() { Rare::of(emission) } else { None };
+        Self { tally: emission.tally(), ended: emission.ended(), reason: emission.static_reason(), rare }
     }
 
     /// Calls that just went well.
     #[inline]
     pub(crate) fn called_quietly(called: u32) -> Self {
         Self { tally: Tally { called, ..Tally::default() }, ..Self::default() }
-    }
-
-    #[cold]
-    fn add_rare(&mut self, emission: &Emission<'_>) {
-        let failures = emission.failures();
-        let reason = emission.reason().filter(|_| self.reason.is_none()).map(Cow::into_owned);
-        if !failures.is_empty() || reason.is_some() {
-            self.rare = Some(Box::new(Rare { failures, refused: None, reason: reason.map(Into::into) }));
-        }
     }
 
     pub(crate) fn refused(error: Arc<Error>) -> Self {

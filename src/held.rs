@@ -45,16 +45,8 @@ impl Bus {
     }
 }
 
-/// A bus that takes back what its layers held. It keeps the bus alive.
-pub(crate) struct BusHome(pub(crate) Arc<Core>);
-
-impl Home for BusHome {
-    fn resume(&self, held: &Held) {
-        self.0.resume(held);
-    }
-}
-
-impl Core {
+/// A bus takes back what its layers held, which keeps it alive.
+impl Home for Core {
     fn resume(&self, held: &Held) {
         let inside = Inside::enter();
         let payload = held.share_erased();
@@ -71,7 +63,7 @@ impl Core {
         let kept = Kept::shared(payload.clone());
         let sealed = held.share_envelope().map(Sealed::from);
         let emission = Emission::new(self, self.at(self.stamps.version()), inside.depth()).with_held(held);
-        let event = Event::new(&route.topic, &*payload, &kept, &emission).with_envelope(sealed.as_ref());
+        let event = Event::new(&route.topic, &*payload, &kept, &emission).with_envelope(sealed.as_ref()).returning();
         let event = if held.is_redirected() { event.redirected_to(topic) } else { event };
         self.deliver_around(&route, &event);
         self.finish(&route, &emission);
@@ -103,7 +95,7 @@ impl Home for ConnectionHome {
         let sealed = held.share_envelope().map(Sealed::from);
         let emission =
             Emission::new(&*self.core, self.core.at(self.core.stamps.version()), inside.depth()).with_held(held);
-        let event = Event::new(held.topic(), &*payload, &kept, &emission).with_envelope(sealed.as_ref());
+        let event = Event::new(held.topic(), &*payload, &kept, &emission).with_envelope(sealed.as_ref()).returning();
         let call =
             || Caller { core: &self.core, pattern: &self.pattern }.call_one(&*slot, &event, || slot.invoke(&event));
         follow_trail_of(&event, call);

@@ -3,7 +3,7 @@
 mod support;
 
 use sigtree::middleware::{Arrival, Destination, Route};
-use sigtree::{Bus, Event, History, SequentialIds, Stack, Topic, sys};
+use sigtree::{Bus, Event, Filter, History, Policy, SequentialIds, Stack, Topic, sys};
 use support::Recorder;
 
 #[test]
@@ -119,4 +119,21 @@ fn a_destination_may_be_anything() {
     bus.layer(Route::to_bus("a", Print(seen.clone())).unwrap().under("p").unwrap());
     bus.emit("a", 1_u32);
     assert_eq!(seen.take(), ["p.a was a"]);
+}
+
+#[test]
+fn what_failed_elsewhere_and_ends_here_was_filtered_here() {
+    let seen = Recorder::new();
+    let (bus, other) = (Bus::new(), Bus::new());
+    let _fatal = other.on("a").policy(Policy::FailFast).connect(|_: &u32| Err("expected")).unwrap();
+    let closed = Filter::new(|_: &Event<'_>| false).reason("closed");
+    bus.set_stack(Stack::new().with(Route::to_bus("a", other.downgrade()).unwrap()).with(closed));
+    let list = seen.clone();
+    let _filtered = bus
+        .connect("$sys.filtered", move |told: &sys::Filtered| {
+            list.note(format_args!("{}: {}", told.topic, told.reason))
+        })
+        .unwrap();
+    bus.emit("a", 1_u32);
+    assert_eq!(seen.take(), ["a: closed"]);
 }

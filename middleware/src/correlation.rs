@@ -177,7 +177,7 @@ fn tied(event: &Event<'_>) -> Envelope {
         envelope.causation = leading.as_ref().map(Trail::id);
     }
     if envelope.correlation.is_none() {
-        let correlation = leading.map_or_else(|| event.id().to_string().into(), |leading| leading.correlation);
+        let correlation = leading.map_or_else(|| event.id().share_text(), |leading| leading.correlation);
         envelope.correlation = Some(correlation);
     }
     envelope

@@ -99,6 +99,9 @@ pub struct Emission<'e> {
     notes: OnceCell<Box<Notes>>,
 }
 
+/// Ids of buses; most events have been on one or two.
+pub(crate) type Visited = SmallVec<[u64; 2]>;
+
 /// What few emits have: failures, a computed reason, a panic to pass on.
 #[derive(Default)]
 struct Notes {
@@ -348,9 +351,7 @@ impl<'e> Emission<'e> {
     #[inline]
     pub fn enter_level(&self, at: At) -> Level {
         let stop = self.stop.get();
-        if stop & STOP_FAILED == 0 {
-            self.stop.set(stop & (STOPPED | HELD));
-        }
+        self.stop.set(beyond_a_level(stop));
         Level { at: self.at.replace(at), stop, reason: self.take_reason() }
     }
 
@@ -361,8 +362,7 @@ impl<'e> Emission<'e> {
         if level.reason.is_given() {
             self.put_reason(level.reason);
         }
-        let now = self.stop.get();
-        self.stop.set(if now & STOP_FAILED == 0 { level.stop | (now & (STOPPED | HELD)) } else { now });
+        self.stop.set(level.stop | beyond_a_level(self.stop.get()));
     }
 
     /// Says why a layer did not go on; the first reason stands.
@@ -468,7 +468,7 @@ impl<'e> Emission<'e> {
     }
 
     /// The buses visited so far, the one it was emitted on first.
-    pub fn visited(&self) -> Vec<u64> {
+    pub(crate) fn visited(&self) -> Visited {
         [self.origin].into_iter().chain(self.visited.borrow().iter().copied()).collect()
     }
 
@@ -481,6 +481,12 @@ impl<'e> Emission<'e> {
     fn notes(&self) -> &Notes {
         self.notes.get_or_init(Box::default)
     }
+}
+
+/// What of all that ended an event also counts on other buses.
+#[inline]
+fn beyond_a_level(stop: u8) -> u8 {
+    stop & if stop & STOP_FAILED == 0 { STOPPED | HELD } else { !ARRIVED }
 }
 
 /// What ended an event early, or keeps it back.

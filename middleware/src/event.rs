@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::{Advised, Emission, Envelope, EventId, Mark, Priority, Sealed, Source, Tally, Topic};
+use crate::{Advised, Emission, Envelope, EventId, Mark, Middleware, Priority, Sealed, Source, Tally, Topic};
 
 /// A payload whose type is known only at run time.
 pub type Erased = dyn Any + Send + Sync;
@@ -33,9 +33,17 @@ pub struct Event<'e> {
     kept: &'e Kept,
     envelope: Option<&'e Sealed>,
     emission: &'e Emission<'e>,
-    redirected: bool,
+    /// What takes it off the straight way, a bit each: one look tells that nothing does.
+    turns: u8,
     advised: Option<&'e Advised<'e>>,
 }
+
+/// A layer sent it to another topic's handlers.
+const REDIRECTED: u8 = 1;
+/// A layer held it, and it may still be on its way back there.
+const RETURNING: u8 = 2;
+/// Layers lend advice around each handler.
+const ADVISED: u8 = 4;
 
 /// How the payload of one emit can be kept: the `Arc` it already is in, or a way to make one.
 ///
@@ -93,7 +101,7 @@ impl<'e> Event<'e> {
     #[inline]
     #[must_use]
     pub fn new(topic: &'e Topic, payload: &'e Erased, kept: &'e Kept, emission: &'e Emission<'e>) -> Self {
-        Self { topic, payload, kept, envelope: None, emission, redirected: false, advised: None }
+        Self { topic, payload, kept, envelope: None, emission, turns: 0, advised: None }
     }
 
     /// The topic it was emitted on, as this bus names it.
@@ -301,7 +309,7 @@ impl<'e> Event<'e> {
     where
         'e: 's,
     {
-        Event { topic, redirected: false, advised: None, ..self }
+        Event { topic, turns: 0, advised: None, ..self }
     }
 
     /// The same event on its way to the handlers of another topic.
@@ -311,7 +319,7 @@ impl<'e> Event<'e> {
     where
         'e: 's,
     {
-        Event { topic, redirected: true, ..self }
+        Event { topic, turns: self.turns | REDIRECTED, ..self }
     }
 
     /// The same event with advice around each handler, or without.
@@ -321,7 +329,8 @@ impl<'e> Event<'e> {
     where
         'e: 's,
     {
-        Event { advised, ..self }
+        let turns = if advised.is_some() { self.turns | ADVISED } else { self.turns & !ADVISED };
+        Event { turns, advised, ..self }
     }
 
     /// The advice to be asked around each handler: for those who write a bus.
@@ -331,11 +340,30 @@ impl<'e> Event<'e> {
         self.advised
     }
 
+    /// The same event on its way back to the layer that held it, which its emission [knows](Emission::with_held).
+    #[must_use]
+    pub fn returning(self) -> Self {
+        Event { turns: self.turns | RETURNING, ..self }
+    }
+
     /// Whether a layer sent it to another topic's handlers.
     #[inline]
     #[must_use]
     pub fn is_redirected(&self) -> bool {
-        self.redirected
+        self.turns & REDIRECTED != 0
+    }
+
+    /// Whether nothing takes it off the straight way: no other topic, no advice, no layer it has to come back to.
+    #[inline]
+    #[must_use]
+    pub fn is_straight(&self) -> bool {
+        self.turns == 0
+    }
+
+    /// Whether a layer further on held it, and it passes this one by on its way back there.
+    #[cold]
+    pub(crate) fn passes_by(&self, layer: &(impl Middleware + ?Sized)) -> bool {
+        self.turns & RETURNING != 0 && self.emission.resuming().is_some_and(|mark| !layer.holds(mark))
     }
 }
 

@@ -4,6 +4,7 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::emission::Visited;
 use crate::{Envelope, Erased, Event, EventId, Stamp, Topic};
 
 /// Tells layers that hold events apart: each has one, and a held event goes on behind the layer whose mark it bears.
@@ -32,7 +33,7 @@ pub struct Held {
     pub(crate) id: EventId,
     pub(crate) stamp: Stamp,
     pub(crate) redirected: bool,
-    pub(crate) visited: Vec<u64>,
+    pub(crate) visited: Visited,
     pub(crate) mark: Mark,
     pub(crate) home: Arc<dyn Home>,
 }

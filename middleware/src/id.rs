@@ -3,6 +3,7 @@ use std::error::Error;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -28,6 +29,13 @@ impl EventId {
     #[must_use]
     pub const fn to_bits(self) -> u128 {
         self.0.0
+    }
+
+    /// Its text for keeping, in one allocation.
+    pub(crate) fn share_text(self) -> Arc<str> {
+        let mut text = [0; ulid::ULID_LEN];
+        let text: &str = self.0.array_to_str(&mut text);
+        text.into()
     }
 }
 

@@ -75,14 +75,14 @@ impl<'n> Next<'n> {
     }
 
     /// Goes on with the event: the remaining layers, then the handlers.
-    #[inline]
+    #[inline(always)]
     pub fn run(self, event: &Event<'_>) {
         match self.0 {
             Link::Before { layer, after } => after.clone().through(layer, event),
             Link::Layers { mut rest, end, routed } => {
                 while let Some((layer, tail)) = rest.split_first() {
                     rest = tail;
-                    if layer.concerns(event, routed) && !passes_by(layer.middleware(), event) {
+                    if layer.takes(event, routed) {
                         return layer.middleware().handle(event, Self(Link::Layers { rest, end, routed }));
                     }
                 }
@@ -94,7 +94,7 @@ impl<'n> Next<'n> {
     /// Goes through a layer in front of this chain, unless the event is on its way back to one further on.
     #[inline]
     pub(crate) fn through<M: Middleware + ?Sized>(self, layer: &M, event: &Event<'_>) {
-        if passes_by(layer, event) { self.run_on(event) } else { layer.handle(event, self) }
+        if event.is_straight() || !event.passes_by(layer) { layer.handle(event, self) } else { self.run_on(event) }
     }
 
     /// The same as [`run`](Self::run), apart, so that the way of events that were not held is short.
@@ -250,15 +250,6 @@ impl fmt::Debug for Next<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Next").field("place", &self.place()).finish_non_exhaustive()
     }
-}
-
-/// Whether the event was held by a layer further on, and is on its way back there.
-#[inline]
-fn passes_by<M: Middleware + ?Sized>(layer: &M, event: &Event<'_>) -> bool {
-    event.emission().resuming().is_some_and(
-        #[cold]
-        |mark| !layer.holds(mark),
-    )
 }
 
 /// Hands the bus the error, which reports it as a failure of the layer.

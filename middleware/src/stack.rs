@@ -242,10 +242,17 @@ impl Layer {
         (self.applies || !routed) && self.middleware.retains()
     }
 
-    /// Whether it wants this event: known from the route, unless there is none or the event left it.
+    /// Whether it is to handle this event: known from the route, unless there is none or something takes the event off it.
     #[inline]
-    pub(crate) fn concerns(&self, event: &Event<'_>, routed: bool) -> bool {
-        if routed && !event.is_redirected() { self.applies } else { self.middleware.applies_to(event.topic()) }
+    pub(crate) fn takes(&self, event: &Event<'_>, routed: bool) -> bool {
+        if routed && event.is_straight() { self.applies } else { self.takes_off_the_way(event, routed) }
+    }
+
+    #[cold]
+    fn takes_off_the_way(&self, event: &Event<'_>, routed: bool) -> bool {
+        let by_route = routed && !event.is_redirected();
+        let concerned = if by_route { self.applies } else { self.middleware.applies_to(event.topic()) };
+        concerned && !event.passes_by(&*self.middleware)
     }
 }
 

@@ -3,7 +3,6 @@
 //! The fast way: read the version, take a guard on the topic's route, see that the route was checked at this version, call
 //! the handlers. Everything else is off that way and marked `#[cold]`: finding the route, refusing, reporting.
 
-use std::cell::Cell as StdCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::thread::Result as Caught;
@@ -22,7 +21,6 @@ use super::slot::{Called, Slot};
 use super::thread::{self, Inside};
 use crate::delivery::Delivery;
 use crate::error::Error;
-use crate::held::BusHome;
 use crate::payload::{Offer, Owned, PayloadType};
 use crate::sync::Ordering;
 use crate::sys::{self, Report};
@@ -343,7 +341,7 @@ impl Core {
 
     /// Delivers through layers, with mutes, down to sinks and up to the parent.
     pub(crate) fn deliver_around(&self, route: &Route, event: &Event<'_>) {
-        let end = End { core: self, route, reached: StdCell::new(false) };
+        let end = End { core: self, route };
         if route.layers.is_empty() {
             return end.deliver(event);
         }
@@ -354,7 +352,7 @@ impl Core {
         }
         match caught {
             Err(panic) => layer_panicked(self, panic, event),
-            Ok(()) if !end.reached.get() && !event.emission().is_held() => self.filtered(route, event),
+            Ok(()) if !event.emission().has_arrived() && !event.emission().is_held() => self.filtered(route, event),
             Ok(()) => {}
         }
     }
@@ -464,26 +462,39 @@ impl Core {
 struct End<'r> {
     core: &'r Core,
     route: &'r Route,
-    reached: StdCell<bool>,
 }
 
-impl Terminal for End<'_> {
-    fn deliver(&self, event: &Event<'_>) {
-        self.reached.set(true);
+impl End<'_> {
+    /// Delivers an event that was held, redirected, or carries advice.
+    #[cold]
+    fn deliver_off_the_way(&self, event: &Event<'_>) {
         event.emission().end_resuming();
-        event.emission().note_arrived();
         if event.is_redirected() {
             return self.core.deliver_redirected(event, self.route.payload);
         }
-        let Self { core, route, .. } = self;
+        if self.admits(event) {
+            self.core.run_parts(&self.route.parts, event);
+        }
+        self.pass_on(event);
+    }
+
+    /// Whether the handlers are to be called: no layer stopped this level, and the topic is not muted.
+    #[inline]
+    fn admits(&self, event: &Event<'_>) -> bool {
         let emission = event.emission();
         if emission.level_is_stopped() {
-            // A layer stopped this level.
-        } else if route.muted {
-            emission.add_muted(route.parts.handlers() as u32);
-        } else {
-            core.run_parts(&route.parts, event);
+            return false;
         }
+        if self.route.muted {
+            emission.add_muted(self.route.parts.handlers() as u32);
+        }
+        !self.route.muted
+    }
+
+    /// The ways down and up.
+    #[inline(never)]
+    fn pass_on(&self, event: &Event<'_>) {
+        let Self { core, route } = self;
         for Sink { child, topic, hash } in &route.sinks {
             match child.upgrade() {
                 Some(child) => child.receive(topic, *hash, event, route.payload),
@@ -491,9 +502,24 @@ impl Terminal for End<'_> {
             }
         }
         if let Some(up) = &route.up
-            && !emission.bubbling_is_stopped()
+            && !event.emission().bubbling_is_stopped()
         {
             up.parent.receive(&up.topic, up.hash, event, route.payload);
+        }
+    }
+}
+
+impl Terminal for End<'_> {
+    fn deliver(&self, event: &Event<'_>) {
+        event.emission().note_arrived();
+        if !event.is_straight() {
+            return self.deliver_off_the_way(event);
+        }
+        if self.admits(event) {
+            self.route.parts.run(self.core, event);
+        }
+        if self.route.goes_on() {
+            self.pass_on(event);
         }
     }
 
@@ -506,6 +532,6 @@ impl Terminal for End<'_> {
     }
 
     fn home(&self) -> Option<Arc<dyn Home>> {
-        Some(Arc::new(BusHome(self.core.me.upgrade()?)))
+        Some(self.core.me.upgrade()?)
     }
 }

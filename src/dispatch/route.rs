@@ -182,6 +182,12 @@ impl Route {
         self.hash == hash && self.topic.as_str() == topic
     }
 
+    /// Whether there are ways on to other buses.
+    #[inline]
+    pub(super) fn goes_on(&self) -> bool {
+        self.up.is_some() || !self.sinks.is_empty()
+    }
+
     /// Nothing but parts: no layers, mutes, sinks or parent.
     #[inline]
     pub(crate) fn is_plain(&self) -> bool {
