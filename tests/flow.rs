@@ -280,6 +280,76 @@ fn events_go_on_as_the_events_they_were() {
     }
 }
 
+/// Calls once, when a handler of `a` is called with this; then the handlers that follow are called.
+fn once_on(bus: &Bus, n: u32, call: impl Fn() + Send + Sync + 'static) {
+    let armed = AtomicBool::new(true);
+    let slow = bus.on("a").priority(1).connect(move |seen: &u32| {
+        if *seen == n && armed.swap(false, Ordering::Relaxed) {
+            call();
+        }
+    });
+    slow.unwrap().detach();
+}
+
+/// Lets `b 30` come while what was held before it is on its way: `b 20` behind `a 2`.
+fn newest_after<M: Middleware>(layer: M, then: impl Fn(&Bus, &ManualClock) + Send + Sync + 'static) -> Vec<String> {
+    let (bus, clock, seen) = bus();
+    bus.layer(layer);
+    let (inside, time) = (bus.clone(), clock.clone());
+    once_on(&bus, 2, move || {
+        let bus = inside.clone();
+        thread::spawn(move || drop(bus.emit("b", 30_u32))).join().unwrap();
+        then(&inside, &time);
+    });
+    for (topic, n) in [("a", 1), ("a", 2), ("b", 10), ("b", 20_u32)] {
+        bus.emit(topic, n);
+    }
+    clock.advance(SECOND);
+    clock.advance(SECOND * 9);
+    seen.take().into_iter().filter(|line| line.starts_with('b')).collect()
+}
+
+#[test]
+fn the_newest_event_is_the_last_whatever_is_on_its_way() {
+    let latest = || Latest::new(SECOND);
+    let debounce = || Debounce::new(SECOND);
+    let nothing = |_: &Bus, _: &ManualClock| {};
+    let time_passes = |_: &Bus, clock: &ManualClock| clock.advance(SECOND);
+    let flush = |bus: &Bus, _: &ManualClock| bus.flush();
+    assert_eq!(newest_after(latest(), nothing), ["b 10", "b 30"], "it takes the place of the older one");
+    assert_eq!(newest_after(latest(), time_passes), ["b 10", "b 30"]);
+    assert_eq!(newest_after(latest(), flush), ["b 10", "b 30"]);
+    assert_eq!(newest_after(debounce(), nothing), ["b 30"]);
+    assert_eq!(newest_after(debounce(), time_passes), ["b 30"]);
+    assert_eq!(newest_after(debounce(), flush), ["b 30"]);
+}
+
+#[test]
+fn an_event_does_not_overtake_another_of_its_stream() {
+    let (bus, clock, seen) = bus();
+    let latest = Latest::new(SECOND);
+    bus.layer(latest.clone());
+    let emits = |bus: &Bus, clock: &ManualClock, n| {
+        let (bus, clock) = (bus.clone(), clock.clone());
+        move || {
+            let bus = bus.clone();
+            thread::spawn(move || drop(bus.emit("a", n))).join().unwrap();
+            clock.advance(SECOND);
+            clock.advance(SECOND);
+        }
+    };
+    // While the first one is on its way, a second comes and is due, and while that is, a third.
+    once_on(&bus, 1, emits(&bus, &clock, 2_u32));
+    once_on(&bus, 2, emits(&bus, &clock, 3_u32));
+    bus.emit("a", 1_u32);
+    assert_eq!(seen.take(), ["a 1", "a 2", "a 3"]);
+    assert_eq!(all(latest.stats()), [3, 0, 0, 0, 0]);
+
+    // When nothing is on its way, the next one passes at once.
+    clock.advance(SECOND);
+    assert!(!bus.emit("a", 4_u32).is_held());
+}
+
 #[test]
 fn at_the_bound_what_waited_longest_goes_on_early() {
     let (bus, clock, seen) = bus();
