@@ -769,6 +769,9 @@ mod strategies {
         for sort in ["lamp.", ".on", ".off", ".a/b"] {
             assert!(topics.iter().any(|topic| topic.contains(sort)), "{sort}");
         }
+        let slashes = Pattern::regex("a|b/").unwrap();
+        let topics: HashSet<_> = values(&topics_matching(&slashes), 50).into_iter().collect();
+        assert_eq!(topics, HashSet::from(["a", "b/"].map(|text| Topic::new(text).unwrap())));
         let anchored = Pattern::regex("^a$").unwrap();
         let message = super::panic_of(|| drop(topics_matching(&anchored)));
         assert!(message.starts_with("no texts can be made for `/^a$/`: "), "{message}");
