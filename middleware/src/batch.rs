@@ -6,7 +6,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::flow::{Agenda, By, Counts, FlowStats, Hold, Holder, Key, Panics, ROOM, keyed};
+use crate::flow::{Agenda, By, Counts, FlowStats, Hold, Holder, Key, ROOM, keyed};
+use crate::panics::Panics;
 use crate::{Clock, Event, Held, Mark, Middleware, Next, Topic};
 
 /// Holds events until there are `n` of them or a time has passed since the first, and lets them go on together, in order.

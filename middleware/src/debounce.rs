@@ -5,7 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::flow::{By, Counts, FlowStats, Hold, Holder, Key, Line, Panics, ROOM, keyed};
+use crate::flow::{By, Counts, FlowStats, Hold, Holder, Key, Line, ROOM, keyed};
+use crate::panics::Panics;
 use crate::{Clock, Event, Held, Mark, Middleware, Next, Topic};
 
 /// Holds events until there was quiet for a time, and lets the last one go on; those before it are dropped, and counted.

@@ -8,7 +8,6 @@ mod holder;
 mod key;
 mod line;
 mod memory;
-mod panics;
 mod time;
 
 pub(crate) use agenda::Agenda;
@@ -20,7 +19,6 @@ pub(crate) use holder::{Hold, Holder};
 pub(crate) use key::{By, Key, keyed};
 pub(crate) use line::Line;
 pub(crate) use memory::Memory;
-pub(crate) use panics::Panics;
 pub(crate) use time::Time;
 
 /// How many keys, or events held, a piece has room for unless told otherwise.

@@ -5,7 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::flow::{Agenda, By, Counts, FlowStats, Hold, Holder, Key, Line, Panics, ROOM, keyed};
+use crate::flow::{Agenda, By, Counts, FlowStats, Hold, Holder, Key, Line, ROOM, keyed};
+use crate::panics::Panics;
 use crate::{Clock, Event, Held, Mark, Middleware, Next, Topic};
 
 /// Lets at most one event pass in an interval: the first at once, then the newest there is when the interval is over.

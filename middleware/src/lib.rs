@@ -126,6 +126,7 @@ mod limits;
 mod metrics;
 mod middleware;
 mod next;
+mod panics;
 mod parse_error;
 mod pattern;
 mod projection;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 
+use crate::panics::discard;
 use crate::{Advice, Answer, Event, HandlerCall, Middleware, Next, Problem};
 
 /// Calls a handler that failed again, after a pause, up to so many times.
@@ -192,12 +193,12 @@ impl Retry {
                 Answer::Done => {
                     self.counts.calls.fetch_add(1, Ordering::Relaxed);
                     self.counts.recovered.fetch_add(1, Ordering::Relaxed);
-                    problem.discard();
+                    discard(problem);
                     return Answer::Done;
                 }
                 Answer::Failed(latest) => {
                     self.counts.calls.fetch_add(1, Ordering::Relaxed);
-                    std::mem::replace(&mut problem, latest).discard();
+                    discard(std::mem::replace(&mut problem, latest));
                 }
             }
         }

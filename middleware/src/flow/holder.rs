@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
 
-use super::{By, Counts, Key, Panics, Time};
+use super::{By, Counts, Key, Time};
+use crate::panics::Panics;
 use crate::{Alarm, Clock, Event, Mark};
 
 /// A piece that holds events: what its clones share.
