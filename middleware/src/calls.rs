@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use parking_lot::RwLock;
 
+use crate::clock::Stopwatch;
 use crate::{Advice, Answer, Event, HandlerCall, Middleware, Next};
 
 /// Counts the calls of each handler behind it, those that failed, and the time they took.
@@ -188,10 +189,9 @@ impl Row {
 
 impl Advice for Calls {
     fn around(&self, handler: &HandlerCall<'_>, event: &Event<'_>) -> Answer {
-        let clock = event.emission().host().clock();
-        let began = clock.elapsed();
+        let stopwatch = Stopwatch::start(event);
         let answer = handler.call();
-        let took = clock.elapsed().saturating_sub(began);
+        let took = stopwatch.elapsed();
         if !matches!(answer, Answer::Skipped(_)) {
             self.count(handler.id(), answer.is_failed(), took);
         }

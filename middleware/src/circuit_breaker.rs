@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::{Advice, Answer, Event, HandlerCall, Middleware, Next, Problem};
+use crate::{Advice, Answer, clock, Event, HandlerCall, Middleware, Next, Problem};
 
 use machine::{Machine, Outcome, Rules, Threshold, Turn};
 
@@ -41,7 +41,8 @@ use machine::{Machine, Outcome, Rules, Threshold, Turn};
 /// # Cost
 ///
 /// Each handler is called by itself. As long as nothing fails, counting in a row costs one atomic load more; a rate, and
-/// failures, cost a look at the clock and a lock, twice for each handler.
+/// failures, cost a look at the clock and a lock, twice for each handler. All circuits are looked at only when there is no
+/// room for another, and one of them may be forgotten.
 ///
 /// # Concurrency
 ///
@@ -148,6 +149,8 @@ struct Circuits {
     by_connection: HashMap<u64, Known>,
     by_pattern: HashMap<Arc<str>, Known>,
     turns: Turn,
+    /// Before then no circuit is spent, so there is no use in looking for one.
+    spent_at: Duration,
 }
 
 /// A circuit with what it is called for people; its `state` there is as of the last report.
@@ -243,11 +246,13 @@ impl CircuitBreaker {
         if self.shared.known.load(Ordering::Relaxed) == 0 {
             return Some(Turn::default());
         }
-        let now = elapsed(event);
+        let now = clock::now(event);
         let mut circuits = self.shared.circuits.lock();
         let Some((known, turns)) = circuits.get(handler, self.per_pattern) else { return Some(Turn::default()) };
         let turn = known.machine.admit(&self.rules, now, turns);
         let change = known.take_change();
+        let spent_at = known.machine.spent_at();
+        circuits.note_spent_at(spent_at);
         drop(circuits);
         report(change, event);
         turn
@@ -259,7 +264,7 @@ impl CircuitBreaker {
         if !tells && self.shared.known.load(Ordering::Relaxed) == 0 {
             return;
         }
-        let now = elapsed(event);
+        let now = clock::now(event);
         let mut circuits = self.shared.circuits.lock();
         if tells && !circuits.make_room(handler, self, now) {
             self.shared.unwatched.fetch_add(1, Ordering::Relaxed);
@@ -268,8 +273,11 @@ impl CircuitBreaker {
         let Some((known, turns)) = circuits.get(handler, self.per_pattern) else { return };
         known.machine.settle(turn, outcome, &self.rules, now, turns);
         let change = known.take_change();
-        if known.machine.is_blank(now) {
+        let (is_blank, spent_at) = (known.machine.is_blank(now), known.machine.spent_at());
+        if is_blank {
             circuits.remove(handler, self.per_pattern);
+        } else {
+            circuits.note_spent_at(spent_at);
         }
         self.shared.known.store(circuits.len(), Ordering::Relaxed);
         drop(circuits);
@@ -343,9 +351,7 @@ impl Circuits {
             return true;
         }
         if self.len() >= breaker.most {
-            let is_needed = |known: &Known| !known.machine.is_blank(now) && !known.machine.is_overdue(now);
-            self.by_connection.retain(|_, known| is_needed(known));
-            self.by_pattern.retain(|_, known| is_needed(known));
+            self.forget_spent(now);
         }
         let has_room = self.len() < breaker.most;
         if has_room {
@@ -356,6 +362,21 @@ impl Circuits {
             }
         }
         has_room
+    }
+
+    /// Forgets the circuits that are spent by now, and looks when the next one is.
+    fn forget_spent(&mut self, now: Duration) {
+        if now < self.spent_at {
+            return;
+        }
+        self.by_connection.retain(|_, known| known.machine.spent_at() > now);
+        self.by_pattern.retain(|_, known| known.machine.spent_at() > now);
+        let all = self.by_connection.values().chain(self.by_pattern.values());
+        self.spent_at = all.map(|known| known.machine.spent_at()).min().unwrap_or_default();
+    }
+
+    fn note_spent_at(&mut self, spent_at: Duration) {
+        self.spent_at = self.spent_at.min(spent_at);
     }
 }
 
@@ -386,10 +407,6 @@ fn report(change: Option<(Circuit, CircuitState)>, event: &Event<'_>) {
     });
 }
 
-fn elapsed(event: &Event<'_>) -> Duration {
-    event.emission().host().clock().elapsed()
-}
-
 impl fmt::Display for CircuitState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -408,5 +425,39 @@ impl fmt::Debug for CircuitBreaker {
             .field("known", &self.shared.known)
             .field("left_out", &self.left_out())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// A circuit that opened at this time, for ten seconds.
+    fn open_since(now: Duration, turns: &mut Turn) -> Known {
+        let rules = Rules { threshold: Threshold::Consecutive(1), open_for: 10 * SECOND, trials: 1 };
+        let mut machine = Machine::new(&rules);
+        machine.settle(Turn::default(), Outcome::Failed, &rules, now, turns);
+        let circuit = Circuit { pattern: "a".into(), name: None, site: None, state: machine.state() };
+        Known { machine, circuit }
+    }
+
+    #[test]
+    fn no_circuit_is_looked_at_before_one_can_be_forgotten() {
+        let mut circuits = Circuits::default();
+        for id in 1..=3 {
+            let known = open_since(id as u32 * SECOND, &mut Turn::default());
+            circuits.by_connection.insert(id, known);
+        }
+        circuits.forget_spent(5 * SECOND);
+        assert_eq!((circuits.len(), circuits.spent_at), (3, 11 * SECOND));
+
+        // Not even one that came in secret.
+        circuits.by_connection.insert(4, open_since(Duration::ZERO, &mut Turn::default()));
+        circuits.forget_spent(10 * SECOND);
+        assert_eq!(circuits.len(), 4);
+        circuits.forget_spent(12 * SECOND);
+        assert_eq!((circuits.len(), circuits.spent_at), (1, 13 * SECOND));
     }
 }

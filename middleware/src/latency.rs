@@ -10,8 +10,9 @@ use crossbeam_queue::ArrayQueue;
 use hdrhistogram::Histogram;
 use parking_lot::Mutex;
 
+use crate::clock::Stopwatch;
 use crate::rows::Rows;
-use crate::{Advice, Answer, Clock, Event, HandlerCall, Mark, Middleware, Next, table};
+use crate::{Advice, Answer, Event, HandlerCall, Mark, Middleware, Next, table};
 
 /// Measures how long the rest of the chain takes, and each handler in it, and keeps percentiles by handler pattern.
 ///
@@ -188,11 +189,10 @@ impl Middleware for Latency {
     fn handle(&self, event: &Event<'_>, next: Next<'_>) {
         // What was held further on took longer than anybody worked on it.
         let is_whole = event.emission().resuming().is_none();
-        let clock = event.emission().host().clock();
-        let began = clock.elapsed();
+        let stopwatch = Stopwatch::start(event);
         next.run_each(event, self);
         if is_whole {
-            self.times.chain.record(since(clock, began));
+            self.times.chain.record(stopwatch.elapsed());
         }
     }
 
@@ -208,19 +208,14 @@ impl Middleware for Latency {
 
 impl Advice for Latency {
     fn around(&self, handler: &HandlerCall<'_>, event: &Event<'_>) -> Answer {
-        let clock = event.emission().host().clock();
-        let began = clock.elapsed();
+        let stopwatch = Stopwatch::start(event);
         let answer = handler.call();
         if !matches!(answer, Answer::Skipped(_)) {
-            let time = since(clock, began);
+            let time = stopwatch.elapsed();
             self.times.handlers.get(handler.pattern(), |_| Track::new(self.max)).record(time);
         }
         answer
     }
-}
-
-fn since(clock: &dyn Clock, began: Duration) -> Duration {
-    clock.elapsed().saturating_sub(began)
 }
 
 impl Track {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::{Advice, Answer, Envelope, Event, HandlerCall, Middleware, Next, Sealed, Topic};
+use crate::{Advice, Answer, clock, Envelope, Event, HandlerCall, Middleware, Next, Sealed, Topic};
 
 /// Gives events a deadline, and tells of the handlers that are not done by then.
 ///
@@ -149,7 +149,7 @@ impl Timeout {
 
 impl Middleware for Timeout {
     fn handle(&self, event: &Event<'_>, next: Next<'_>) {
-        let deadline = elapsed(event).saturating_add(self.limit);
+        let deadline = clock::now(event).saturating_add(self.limit);
         match event.deadline() {
             Some(earlier) if earlier <= deadline => next.run_each(event, &Watch { timeout: self, deadline: earlier }),
             _ => {
@@ -174,14 +174,14 @@ struct Watch<'t> {
 
 impl Advice for Watch<'_> {
     fn around(&self, handler: &HandlerCall<'_>, event: &Event<'_>) -> Answer {
-        let began = elapsed(event);
+        let began = clock::now(event);
         let counts = &self.timeout.counts;
         if self.timeout.leaves_out && began >= self.deadline {
             counts.left_out.fetch_add(1, Ordering::Relaxed);
             return Answer::Skipped(Cow::Borrowed("the deadline has passed"));
         }
         let answer = handler.call();
-        let ended = elapsed(event);
+        let ended = clock::now(event);
         if ended > self.deadline && !matches!(answer, Answer::Skipped(_)) {
             counts.late.fetch_add(1, Ordering::Relaxed);
             self.report(handler, event, began, ended);
@@ -206,10 +206,6 @@ impl Watch<'_> {
             })
         });
     }
-}
-
-fn elapsed(event: &Event<'_>) -> Duration {
-    event.emission().host().clock().elapsed()
 }
 
 impl fmt::Debug for Timeout {
