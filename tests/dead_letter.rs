@@ -140,7 +140,11 @@ fn letters_that_a_replay_does_not_come_to_stay() {
     assert_eq!(dead.len(), 5);
 
     // It ends with the panic of a handler, of which there is a new letter beside the old one.
-    let bad = |n: &u32| if *n == 1 { boom("bad") };
+    let bad = |n: &u32| {
+        if *n == 1 {
+            boom("bad")
+        }
+    };
     let bad = bus.on("a").policy(Policy::Propagate).connect(bad).unwrap();
     let run = AssertUnwindSafe(|| dead.replay().run(&bus));
     assert!(quietly(|| catch_unwind(run)).is_err());
@@ -150,7 +154,15 @@ fn letters_that_a_replay_does_not_come_to_stay() {
 
     // Some are left out, one is refused, and one is taken out meanwhile.
     let (letters, _seen) = (dead.clone(), bus.connect("a", seen.events()).unwrap());
-    let _takes = bus.on("a").priority(1).connect(move |n: &u32| if *n == 2 { drop(letters.remove(6)) }).unwrap();
+    let _takes = bus
+        .on("a")
+        .priority(1)
+        .connect(move |n: &u32| {
+            if *n == 2 {
+                drop(letters.remove(6))
+            }
+        })
+        .unwrap();
     let but_3 = But { bus: &bus, refused: 3 };
     let report = dead.replay().filter(|entry| entry.sequence() != 5).run(&but_3);
     assert_eq!((report.replayed, report.refused, seen.take()), (1, 1, vec!["a 2*".to_owned()]));

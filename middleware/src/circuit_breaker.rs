@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::{Advice, Answer, clock, Event, HandlerCall, Middleware, Next, Problem};
+use crate::{Advice, Answer, Event, HandlerCall, Middleware, Next, Problem, clock};
 
 use machine::{Machine, Outcome, Rules, Threshold, Turn};
 

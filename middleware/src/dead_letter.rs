@@ -16,7 +16,9 @@ pub use letter::{DeadReason, Letter};
 use crate::history::Scales;
 use crate::panics::{Panics, discard};
 use crate::replay::Owner;
-use crate::{Advice, Answer, Entry, Event, EventId, HandlerCall, Middleware, Next, Place, Problem, Replay, Tally, Weigh};
+use crate::{
+    Advice, Answer, Entry, Event, EventId, HandlerCall, Middleware, Next, Place, Problem, Replay, Tally, Weigh,
+};
 
 /// Keeps the events that handlers failed on, each with the handler, its error and the number of tries.
 ///

@@ -11,8 +11,8 @@ mod memory;
 mod time;
 
 pub(crate) use agenda::Agenda;
-pub use counts::FlowStats;
 pub(crate) use counts::Counts;
+pub use counts::FlowStats;
 #[cfg(feature = "governor")]
 pub(crate) use gcra::Gcra;
 pub(crate) use holder::{Hold, Holder};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::{Advice, Answer, clock, Envelope, Event, HandlerCall, Middleware, Next, Sealed, Topic};
+use crate::{Advice, Answer, Envelope, Event, HandlerCall, Middleware, Next, Sealed, Topic, clock};
 
 /// Gives events a deadline, and tells of the handlers that are not done by then.
 ///
