@@ -217,7 +217,7 @@ pub use topic::Topic;
 pub use tower_layer::{TowerError, TowerFuture, TowerLayer, TowerService};
 pub use trace::Trace;
 pub use transform::Transform;
-pub use validate::Validate;
+pub use validate::{Validate, ValidateStats};
 
 /// The tests at the foot of a file share their rig with those in `tests/`.
 #[cfg(test)]
