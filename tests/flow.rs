@@ -353,7 +353,7 @@ fn an_event_does_not_overtake_another_of_its_stream() {
 #[test]
 fn at_the_bound_what_waited_longest_goes_on_early() {
     let (bus, clock, seen) = bus();
-    let debounce = Debounce::new(SECOND).keys(2);
+    let debounce = Debounce::new(SECOND).room(2);
     bus.layer(debounce.clone());
     for (n, topic) in ["a", "b", "a", "c", "d"].into_iter().enumerate() {
         bus.emit(topic, u32::try_from(n).unwrap());
@@ -362,7 +362,7 @@ fn at_the_bound_what_waited_longest_goes_on_early() {
     assert_eq!(seen.take(), ["b 1", "a 2"]);
     assert_eq!(all(debounce.stats()), [2, 1, 2, 2, 0]);
 
-    let latest = Latest::new(SECOND).keys(2);
+    let latest = Latest::new(SECOND).room(2);
     bus.set_stack(Stack::new().with(latest.clone()));
     assert_eq!(seen.take(), ["c 3", "d 4"]);
     for (n, topic) in ["a", "a", "b", "c", "d"].into_iter().enumerate() {
@@ -373,7 +373,7 @@ fn at_the_bound_what_waited_longest_goes_on_early() {
     assert_eq!(seen.take(), ["a 0", "b 2", "a 1", "c 3", "d 4"]);
     assert_eq!(all(latest.stats()), [5, 0, 0, 1, 1]);
 
-    let batch = Batch::new(9, SECOND).events(4);
+    let batch = Batch::new(9, SECOND).room(4);
     bus.set_stack(Stack::new().with(batch.clone()));
     for (n, topic) in ["a", "b", "a", "b", "b"].into_iter().enumerate() {
         bus.emit(topic, u32::try_from(n).unwrap());
@@ -384,7 +384,7 @@ fn at_the_bound_what_waited_longest_goes_on_early() {
 #[test]
 fn a_batch_whose_handlers_are_too_slow_ends_new_events_and_says_so() {
     let (bus, _, seen) = bus();
-    let batch = Batch::new(2, SECOND).events(4);
+    let batch = Batch::new(2, SECOND).room(4);
     bus.layer(batch.clone());
     let emitter = bus.clone();
     let reasons = Arc::new(Mutex::new(Vec::new()));
@@ -507,11 +507,11 @@ fn the_books_balance_between_threads() {
     type Stats = Box<dyn Fn() -> FlowStats>;
     let layers: [fn() -> (Stack, Stats); 3] = [
         || {
-            let debounce = Debounce::new(SECOND).at_latest(SECOND * 2).by_payload(|n: &u32| n % 7).keys(5);
+            let debounce = Debounce::new(SECOND).at_latest(SECOND * 2).by_payload(|n: &u32| n % 7).room(5);
             (Stack::new().with(debounce.clone()), Box::new(move || debounce.stats()))
         },
         || {
-            let latest = Latest::new(SECOND).by_payload(|n: &u32| n % 7).keys(5);
+            let latest = Latest::new(SECOND).by_payload(|n: &u32| n % 7).room(5);
             (Stack::new().with(latest.clone()), Box::new(move || latest.stats()))
         },
         || {

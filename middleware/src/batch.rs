@@ -24,7 +24,7 @@ use crate::{Clock, Event, Held, Mark, Middleware, Next, Topic};
 /// the handlers were called before `emit` returned. The bus's own reports (`$sys.**`) always pass.
 ///
 /// It is a handle: give a bus a clone, keep one, and read its [`stats`](Self::stats). A setter makes a piece of its own,
-/// which holds nothing yet.
+/// which starts anew.
 ///
 /// # Examples
 ///
@@ -56,7 +56,7 @@ use crate::{Clock, Event, Held, Mark, Middleware, Next, Topic};
 /// is flushed, when the layer leaves its stack, or when its last handle is dropped. It keeps its bus alive until then.
 /// Around a connection it goes to that handler, if that is still connected.
 ///
-/// It holds [10,000 events](Self::events) at most, whether they wait for their batch or are on their way. At the bound the
+/// It holds [10,000 events](Self::room) at most, whether they wait for their batch or are on their way. Without room the
 /// oldest batch goes on early, and is counted. If that makes no room, because handlers are slower than emitters, the new
 /// event is ended with the reason `batch is full`, and counted as dropped; the order of the others stands.
 ///
@@ -112,7 +112,7 @@ struct Settings {
     n: usize,
     time: Duration,
     by: By,
-    events: usize,
+    room: usize,
     before: Option<Arc<Look>>,
     after: Option<Arc<Look>>,
 }
@@ -137,7 +137,7 @@ impl Batch {
     /// Lets events go on when there are `n` of them, or this long after the first.
     #[must_use]
     pub fn new(n: usize, time: Duration) -> Self {
-        Self(Holder::new(Settings { n, time, by: By::Topic, events: ROOM, before: None, after: None }))
+        Self(Holder::new(Settings { n, time, by: By::Topic, room: ROOM, before: None, after: None }))
     }
 
     /// Looks at each batch before its events go on, which they do even if it panics; then the panic goes on.
@@ -154,8 +154,8 @@ impl Batch {
 
     /// Holds about so many events at most; at least one, and 10,000 unless told otherwise.
     #[must_use]
-    pub fn events(self, most: usize) -> Self {
-        self.set(|settings| settings.events = most.max(1))
+    pub fn room(self, most: usize) -> Self {
+        self.set(|settings| settings.room = most.max(1))
     }
 
     /// What became of the events that came by; those on their way count as held until their batch is through.
@@ -221,7 +221,7 @@ impl Holder<Settings> {
     }
 
     fn has_room(&self) -> bool {
-        self.lock().held < self.settings.events
+        self.lock().held < self.settings.room
     }
 
     /// Puts an event into its batch, which goes on if it is full.

@@ -28,15 +28,16 @@ use machine::{Machine, Outcome, Rules, Threshold, Turn};
 /// | open | none | half-open, with the first event after 30 seconds, or [as long as you say](Self::open_for) |
 /// | half-open | one, or [as many as you say](Self::trials) | closed when all of them succeed, open when one fails |
 ///
-/// **An event that comes while the circuit is open is lost for its handler**: it is skipped, and [counted](Self::left_out).
+/// **An event that comes while the circuit is open is lost for its handler**: it is skipped, and [counted](Self::stats).
 /// A [`DeadLetter`](crate::DeadLetter) before the breaker can [keep](crate::DeadLetter::refused) it. Changes are reported on
 /// `$sys.breaker` ([`BreakerChanged`]). A trial that hangs is repeated after the same time. When a call comes back after
 /// the state has changed, what became of it does not count.
 ///
-/// It keeps the time by the clock of the bus an event was emitted on. The handle is a cheap clone; give each bus a breaker of
-/// its own, since connections of two buses may look the same to it. It is bounded: at most 1,024 circuits, or
-/// [as many as you say](Self::count), are known at a time. When there is no room, those that nobody asked for since a trial
-/// was due are forgotten; if there is still none, a new handler is called without a breaker, and [counted](Self::unwatched).
+/// It keeps the time by the clock of the bus an event was emitted on. It is a handle: give a bus a clone, keep one, and
+/// read its [`stats`](Self::stats). A setter makes a piece of its own, which starts anew. Give each bus a breaker of
+/// its own, since connections of two buses may look the same to it. It is bounded: at most 1,024 circuits, or [as many
+/// as you say](Self::room), are known at a time. When there is no room, those that nobody asked for since a trial was
+/// due are forgotten; if there is still none, a new handler is called without a breaker, and [counted](Self::stats).
 ///
 /// # Cost
 ///
@@ -93,7 +94,7 @@ use machine::{Machine, Outcome, Rules, Threshold, Turn};
 pub struct CircuitBreaker {
     rules: Rules,
     per_pattern: bool,
-    most: usize,
+    room: usize,
     when: Arc<dyn Fn(&Problem) -> bool + Send + Sync>,
     shared: Arc<Shared>,
 }
@@ -121,6 +122,16 @@ pub struct Circuit {
     pub site: Option<&'static Location<'static>>,
     /// Its state. Open it stays until an event comes, however late.
     pub state: CircuitState,
+}
+
+/// What a [`CircuitBreaker`] did so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CircuitBreakerStats {
+    /// Calls that open circuits prevented.
+    pub left_out: u64,
+    /// Calls that were made without a breaker, because there was no room for another circuit.
+    pub unwatched: u64,
 }
 
 /// A circuit changed its state: the report on `$sys.breaker`.
@@ -182,39 +193,37 @@ impl CircuitBreaker {
 
     fn new(threshold: Threshold) -> Self {
         let rules = Rules { threshold, open_for: Duration::from_secs(30), trials: 1 };
-        Self { rules, per_pattern: false, most: 1_024, when: Arc::new(|_| true), shared: Arc::default() }
+        Self { rules, per_pattern: false, room: 1_024, when: Arc::new(|_| true), shared: Arc::default() }
     }
 
     /// Stays open for so long.
     #[must_use]
-    pub fn open_for(mut self, pause: Duration) -> Self {
-        self.rules.open_for = pause;
-        self
+    pub fn open_for(self, pause: Duration) -> Self {
+        Self { rules: Rules { open_for: pause, ..self.rules }, ..self.anew() }
     }
 
     /// Closes after so many successes in the half-open state, at least one.
     #[must_use]
-    pub fn trials(mut self, successes: u32) -> Self {
-        self.rules.trials = successes.max(1);
-        self
+    pub fn trials(self, successes: u32) -> Self {
+        Self { rules: Rules { trials: successes.max(1), ..self.rules }, ..self.anew() }
     }
 
     /// Gives all connections of a pattern one circuit.
     #[must_use]
     pub fn per_pattern(self) -> Self {
-        Self { per_pattern: true, ..self }
+        Self { per_pattern: true, ..self.anew() }
     }
 
     /// Counts only problems for which `counts` says `true`; others are neither failures nor successes.
     #[must_use]
     pub fn when(self, counts: impl Fn(&Problem) -> bool + Send + Sync + 'static) -> Self {
-        Self { when: Arc::new(counts), ..self }
+        Self { when: Arc::new(counts), ..self.anew() }
     }
 
     /// Knows at most so many circuits.
     #[must_use]
-    pub fn count(self, most: usize) -> Self {
-        Self { most, ..self }
+    pub fn room(self, most: usize) -> Self {
+        Self { room: most, ..self.anew() }
     }
 
     /// The circuits that are known now, in the order of their patterns; a handler without one has a closed circuit.
@@ -229,16 +238,17 @@ impl CircuitBreaker {
         all
     }
 
-    /// How many calls open circuits prevented.
+    /// What it did so far.
     #[must_use]
-    pub fn left_out(&self) -> u64 {
-        self.shared.left_out.load(Ordering::Relaxed)
+    pub fn stats(&self) -> CircuitBreakerStats {
+        let Shared { left_out, unwatched, .. } = &*self.shared;
+        // Relaxed: they only count.
+        let [left_out, unwatched] = [left_out, unwatched].map(|count| count.load(Ordering::Relaxed));
+        CircuitBreakerStats { left_out, unwatched }
     }
 
-    /// How many calls were made without a breaker, because there was no room for another circuit.
-    #[must_use]
-    pub fn unwatched(&self) -> u64 {
-        self.shared.unwatched.load(Ordering::Relaxed)
+    fn anew(self) -> Self {
+        Self { shared: Arc::default(), ..self }
     }
 
     fn admit(&self, handler: &HandlerCall<'_>, event: &Event<'_>) -> Option<Turn> {
@@ -350,10 +360,10 @@ impl Circuits {
         if self.get(handler, breaker.per_pattern).is_some() {
             return true;
         }
-        if self.len() >= breaker.most {
+        if self.len() >= breaker.room {
             self.forget_spent(now);
         }
-        let has_room = self.len() < breaker.most;
+        let has_room = self.len() < breaker.room;
         if has_room {
             let known = Known::new(handler, breaker);
             match breaker.per_pattern {
@@ -423,7 +433,7 @@ impl fmt::Debug for CircuitBreaker {
             .field("rules", &self.rules)
             .field("per_pattern", &self.per_pattern)
             .field("known", &self.shared.known)
-            .field("left_out", &self.left_out())
+            .field("stats", &self.stats())
             .finish_non_exhaustive()
     }
 }

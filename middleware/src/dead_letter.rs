@@ -22,10 +22,11 @@ use crate::{
 
 /// Keeps the events that handlers failed on, each with the handler, its error and the number of tries.
 ///
-/// It is a handle: give a bus a clone and keep one. Reach for it when an event must not be gone because a handler was
-/// out of order: [look](Self::letters) at what is there, [drop](Self::remove) it, or [replay](Self::replay) it when the
-/// handler is mended. Each handler that fails makes a letter of its own. If asked it also keeps what layers further in
-/// [refused](Self::refused), and what [met nobody](Self::unheard).
+/// It is a handle: give a bus a clone and keep one. A setter makes a piece of its own, which starts anew. Reach for it
+/// when an event must not be gone because a handler was out of order: [look](Self::letters) at what is there,
+/// [drop](Self::remove) it, or [replay](Self::replay) it when the handler is mended. Each handler that fails makes a
+/// letter of its own. If asked it also keeps what layers further in [refused](Self::refused), and what [met
+/// nobody](Self::unheard).
 ///
 /// It is bounded by count (1,000) and [bytes](Self::bytes). What falls out, the oldest first, is gone, and
 /// [counted](Self::stats). It dies with the process. An event on which a layer panicked is not kept, nor is one whose
@@ -143,7 +144,7 @@ impl DeadLetter {
     /// Keeps at most this many letters.
     #[must_use]
     pub fn count(self, most: usize) -> Self {
-        Self { count: most, ..self }
+        Self { count: most, ..self.anew() }
     }
 
     /// Keeps at most this many bytes: what payloads [weigh](Self::weigh), the reasons' texts, and
@@ -152,14 +153,14 @@ impl DeadLetter {
     /// An event larger than that alone is refused and counted, and pushes nothing out.
     #[must_use]
     pub fn bytes(self, most: usize) -> Self {
-        Self { bytes: most, ..self }
+        Self { bytes: most, ..self.anew() }
     }
 
     /// Asks payloads of this type how many bytes they take; others count for their own size.
     #[must_use]
     pub fn weigh<T: Weigh>(mut self) -> Self {
         self.scales.register::<T>();
-        self
+        self.anew()
     }
 
     /// Keeps also the events that layers further in end with a reason, and those a layer does not let a handler have.
@@ -167,13 +168,13 @@ impl DeadLetter {
     /// Of several reasons in one emit the first one stands, and makes the letter.
     #[must_use]
     pub fn refused(self) -> Self {
-        Self { refused: true, ..self }
+        Self { refused: true, ..self.anew() }
     }
 
     /// Keeps also the events that meet nobody, here or on the buses above; on a connection it changes nothing.
     #[must_use]
     pub fn unheard(self) -> Self {
-        Self { unheard: true, ..self }
+        Self { unheard: true, ..self.anew() }
     }
 
     /// Keeps an event that a layer refuses: for layers of one's own, which then [discard](Next::discard) it.
@@ -255,6 +256,10 @@ impl DeadLetter {
             }
         }
         Replay::of(entries).owned_by(Post { letters: self.clone(), sequences })
+    }
+
+    fn anew(self) -> Self {
+        Self { store: Arc::default(), ..self }
     }
 
     fn put(&self, event: &Event<'_>, reason: DeadReason, handler: Option<&HandlerCall<'_>>) {

@@ -19,7 +19,7 @@ use crate::{Clock, Event, Held, Mark, Middleware, Next, Topic};
 /// place. The bus's own reports (`$sys.**`) always pass.
 ///
 /// It is a handle: give a bus a clone, keep one, and read its [`stats`](Self::stats). A setter makes a piece of its own,
-/// which holds nothing yet.
+/// which starts anew.
 ///
 /// # Examples
 ///
@@ -53,7 +53,7 @@ use crate::{Clock, Event, Held, Mark, Middleware, Next, Topic};
 /// is flushed, when the layer leaves its stack, or when its last handle is dropped. It keeps its bus alive until then.
 /// Around a connection it goes to that handler, if that is still connected.
 ///
-/// When events of more than [10,000 topics or keys](Self::keys) are held, the one whose quiet is next to end goes on
+/// When events of more than [10,000 topics or keys](Self::room) are held, the one whose quiet is next to end goes on
 /// early, and is counted. An event that cannot be kept, because its payload was only lent and cannot be cloned, goes on at
 /// once; so does not the one it follows, which is dropped.
 ///
@@ -111,7 +111,7 @@ struct Settings {
     quiet: Duration,
     at_latest: Duration,
     by: By,
-    keys: usize,
+    room: usize,
 }
 
 /// The last event so far, and when its burst began.
@@ -126,7 +126,7 @@ impl Debounce {
     /// Lets the last event go on after so much quiet.
     #[must_use]
     pub fn new(quiet: Duration) -> Self {
-        Self(Holder::new(Settings { quiet, at_latest: Duration::MAX, by: By::Topic, keys: ROOM }))
+        Self(Holder::new(Settings { quiet, at_latest: Duration::MAX, by: By::Topic, room: ROOM }))
     }
 
     /// Lets the last event so far go on when a burst has lasted this long.
@@ -137,8 +137,8 @@ impl Debounce {
 
     /// Holds events of so many topics or keys at most; at least one, and 10,000 unless told otherwise.
     #[must_use]
-    pub fn keys(self, most: usize) -> Self {
-        self.set(|settings| settings.keys = most.max(1))
+    pub fn room(self, most: usize) -> Self {
+        self.set(|settings| settings.room = most.max(1))
     }
 
     /// What became of the events that came by.
@@ -214,7 +214,7 @@ impl Holder<Settings> {
 
     /// Ends the burst whose quiet is next to end if there are too many; whether an event is ready therefore.
     fn ends_early(&self, line: &mut Line<Waiting>) -> bool {
-        if line.waiting.len() <= self.settings.keys {
+        if line.waiting.len() <= self.settings.room {
             return false;
         }
         let Some((key, early)) = line.waiting.take_first() else { return false };

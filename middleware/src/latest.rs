@@ -22,7 +22,7 @@ use crate::{Clock, Event, Held, Mark, Middleware, Next, Topic};
 /// place. The bus's own reports (`$sys.**`) always pass.
 ///
 /// It is a handle: give a bus a clone, keep one, and read its [`stats`](Self::stats). A setter makes a piece of its own,
-/// which holds nothing yet.
+/// which starts anew.
 ///
 /// # Examples
 ///
@@ -54,7 +54,7 @@ use crate::{Clock, Event, Held, Mark, Middleware, Next, Topic};
 /// bus is flushed, when the layer leaves its stack, or when its last handle is dropped. It keeps its bus alive until
 /// then. Around a connection it goes to that handler, if that is still connected.
 ///
-/// When intervals of more than [10,000 topics or keys](Self::keys) run, the one that is next to end does so early: if an
+/// When intervals of more than [10,000 topics or keys](Self::room) run, the one that is next to end does so early: if an
 /// event is held in it, that goes on and is counted as early; if not, the topic or key is counted as forgotten. An event
 /// that cannot be kept, because its payload was only lent and cannot be cloned, goes on at once, and what was held before
 /// it is dropped.
@@ -112,7 +112,7 @@ pub struct Latest(Arc<Holder<Settings>>);
 struct Settings {
     interval: Duration,
     by: By,
-    keys: usize,
+    room: usize,
 }
 
 #[derive(Default)]
@@ -130,13 +130,13 @@ impl Latest {
     /// Lets at most one event pass in this interval.
     #[must_use]
     pub fn new(interval: Duration) -> Self {
-        Self(Holder::new(Settings { interval, by: By::Topic, keys: ROOM }))
+        Self(Holder::new(Settings { interval, by: By::Topic, room: ROOM }))
     }
 
     /// Lets intervals of so many topics or keys run at most; at least one, and 10,000 unless told otherwise.
     #[must_use]
-    pub fn keys(self, most: usize) -> Self {
-        self.set(|settings| settings.keys = most.max(1))
+    pub fn room(self, most: usize) -> Self {
+        self.set(|settings| settings.room = most.max(1))
     }
 
     /// What became of the events that came by.
@@ -241,7 +241,7 @@ impl Holder<Settings> {
 
     /// Ends the interval that is next to end if there are too many; whether an event is ready therefore.
     fn ends_early(&self, state: &mut State) -> bool {
-        if state.intervals.len() <= self.settings.keys {
+        if state.intervals.len() <= self.settings.room {
             return false;
         }
         let Some((key, ())) = state.intervals.take_first() else { return false };
