@@ -142,7 +142,7 @@ fn letters_that_a_replay_does_not_come_to_stay() {
     // It ends with the panic of a handler, of which there is a new letter beside the old one.
     let bad = |n: &u32| {
         if *n == 1 {
-            boom("bad")
+            boom("bad");
         }
     };
     let bad = bus.on("a").policy(Policy::Propagate).connect(bad).unwrap();
@@ -159,7 +159,7 @@ fn letters_that_a_replay_does_not_come_to_stay() {
         .priority(1)
         .connect(move |n: &u32| {
             if *n == 2 {
-                drop(letters.remove(6))
+                drop(letters.remove(6));
             }
         })
         .unwrap();
