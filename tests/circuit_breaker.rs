@@ -68,7 +68,7 @@ fn it_opens_waits_tries_and_closes_and_tells_of_it() {
     clock.advance(10 * SECOND);
     assert_eq!(emit(&bus, "a"), (2, 0, 0));
     assert_eq!(seen.take(), ["site: a it from open to half-open", "site: a it from half-open to closed"]);
-    assert_eq!((breaker.circuits(), breaker.left_out()), (vec![], 2));
+    assert_eq!((breaker.circuits(), breaker.stats().left_out), (vec![], 2));
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn it_works_on_some_topics_and_on_one_connection() {
     let _other = bus.connect("*", |_: &u32| Err("no")).unwrap();
     assert_eq!((emit(&bus, "b"), emit(&bus, "b")), ((2, 0, 2), (1, 1, 1)));
     assert_eq!((emit(&bus, "a"), emit(&bus, "a")), ((1, 0, 1), (0, 1, 0)));
-    assert_eq!((scoped.left_out(), own.left_out()), (1, 1));
+    assert_eq!((scoped.stats().left_out, own.stats().left_out), (1, 1));
 }
 
 #[test]
@@ -196,23 +196,23 @@ fn a_retry_outside_stops_when_the_circuit_opens() {
         Err("broken")
     });
     assert_eq!((emit(&bus, "a"), emit(&bus, "a")), ((1, 0, 1), (0, 1, 0)));
-    assert_eq!((calls.load(Ordering::Relaxed), breaker.left_out()), (2, 2));
+    assert_eq!((calls.load(Ordering::Relaxed), breaker.stats().left_out), (2, 2));
     assert_eq!(sigtree::Clock::elapsed(&clock), 2 * SECOND);
 }
 
 #[test]
 fn it_knows_so_many_circuits_and_forgets_those_that_nobody_asks_for() {
     let (bus, clock) = timed();
-    let breaker = CircuitBreaker::consecutive(1).open_for(SECOND).count(3);
+    let breaker = CircuitBreaker::consecutive(1).open_for(SECOND).room(3);
     bus.layer(breaker.clone());
     let connect = |n: u32| bus.connect(format!("a{n}"), |_: &u32| Err("broken")).unwrap();
     let _handlers: Vec<Connection> = (0..5).map(connect).collect();
     let _ = [0, 1, 2, 3, 4].map(|n| emit(&bus, &format!("a{n}")));
     let patterns = || breaker.circuits().iter().map(|circuit| circuit.pattern.to_string()).collect::<Vec<_>>();
-    assert_eq!((patterns(), breaker.unwatched()), (vec!["a0".into(), "a1".into(), "a2".into()], 2));
+    assert_eq!((patterns(), breaker.stats().unwatched), (vec!["a0".into(), "a1".into(), "a2".into()], 2));
     clock.advance(SECOND);
     emit(&bus, "a4");
-    assert_eq!((patterns(), breaker.unwatched()), (vec!["a4".to_owned()], 2));
+    assert_eq!((patterns(), breaker.stats().unwatched), (vec!["a4".to_owned()], 2));
 }
 
 #[test]
@@ -254,5 +254,5 @@ fn of_many_threads_one_has_the_trial() {
             });
         }
     });
-    assert_eq!((calls.load(Ordering::Relaxed), breaker.left_out(), breaker.circuits().len()), (2, 3, 0));
+    assert_eq!((calls.load(Ordering::Relaxed), breaker.stats().left_out, breaker.circuits().len()), (2, 3, 0));
 }

@@ -135,7 +135,7 @@ fn around_a_connection_it_counts_that_handler() {
 #[test]
 fn patterns_beyond_the_limit_share_a_row() {
     let bus = Bus::new();
-    let counters = Counters::new().handler_patterns(2);
+    let counters = Counters::new().room(2);
     bus.layer(counters.clone());
     for n in 0..10 {
         bus.connect(format!("t{n}"), |_: &u32| {}).unwrap().detach();

@@ -3,12 +3,13 @@
 mod support;
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
-use sigtree::middleware::{DeadLetter, DeadReason, Letter, Retry, Timeout};
-use sigtree::{Bus, Clock, Event, Filter, History, ManualClock, Scoped, Stack, Topic, Transform};
+use sigtree::middleware::{DeadLetter, DeadReason, Letter, Replayed, Retry, Target, Timeout};
+use sigtree::{Bus, Clock, Event, Filter, History, ManualClock, Policy, Scoped, Stack, Topic, Transform};
 use support::{Recorder, boom, quietly, render};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -119,6 +120,72 @@ fn letters_that_are_not_chosen_stay() {
     let report = dead.replay_if(|letter| letter.topic() == &Topic::new("a").unwrap()).run(&bus);
     assert_eq!((report.replayed, seen.take()), (2, vec!["a 1*".to_owned(), "a 1*".to_owned()]));
     assert_eq!(lines(&dead), ["b for * -, 1 times, failed: broken"]);
+}
+
+#[test]
+fn letters_that_a_replay_does_not_come_to_stay() {
+    let seen = Recorder::new();
+    let bus = Bus::new();
+    let dead = DeadLetter::new();
+    bus.layer(dead.clone());
+    let broken = bus.connect("a", |_: &u32| Err("broken")).unwrap();
+    (0..5_u32).for_each(|n| drop(bus.emit("a", n)));
+    drop(broken);
+    let left = |dead: &DeadLetter| {
+        dead.letters().iter().map(|letter| (letter.sequence(), *letter.payload::<u32>().unwrap())).collect::<Vec<_>>()
+    };
+
+    // It is never run.
+    drop(dead.replay());
+    assert_eq!(dead.len(), 5);
+
+    // It ends with the panic of a handler, of which there is a new letter beside the old one.
+    let bad = |n: &u32| {
+        if *n == 1 {
+            boom("bad");
+        }
+    };
+    let bad = bus.on("a").policy(Policy::Propagate).connect(bad).unwrap();
+    let run = AssertUnwindSafe(|| dead.replay().run(&bus));
+    assert!(quietly(|| catch_unwind(run)).is_err());
+    assert_eq!(left(&dead), [(2, 1), (3, 2), (4, 3), (5, 4), (6, 1)]);
+    dead.remove(2);
+    drop(bad);
+
+    // Some are left out, one is refused, and one is taken out meanwhile.
+    let (letters, _seen) = (dead.clone(), bus.connect("a", seen.events()).unwrap());
+    let _takes = bus
+        .on("a")
+        .priority(1)
+        .connect(move |n: &u32| {
+            if *n == 2 {
+                drop(letters.remove(6));
+            }
+        })
+        .unwrap();
+    let but_3 = But { bus: &bus, refused: 3 };
+    let report = dead.replay().filter(|entry| entry.sequence() != 5).run(&but_3);
+    assert_eq!((report.replayed, report.refused, seen.take()), (1, 1, vec!["a 2*".to_owned()]));
+    assert_eq!(left(&dead), [(4, 3), (5, 4)]);
+
+    // A player gives each of them once, also if it goes back.
+    let mut player = dead.replay().player();
+    player.step(&bus);
+    player.seek(Duration::ZERO);
+    assert_eq!((player.run(&bus).replayed, seen.take()), (1, vec!["a 3*".to_owned(), "a 4*".to_owned()]));
+    assert!(dead.is_empty());
+}
+
+/// Refuses one number.
+struct But<'b> {
+    bus: &'b Bus,
+    refused: u32,
+}
+
+impl Target for But<'_> {
+    fn replay(&self, event: &Replayed<'_>) -> bool {
+        event.entry().payload() != Some(&self.refused) && self.bus.replay(event)
+    }
 }
 
 #[test]

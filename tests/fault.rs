@@ -99,5 +99,5 @@ fn dead_letters_breakers_and_deadlines_take_faults_for_real() {
     let bus = timed(Stack::new().with(timeout.clone()).with(Fault::seeded(1).delay(1.0, 2 * SECOND)));
     let _handler = bus.connect("a", |_: &u32| {}).unwrap();
     bus.emit("a", 1_u32);
-    assert_eq!(timeout.late(), 1);
+    assert_eq!(timeout.stats().late, 1);
 }

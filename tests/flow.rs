@@ -280,10 +280,80 @@ fn events_go_on_as_the_events_they_were() {
     }
 }
 
+/// Calls once, when a handler of `a` is called with this; then the handlers that follow are called.
+fn once_on(bus: &Bus, n: u32, call: impl Fn() + Send + Sync + 'static) {
+    let armed = AtomicBool::new(true);
+    let slow = bus.on("a").priority(1).connect(move |seen: &u32| {
+        if *seen == n && armed.swap(false, Ordering::Relaxed) {
+            call();
+        }
+    });
+    slow.unwrap().detach();
+}
+
+/// Lets `b 30` come while what was held before it is on its way: `b 20` behind `a 2`.
+fn newest_after<M: Middleware>(layer: M, then: impl Fn(&Bus, &ManualClock) + Send + Sync + 'static) -> Vec<String> {
+    let (bus, clock, seen) = bus();
+    bus.layer(layer);
+    let (inside, time) = (bus.clone(), clock.clone());
+    once_on(&bus, 2, move || {
+        let bus = inside.clone();
+        thread::spawn(move || drop(bus.emit("b", 30_u32))).join().unwrap();
+        then(&inside, &time);
+    });
+    for (topic, n) in [("a", 1), ("a", 2), ("b", 10), ("b", 20_u32)] {
+        bus.emit(topic, n);
+    }
+    clock.advance(SECOND);
+    clock.advance(SECOND * 9);
+    seen.take().into_iter().filter(|line| line.starts_with('b')).collect()
+}
+
+#[test]
+fn the_newest_event_is_the_last_whatever_is_on_its_way() {
+    let latest = || Latest::new(SECOND);
+    let debounce = || Debounce::new(SECOND);
+    let nothing = |_: &Bus, _: &ManualClock| {};
+    let time_passes = |_: &Bus, clock: &ManualClock| clock.advance(SECOND);
+    let flush = |bus: &Bus, _: &ManualClock| bus.flush();
+    assert_eq!(newest_after(latest(), nothing), ["b 10", "b 30"], "it takes the place of the older one");
+    assert_eq!(newest_after(latest(), time_passes), ["b 10", "b 30"]);
+    assert_eq!(newest_after(latest(), flush), ["b 10", "b 30"]);
+    assert_eq!(newest_after(debounce(), nothing), ["b 30"]);
+    assert_eq!(newest_after(debounce(), time_passes), ["b 30"]);
+    assert_eq!(newest_after(debounce(), flush), ["b 30"]);
+}
+
+#[test]
+fn an_event_does_not_overtake_another_of_its_stream() {
+    let (bus, clock, seen) = bus();
+    let latest = Latest::new(SECOND);
+    bus.layer(latest.clone());
+    let emits = |bus: &Bus, clock: &ManualClock, n| {
+        let (bus, clock) = (bus.clone(), clock.clone());
+        move || {
+            let bus = bus.clone();
+            thread::spawn(move || drop(bus.emit("a", n))).join().unwrap();
+            clock.advance(SECOND);
+            clock.advance(SECOND);
+        }
+    };
+    // While the first one is on its way, a second comes and is due, and while that is, a third.
+    once_on(&bus, 1, emits(&bus, &clock, 2_u32));
+    once_on(&bus, 2, emits(&bus, &clock, 3_u32));
+    bus.emit("a", 1_u32);
+    assert_eq!(seen.take(), ["a 1", "a 2", "a 3"]);
+    assert_eq!(all(latest.stats()), [3, 0, 0, 0, 0]);
+
+    // When nothing is on its way, the next one passes at once.
+    clock.advance(SECOND);
+    assert!(!bus.emit("a", 4_u32).is_held());
+}
+
 #[test]
 fn at_the_bound_what_waited_longest_goes_on_early() {
     let (bus, clock, seen) = bus();
-    let debounce = Debounce::new(SECOND).keys(2);
+    let debounce = Debounce::new(SECOND).room(2);
     bus.layer(debounce.clone());
     for (n, topic) in ["a", "b", "a", "c", "d"].into_iter().enumerate() {
         bus.emit(topic, u32::try_from(n).unwrap());
@@ -292,7 +362,7 @@ fn at_the_bound_what_waited_longest_goes_on_early() {
     assert_eq!(seen.take(), ["b 1", "a 2"]);
     assert_eq!(all(debounce.stats()), [2, 1, 2, 2, 0]);
 
-    let latest = Latest::new(SECOND).keys(2);
+    let latest = Latest::new(SECOND).room(2);
     bus.set_stack(Stack::new().with(latest.clone()));
     assert_eq!(seen.take(), ["c 3", "d 4"]);
     for (n, topic) in ["a", "a", "b", "c", "d"].into_iter().enumerate() {
@@ -303,7 +373,7 @@ fn at_the_bound_what_waited_longest_goes_on_early() {
     assert_eq!(seen.take(), ["a 0", "b 2", "a 1", "c 3", "d 4"]);
     assert_eq!(all(latest.stats()), [5, 0, 0, 1, 1]);
 
-    let batch = Batch::new(9, SECOND).events(4);
+    let batch = Batch::new(9, SECOND).room(4);
     bus.set_stack(Stack::new().with(batch.clone()));
     for (n, topic) in ["a", "b", "a", "b", "b"].into_iter().enumerate() {
         bus.emit(topic, u32::try_from(n).unwrap());
@@ -314,7 +384,7 @@ fn at_the_bound_what_waited_longest_goes_on_early() {
 #[test]
 fn a_batch_whose_handlers_are_too_slow_ends_new_events_and_says_so() {
     let (bus, _, seen) = bus();
-    let batch = Batch::new(2, SECOND).events(4);
+    let batch = Batch::new(2, SECOND).room(4);
     bus.layer(batch.clone());
     let emitter = bus.clone();
     let reasons = Arc::new(Mutex::new(Vec::new()));
@@ -437,11 +507,11 @@ fn the_books_balance_between_threads() {
     type Stats = Box<dyn Fn() -> FlowStats>;
     let layers: [fn() -> (Stack, Stats); 3] = [
         || {
-            let debounce = Debounce::new(SECOND).at_latest(SECOND * 2).by_payload(|n: &u32| n % 7).keys(5);
+            let debounce = Debounce::new(SECOND).at_latest(SECOND * 2).by_payload(|n: &u32| n % 7).room(5);
             (Stack::new().with(debounce.clone()), Box::new(move || debounce.stats()))
         },
         || {
-            let latest = Latest::new(SECOND).by_payload(|n: &u32| n % 7).keys(5);
+            let latest = Latest::new(SECOND).by_payload(|n: &u32| n % 7).room(5);
             (Stack::new().with(latest.clone()), Box::new(move || latest.stats()))
         },
         || {

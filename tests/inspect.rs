@@ -198,7 +198,7 @@ fn calls_are_counted_where_that_is_asked_for() {
 #[test]
 fn more_connections_than_are_counted_are_summed_up() {
     let bus = Bus::new();
-    let counting = Calls::of_at_most(2);
+    let counting = Calls::new().room(2);
     bus.layer(counting.clone());
     let _connections = [(); 5].map(|()| bus.connect("a", |_: &u32| {}).unwrap());
     bus.emit("a", 1_u32);

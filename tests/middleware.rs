@@ -3,9 +3,13 @@
 mod support;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
-use sigtree::{Bus, Event, Filter, History, Inspect, Middleware, Next, Scoped, Signal, Stack, Topic, Transform};
+use sigtree::middleware::{CircuitBreaker, Counters, DeadLetter, Latest, Retry, Route, Timeout, Validate};
+use sigtree::{
+    Bus, Event, Filter, History, Inspect, ManualClock, Middleware, Next, Scoped, Signal, Stack, Topic, Transform,
+};
 use support::Recorder;
 
 #[test]
@@ -387,4 +391,44 @@ fn the_reason_of_one_level_or_connection_is_not_the_others() {
     let delivery = child.emit("a", 1_u32);
     assert_eq!((delivery.called(), delivery.filtered()), (1, Some("theirs")));
     assert_eq!(*reasons.lock(), ["theirs"]);
+}
+
+#[test]
+fn a_setter_makes_a_piece_of_its_own() {
+    let clock = ManualClock::new();
+    let bus = Bus::builder().clock(clock.clone()).build();
+    let (dead, breaker) = (DeadLetter::new(), CircuitBreaker::consecutive(1));
+    let (retry, timeout) = (Retry::times(1), Timeout::new(Duration::from_millis(5)));
+    let (validate, counters) = (Validate::<u8>::new().rule("no", |_| false), Counters::new());
+    let (route, latest) = (Route::to_topic("a", "b").unwrap(), Latest::new(Duration::from_secs(1)));
+    bus.set_stack(
+        Stack::new()
+            .with(counters.clone())
+            .with(latest.clone())
+            .with(route.clone())
+            .with(validate.clone())
+            .with(timeout.clone())
+            .with(dead.clone())
+            .with(retry.clone())
+            .with(breaker.clone()),
+    );
+    let broken = move |_: &u32| {
+        clock.advance(Duration::from_millis(9));
+        Err("broken")
+    };
+    let _broken = bus.connect("a", broken).unwrap();
+    bus.emit("a", 1_u32);
+    bus.emit("c", 1_u8);
+    assert!(!dead.is_empty() && !breaker.circuits().is_empty() && retry.stats().given_up > 0);
+    assert!(timeout.stats().late > 0 && validate.stats().refused > 0 && route.stats().sent > 0);
+    assert!(counters.snapshot().all.emitted > 0 && latest.stats().passed > 0);
+
+    let (dead, breaker, retry) = (dead.count(9), breaker.room(9), retry.jitter());
+    assert!(dead.is_empty() && breaker.circuits().is_empty() && retry.stats().given_up == 0);
+    let (timeout, validate, route) = (timeout.leave_out(), validate.rule("never", |_| true), route.instead());
+    assert!(timeout.stats().late == 0 && validate.stats().refused == 0 && route.stats().sent == 0);
+    let (counters, latest) = (counters.room(9), latest.per_bus());
+    assert!(counters.snapshot().all.emitted == 0 && latest.stats().passed == 0);
+    // What the bus has is what it was.
+    assert_eq!(bus.stack().len(), 8);
 }

@@ -31,7 +31,7 @@ fn the_same_event_arrives_and_counts_in_the_delivery() {
     assert_eq!(delivery.called(), 4);
     assert_eq!(history.entries()[0].payload(), Some(&1_u32));
     assert_eq!(bus.emit("b", 1_u32).called(), 1);
-    assert_eq!((route.sent(), route.lost()), (1, 0));
+    assert_eq!((route.stats().sent, route.stats().lost), (1, 0));
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn a_bus_that_is_gone_is_counted_and_not_kept_alive() {
     assert_eq!(bus.stack().to_string().split(" (").next(), Some("1. route of `**` to bus `other`"));
     drop(other);
     bus.emit("a", 1_u32);
-    assert_eq!((route.sent(), route.lost()), (0, 1));
+    assert_eq!((route.stats().sent, route.stats().lost), (0, 1));
     assert!(bus.explain("a").unwrap().to_string().contains("route of `**` to bus `gone`"));
 }
 

@@ -167,12 +167,12 @@ fn its_connections_end_with_its_last_handle() {
 #[test]
 fn it_is_bounded_and_then_says_nothing_of_all() {
     let bus = TestBus::new();
-    let seen = bus.record("n").bound(2);
+    let seen = bus.record("n").room(2);
     (1..=5_u32).for_each(|n| drop(bus.emit("n", n)));
     assert_eq!((seen.payloads::<u32>(), seen.forgotten(), seen.len()), (vec![4, 5], 3, 2));
     assert_eq!(seen.to_string(), "(3 forgotten)\nn 4\nn 5");
     seen.emitted("n").with(&5_u32).at_least(1);
-    let complaint = "the recorder forgot 3 events, so nothing can be said of all: raise `Recorder::bound`\n\
+    let complaint = "the recorder forgot 3 events, so nothing can be said of all: raise `Recorder::room`\n\
                      seen on `n`:\n    ... (0 earlier, 3 forgotten)\n     4  n 4\n     5  n 5";
     assert_eq!(failure(|| drop(seen.emitted("n").times(2))), complaint);
     assert_eq!(failure(|| drop(seen.emitted("n").at_most(2))), complaint);
@@ -213,7 +213,7 @@ fn payloads_are_dropped_and_written_with_no_lock_held() {
         }
     }
     let bus = Bus::new();
-    let seen = Recorder::on(&bus, "talker | dropped").bound(1).show::<Talker>();
+    let seen = Recorder::on(&bus, "talker | dropped").room(1).show::<Talker>();
     bus.emit("talker", Talker(seen.clone(), bus.clone()));
     assert_eq!(seen.to_string(), "talker one of 1");
     bus.emit("talker", Talker(seen.clone(), bus.clone()));
@@ -769,6 +769,9 @@ mod strategies {
         for sort in ["lamp.", ".on", ".off", ".a/b"] {
             assert!(topics.iter().any(|topic| topic.contains(sort)), "{sort}");
         }
+        let slashes = Pattern::regex("a|b/").unwrap();
+        let topics: HashSet<_> = values(&topics_matching(&slashes), 50).into_iter().collect();
+        assert_eq!(topics, HashSet::from(["a", "b/"].map(|text| Topic::new(text).unwrap())));
         let anchored = Pattern::regex("^a$").unwrap();
         let message = super::panic_of(|| drop(topics_matching(&anchored)));
         assert!(message.starts_with("no texts can be made for `/^a$/`: "), "{message}");

@@ -23,7 +23,7 @@ fn it_ends_what_is_refused_with_the_reason() {
     bus.emit("b", 10_u32);
     bus.emit("a", 9_u32);
     assert_eq!(seen.take(), ["ten or more", "b 10", "a 9"]);
-    assert_eq!(layer.refused(), 1);
+    assert_eq!(layer.stats().refused, 1);
 }
 
 #[test]
@@ -97,5 +97,28 @@ fn of_two_layers_the_first_one_decides_where_it_goes() {
     assert_eq!(bus.emit("a", 10_u32).filtered(), Some("filtered"));
     bus.set_stack(Stack::new().with(layer.clone()));
     assert_eq!(bus.emit("a", 10_u32).filtered(), None);
-    assert_eq!((seen.take(), layer.refused()), (vec!["refused 10".to_owned()], 2));
+    assert_eq!((seen.take(), layer.stats().refused), (vec!["refused 10".to_owned()], 2));
+}
+
+#[test]
+fn what_is_refused_goes_to_another_bus_or_to_a_closure() {
+    let (seen, other) = (Recorder::new(), Bus::new());
+    let bus = Bus::new();
+    let list = seen.clone();
+    let _there = other.connect("a", move |event: &Event<'_>| list.note(event.meta("refused").unwrap_or("-"))).unwrap();
+    let _here = bus.connect("a", |_: &u32| {}).unwrap();
+
+    let there = below_ten().to_bus(other.downgrade());
+    bus.set_stack(Stack::new().with(there.clone()));
+    let reason = bus.emit("a", 10_u32).filtered().map(str::to_owned);
+    assert_eq!((seen.take(), there.stats().refused), (vec![reason.clone().unwrap()], 1));
+    drop(other);
+    assert_eq!(bus.emit("a", 10_u32).filtered(), reason.as_deref(), "also when that bus is gone");
+
+    let list = seen.clone();
+    bus.set_stack(
+        Stack::new().with(below_ten().to(move |event, reason| list.note(format_args!("{}: {reason}", event.topic())))),
+    );
+    assert_eq!(bus.emit("a", 10_u32).filtered(), reason.as_deref());
+    assert_eq!((bus.emit("a", 1_u32).called(), seen.take()), (1, vec![format!("a: {}", reason.unwrap())]));
 }

@@ -3,7 +3,7 @@ use std::borrow::Cow;
 use std::cell::Cell;
 use std::error::Error;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::panic::Location;
 
 use crate::Event;
 
@@ -88,15 +88,6 @@ impl Answer {
     #[must_use]
     pub fn is_of_another_type(&self) -> bool {
         matches!(self, Self::Skipped(reason) if reason == ANOTHER_TYPE)
-    }
-}
-
-impl Problem {
-    /// Drops it; a panic of its own drop ends nothing else.
-    pub(crate) fn discard(self) {
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(self))) {
-            std::mem::forget(panic);
-        }
     }
 }
 

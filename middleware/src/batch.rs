@@ -3,13 +3,12 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
-
-use crate::flow::{Agenda, By, Counts, FlowStats, Key, Panics, ROOM, Time, keyed};
-use crate::{Alarm, Clock, Event, Held, Mark, Middleware, Next, Topic};
+use crate::flow::{Agenda, By, Counts, FlowStats, Hold, Holder, Key, ROOM, keyed};
+use crate::panics::Panics;
+use crate::{Clock, Event, Held, Mark, Middleware, Next, Topic};
 
 /// Holds events until there are `n` of them or a time has passed since the first, and lets them go on together, in order.
 ///
@@ -25,7 +24,7 @@ use crate::{Alarm, Clock, Event, Held, Mark, Middleware, Next, Topic};
 /// the handlers were called before `emit` returned. The bus's own reports (`$sys.**`) always pass.
 ///
 /// It is a handle: give a bus a clone, keep one, and read its [`stats`](Self::stats). A setter makes a piece of its own,
-/// which holds nothing yet.
+/// which starts anew.
 ///
 /// # Examples
 ///
@@ -57,7 +56,7 @@ use crate::{Alarm, Clock, Event, Held, Mark, Middleware, Next, Topic};
 /// is flushed, when the layer leaves its stack, or when its last handle is dropped. It keeps its bus alive until then.
 /// Around a connection it goes to that handler, if that is still connected.
 ///
-/// It holds [10,000 events](Self::events) at most, whether they wait for their batch or are on their way. At the bound the
+/// It holds [10,000 events](Self::room) at most, whether they wait for their batch or are on their way. Without room the
 /// oldest batch goes on early, and is counted. If that makes no room, because handlers are slower than emitters, the new
 /// event is ended with the reason `batch is full`, and counted as dropped; the order of the others stands.
 ///
@@ -106,29 +105,19 @@ use crate::{Alarm, Clock, Event, Held, Mark, Middleware, Next, Topic};
 /// ```
 #[doc(alias = "buffer")]
 #[derive(Clone)]
-pub struct Batch(Arc<Inner>);
+pub struct Batch(Arc<Holder<Settings>>);
 
 #[derive(Clone)]
 struct Settings {
     n: usize,
     time: Duration,
     by: By,
-    events: usize,
+    room: usize,
     before: Option<Arc<Look>>,
     after: Option<Arc<Look>>,
 }
 
 type Look = dyn Fn(&[Held]) + Send + Sync;
-
-struct Inner {
-    settings: Settings,
-    mark: Mark,
-    time: Time,
-    counts: Counts,
-    batches: Mutex<Batches>,
-    /// For the clock, which is not to keep it.
-    me: Weak<Self>,
-}
 
 #[derive(Default)]
 struct Batches {
@@ -136,7 +125,7 @@ struct Batches {
     filling: Agenda<Vec<Held>>,
     /// Those that are full or due, in order.
     ready: VecDeque<Vec<Held>>,
-    /// Whether a thread lets them go on; the others leave theirs to it.
+    /// Whether one of them goes on now; the others come after it.
     leaving: bool,
     /// How many events there are in all, those on their way included.
     held: usize,
@@ -148,7 +137,7 @@ impl Batch {
     /// Lets events go on when there are `n` of them, or this long after the first.
     #[must_use]
     pub fn new(n: usize, time: Duration) -> Self {
-        Self::of(Settings { n, time, by: By::Topic, events: ROOM, before: None, after: None })
+        Self(Holder::new(Settings { n, time, by: By::Topic, room: ROOM, before: None, after: None }))
     }
 
     /// Looks at each batch before its events go on, which they do even if it panics; then the panic goes on.
@@ -165,51 +154,35 @@ impl Batch {
 
     /// Holds about so many events at most; at least one, and 10,000 unless told otherwise.
     #[must_use]
-    pub fn events(self, most: usize) -> Self {
-        self.set(|settings| settings.events = most.max(1))
+    pub fn room(self, most: usize) -> Self {
+        self.set(|settings| settings.room = most.max(1))
     }
 
     /// What became of the events that came by; those on their way count as held until their batch is through.
     #[must_use]
     pub fn stats(&self) -> FlowStats {
-        let held = self.0.batches.lock().held as u64;
+        let held = self.0.lock().held as u64;
         FlowStats { held, ..self.0.counts.stats() }
     }
 
-    fn of(settings: Settings) -> Self {
-        Self(Arc::new_cyclic(|me| Inner {
-            settings,
-            mark: Mark::new(),
-            time: Time::default(),
-            counts: Counts::default(),
-            batches: Mutex::default(),
-            me: me.clone(),
-        }))
-    }
-
     fn set(self, change: impl FnOnce(&mut Settings)) -> Self {
-        let mut settings = self.0.settings.clone();
-        change(&mut settings);
-        Self::of(settings)
+        Self(self.0.with(change))
     }
 }
 
 impl Middleware for Batch {
     fn handle(&self, event: &Event<'_>, next: Next<'_>) {
-        let inner = &*self.0;
-        if event.resumes(inner.mark) {
-            return next.run(event);
-        }
-        let Some(key) = inner.settings.by.key_of(event) else { return next.run(event) };
-        if !inner.makes_room() {
-            inner.counts.drop();
+        let holder = &*self.0;
+        let Some(key) = holder.key_of(event) else { return next.run(event) };
+        if !holder.makes_room() {
+            holder.counts.drop();
             return next.discard(event, "batch is full");
         }
-        match next.hold(event, inner.mark) {
-            Some(held) => inner.hold(key, held, &**inner.time.clock(event)),
+        match next.hold(event, holder.mark) {
+            Some(held) => holder.hold(key, held, holder.clock(event)),
             None => {
-                inner.hurry(|batches| batches.filling.take(key));
-                inner.counts.pass_early();
+                holder.hurry(|batches| batches.filling.take(key));
+                holder.counts.pass_early();
                 next.run(event);
             }
         }
@@ -237,7 +210,7 @@ impl Middleware for Batch {
     }
 }
 
-impl Inner {
+impl Holder<Settings> {
     /// Whether there is room for one more event, if need be after the oldest batch went on.
     fn makes_room(&self) -> bool {
         if self.has_room() {
@@ -248,21 +221,21 @@ impl Inner {
     }
 
     fn has_room(&self) -> bool {
-        self.batches.lock().held < self.settings.events
+        self.lock().held < self.settings.room
     }
 
     /// Puts an event into its batch, which goes on if it is full.
     fn hold(&self, key: Key, held: Held, clock: &dyn Clock) {
         let now = clock.elapsed();
         let (is_full, alarm) = {
-            let mut batches = self.batches.lock();
+            let mut batches = self.lock();
             batches.held += 1;
             let is_full = batches.add(key, held, now.saturating_add(self.settings.time)) >= self.settings.n;
             if is_full {
                 let full = batches.filling.take(key);
                 batches.ready.extend(full);
             }
-            (is_full, batches.filling.alarm_for(|_| true))
+            (is_full, batches.filling.alarm())
         };
         self.wake(clock, alarm);
         if is_full {
@@ -273,65 +246,12 @@ impl Inner {
     /// Lets a batch go on before its time.
     fn hurry(&self, take: impl FnOnce(&mut Batches) -> Option<Vec<Held>>) {
         {
-            let mut batches = self.batches.lock();
+            let mut batches = self.lock();
             let Some(early) = take(&mut batches) else { return };
             self.counts.hurry(early.len());
             batches.ready.push_back(early);
         }
         self.let_go();
-    }
-
-    fn flush(&self) {
-        {
-            let mut batches = self.batches.lock();
-            let all = batches.filling.take_all();
-            batches.ready.extend(all);
-        }
-        self.let_go();
-    }
-
-    /// Lets the batches that are ready go on, unless another thread is at it, or this one further out.
-    ///
-    /// Both look at `leaving` and `ready` under one lock: either that thread finds what we put there, or we find that it
-    /// has left.
-    fn let_go(&self) {
-        if std::mem::replace(&mut self.batches.lock().leaving, true) {
-            return;
-        }
-        let mut panics = Panics::default();
-        while let Some(batch) = self.next_ready() {
-            self.let_go_of(&batch, &mut panics);
-            self.batches.lock().held -= batch.len();
-            panics.catch(|| drop(batch));
-        }
-        panics.resume();
-    }
-
-    /// The next batch that is ready; if there is none, this thread leaves.
-    fn next_ready(&self) -> Option<Vec<Held>> {
-        let mut batches = self.batches.lock();
-        let batch = batches.ready.pop_front();
-        batches.leaving = batch.is_some();
-        batch
-    }
-
-    fn let_go_of(&self, batch: &[Held], panics: &mut Panics) {
-        if let Some(look) = &self.settings.before {
-            panics.catch(|| look(batch));
-        }
-        for held in batch {
-            self.counts.pass();
-            panics.catch(|| held.resume());
-        }
-        if let Some(look) = &self.settings.after {
-            panics.catch(|| look(batch));
-        }
-    }
-
-    fn wake(&self, clock: &dyn Clock, alarm: Option<Duration>) {
-        if let Some(at) = alarm {
-            clock.wake(at, self.me.clone());
-        }
     }
 }
 
@@ -347,27 +267,53 @@ impl Batches {
     }
 }
 
-impl Alarm for Inner {
-    fn ring(&self) {
-        let Some(clock) = self.time.known() else { return };
-        let now = clock.elapsed();
-        let alarm = {
-            let mut batches = self.batches.lock();
-            batches.filling.rang(now);
-            while let Some((_, due)) = batches.filling.take_due(now) {
-                batches.ready.push_back(due);
-            }
-            batches.filling.alarm_for(|_| true)
-        };
-        self.wake(&**clock, alarm);
-        self.let_go();
-    }
-}
+impl Hold for Settings {
+    type State = Batches;
+    type Ready = Vec<Held>;
 
-/// The last handle is gone: no stack has the layer any more.
-impl Drop for Inner {
-    fn drop(&mut self) {
-        self.flush();
+    fn by(&self) -> &By {
+        &self.by
+    }
+
+    fn ring(&self, batches: &mut Batches, now: Duration) -> Option<Duration> {
+        batches.filling.rang(now);
+        while let Some((_, due)) = batches.filling.take_due(now) {
+            batches.ready.push_back(due);
+        }
+        batches.filling.alarm()
+    }
+
+    fn flush(batches: &mut Batches) {
+        let all = batches.filling.take_all();
+        batches.ready.extend(all.map(|(_, batch)| batch));
+    }
+
+    /// None while another one leaves: in another thread, or further out in this one.
+    fn next_ready(batches: &mut Batches) -> Option<Vec<Held>> {
+        if batches.leaving {
+            return None;
+        }
+        let batch = batches.ready.pop_front();
+        batches.leaving = batch.is_some();
+        batch
+    }
+
+    fn let_go_of(&self, batch: &Vec<Held>, counts: &Counts, panics: &mut Panics) {
+        if let Some(look) = &self.before {
+            panics.catch(|| look(batch));
+        }
+        for held in batch {
+            counts.pass();
+            panics.catch(|| held.resume());
+        }
+        if let Some(look) = &self.after {
+            panics.catch(|| look(batch));
+        }
+    }
+
+    fn arrive(batches: &mut Batches, batch: &Vec<Held>) {
+        batches.held -= batch.len();
+        batches.leaving = false;
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use parking_lot::RwLock;
 
+use crate::clock::Stopwatch;
 use crate::{Advice, Answer, Event, HandlerCall, Middleware, Next};
 
 /// Counts the calls of each handler behind it, those that failed, and the time they took.
@@ -17,9 +18,11 @@ use crate::{Advice, Answer, Event, HandlerCall, Middleware, Next};
 /// again. [`Bus::inspect`](https://docs.rs/sigtree/latest/sigtree/struct.Bus.html#method.inspect) shows its figures beside
 /// the connections. Around one connection it counts that one. A bus without it counts failures only.
 ///
-/// A clone shares the figures. Each bus needs one of its own, because connections are told apart by their bus's ids. It
-/// counts up to 4,096 connections unless told otherwise, also those that have ended meanwhile; calls of others are summed up
-/// as [uncounted](Calls::uncounted). The time is the bus's clock's, and includes what a handler waits for and emits itself.
+/// It is a handle: give a bus a clone and keep one. A setter makes a piece of its own, which starts anew. Each bus
+/// needs one of its own, because connections are told apart by their bus's ids. It counts up to [4,096
+/// connections](Calls::room) unless told otherwise, also those that have ended meanwhile; calls of others are summed up
+/// as [uncounted](Calls::uncounted). The time is the bus's clock's, and includes what a handler waits for and emits
+/// itself.
 ///
 /// # Cost
 ///
@@ -122,10 +125,10 @@ impl Calls {
         Self::default()
     }
 
-    /// The same for at most this many connections.
+    /// Counts at most this many connections.
     #[must_use]
-    pub fn of_at_most(connections: usize) -> Self {
-        Self { books: Arc::new(Books { most: connections, ..Books::default() }) }
+    pub fn room(self, most: usize) -> Self {
+        Self { books: Arc::new(Books { most, ..Books::default() }) }
     }
 
     /// What was counted of a connection, by its [id](HandlerCall::id).
@@ -188,10 +191,9 @@ impl Row {
 
 impl Advice for Calls {
     fn around(&self, handler: &HandlerCall<'_>, event: &Event<'_>) -> Answer {
-        let clock = event.emission().host().clock();
-        let began = clock.elapsed();
+        let stopwatch = Stopwatch::start(event);
         let answer = handler.call();
-        let took = clock.elapsed().saturating_sub(began);
+        let took = stopwatch.elapsed();
         if !matches!(answer, Answer::Skipped(_)) {
             self.count(handler.id(), answer.is_failed(), took);
         }
@@ -240,7 +242,7 @@ mod tests {
 
     #[test]
     fn rows_are_bounded() {
-        let calls = Calls::of_at_most(1);
+        let calls = Calls::new().room(1);
         calls.row(1).unwrap().add(true, Duration::from_millis(3));
         calls.row(1).unwrap().add(false, Duration::from_millis(1));
         assert!(calls.row(2).is_none());

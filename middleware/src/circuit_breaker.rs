@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::{Advice, Answer, Event, HandlerCall, Middleware, Next, Problem};
+use crate::{Advice, Answer, Event, HandlerCall, Middleware, Next, Problem, clock};
 
 use machine::{Machine, Outcome, Rules, Threshold, Turn};
 
@@ -28,20 +28,22 @@ use machine::{Machine, Outcome, Rules, Threshold, Turn};
 /// | open | none | half-open, with the first event after 30 seconds, or [as long as you say](Self::open_for) |
 /// | half-open | one, or [as many as you say](Self::trials) | closed when all of them succeed, open when one fails |
 ///
-/// **An event that comes while the circuit is open is lost for its handler**: it is skipped, and [counted](Self::left_out).
+/// **An event that comes while the circuit is open is lost for its handler**: it is skipped, and [counted](Self::stats).
 /// A [`DeadLetter`](crate::DeadLetter) before the breaker can [keep](crate::DeadLetter::refused) it. Changes are reported on
 /// `$sys.breaker` ([`BreakerChanged`]). A trial that hangs is repeated after the same time. When a call comes back after
 /// the state has changed, what became of it does not count.
 ///
-/// It keeps the time by the clock of the bus an event was emitted on. The handle is a cheap clone; give each bus a breaker of
-/// its own, since connections of two buses may look the same to it. It is bounded: at most 1,024 circuits, or
-/// [as many as you say](Self::count), are known at a time. When there is no room, those that nobody asked for since a trial
-/// was due are forgotten; if there is still none, a new handler is called without a breaker, and [counted](Self::unwatched).
+/// It keeps the time by the clock of the bus an event was emitted on. It is a handle: give a bus a clone, keep one, and
+/// read its [`stats`](Self::stats). A setter makes a piece of its own, which starts anew. Give each bus a breaker of
+/// its own, since connections of two buses may look the same to it. It is bounded: at most 1,024 circuits, or [as many
+/// as you say](Self::room), are known at a time. When there is no room, those that nobody asked for since a trial was
+/// due are forgotten; if there is still none, a new handler is called without a breaker, and [counted](Self::stats).
 ///
 /// # Cost
 ///
 /// Each handler is called by itself. As long as nothing fails, counting in a row costs one atomic load more; a rate, and
-/// failures, cost a look at the clock and a lock, twice for each handler.
+/// failures, cost a look at the clock and a lock, twice for each handler. All circuits are looked at only when there is no
+/// room for another, and one of them may be forgotten.
 ///
 /// # Concurrency
 ///
@@ -92,7 +94,7 @@ use machine::{Machine, Outcome, Rules, Threshold, Turn};
 pub struct CircuitBreaker {
     rules: Rules,
     per_pattern: bool,
-    most: usize,
+    room: usize,
     when: Arc<dyn Fn(&Problem) -> bool + Send + Sync>,
     shared: Arc<Shared>,
 }
@@ -122,6 +124,16 @@ pub struct Circuit {
     pub state: CircuitState,
 }
 
+/// What a [`CircuitBreaker`] did so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CircuitBreakerStats {
+    /// Calls that open circuits prevented.
+    pub left_out: u64,
+    /// Calls that were made without a breaker, because there was no room for another circuit.
+    pub unwatched: u64,
+}
+
 /// A circuit changed its state: the report on `$sys.breaker`.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -148,6 +160,8 @@ struct Circuits {
     by_connection: HashMap<u64, Known>,
     by_pattern: HashMap<Arc<str>, Known>,
     turns: Turn,
+    /// Before then no circuit is spent, so there is no use in looking for one.
+    spent_at: Duration,
 }
 
 /// A circuit with what it is called for people; its `state` there is as of the last report.
@@ -179,39 +193,37 @@ impl CircuitBreaker {
 
     fn new(threshold: Threshold) -> Self {
         let rules = Rules { threshold, open_for: Duration::from_secs(30), trials: 1 };
-        Self { rules, per_pattern: false, most: 1_024, when: Arc::new(|_| true), shared: Arc::default() }
+        Self { rules, per_pattern: false, room: 1_024, when: Arc::new(|_| true), shared: Arc::default() }
     }
 
     /// Stays open for so long.
     #[must_use]
-    pub fn open_for(mut self, pause: Duration) -> Self {
-        self.rules.open_for = pause;
-        self
+    pub fn open_for(self, pause: Duration) -> Self {
+        Self { rules: Rules { open_for: pause, ..self.rules }, ..self.anew() }
     }
 
     /// Closes after so many successes in the half-open state, at least one.
     #[must_use]
-    pub fn trials(mut self, successes: u32) -> Self {
-        self.rules.trials = successes.max(1);
-        self
+    pub fn trials(self, successes: u32) -> Self {
+        Self { rules: Rules { trials: successes.max(1), ..self.rules }, ..self.anew() }
     }
 
     /// Gives all connections of a pattern one circuit.
     #[must_use]
     pub fn per_pattern(self) -> Self {
-        Self { per_pattern: true, ..self }
+        Self { per_pattern: true, ..self.anew() }
     }
 
     /// Counts only problems for which `counts` says `true`; others are neither failures nor successes.
     #[must_use]
     pub fn when(self, counts: impl Fn(&Problem) -> bool + Send + Sync + 'static) -> Self {
-        Self { when: Arc::new(counts), ..self }
+        Self { when: Arc::new(counts), ..self.anew() }
     }
 
     /// Knows at most so many circuits.
     #[must_use]
-    pub fn count(self, most: usize) -> Self {
-        Self { most, ..self }
+    pub fn room(self, most: usize) -> Self {
+        Self { room: most, ..self.anew() }
     }
 
     /// The circuits that are known now, in the order of their patterns; a handler without one has a closed circuit.
@@ -226,16 +238,17 @@ impl CircuitBreaker {
         all
     }
 
-    /// How many calls open circuits prevented.
+    /// What it did so far.
     #[must_use]
-    pub fn left_out(&self) -> u64 {
-        self.shared.left_out.load(Ordering::Relaxed)
+    pub fn stats(&self) -> CircuitBreakerStats {
+        let Shared { left_out, unwatched, .. } = &*self.shared;
+        // Relaxed: they only count.
+        let [left_out, unwatched] = [left_out, unwatched].map(|count| count.load(Ordering::Relaxed));
+        CircuitBreakerStats { left_out, unwatched }
     }
 
-    /// How many calls were made without a breaker, because there was no room for another circuit.
-    #[must_use]
-    pub fn unwatched(&self) -> u64 {
-        self.shared.unwatched.load(Ordering::Relaxed)
+    fn anew(self) -> Self {
+        Self { shared: Arc::default(), ..self }
     }
 
     fn admit(&self, handler: &HandlerCall<'_>, event: &Event<'_>) -> Option<Turn> {
@@ -243,11 +256,13 @@ impl CircuitBreaker {
         if self.shared.known.load(Ordering::Relaxed) == 0 {
             return Some(Turn::default());
         }
-        let now = elapsed(event);
+        let now = clock::now(event);
         let mut circuits = self.shared.circuits.lock();
         let Some((known, turns)) = circuits.get(handler, self.per_pattern) else { return Some(Turn::default()) };
         let turn = known.machine.admit(&self.rules, now, turns);
         let change = known.take_change();
+        let spent_at = known.machine.spent_at();
+        circuits.note_spent_at(spent_at);
         drop(circuits);
         report(change, event);
         turn
@@ -259,7 +274,7 @@ impl CircuitBreaker {
         if !tells && self.shared.known.load(Ordering::Relaxed) == 0 {
             return;
         }
-        let now = elapsed(event);
+        let now = clock::now(event);
         let mut circuits = self.shared.circuits.lock();
         if tells && !circuits.make_room(handler, self, now) {
             self.shared.unwatched.fetch_add(1, Ordering::Relaxed);
@@ -268,8 +283,11 @@ impl CircuitBreaker {
         let Some((known, turns)) = circuits.get(handler, self.per_pattern) else { return };
         known.machine.settle(turn, outcome, &self.rules, now, turns);
         let change = known.take_change();
-        if known.machine.is_blank(now) {
+        let (is_blank, spent_at) = (known.machine.is_blank(now), known.machine.spent_at());
+        if is_blank {
             circuits.remove(handler, self.per_pattern);
+        } else {
+            circuits.note_spent_at(spent_at);
         }
         self.shared.known.store(circuits.len(), Ordering::Relaxed);
         drop(circuits);
@@ -342,12 +360,10 @@ impl Circuits {
         if self.get(handler, breaker.per_pattern).is_some() {
             return true;
         }
-        if self.len() >= breaker.most {
-            let is_needed = |known: &Known| !known.machine.is_blank(now) && !known.machine.is_overdue(now);
-            self.by_connection.retain(|_, known| is_needed(known));
-            self.by_pattern.retain(|_, known| is_needed(known));
+        if self.len() >= breaker.room {
+            self.forget_spent(now);
         }
-        let has_room = self.len() < breaker.most;
+        let has_room = self.len() < breaker.room;
         if has_room {
             let known = Known::new(handler, breaker);
             match breaker.per_pattern {
@@ -356,6 +372,21 @@ impl Circuits {
             }
         }
         has_room
+    }
+
+    /// Forgets the circuits that are spent by now, and looks when the next one is.
+    fn forget_spent(&mut self, now: Duration) {
+        if now < self.spent_at {
+            return;
+        }
+        self.by_connection.retain(|_, known| known.machine.spent_at() > now);
+        self.by_pattern.retain(|_, known| known.machine.spent_at() > now);
+        let all = self.by_connection.values().chain(self.by_pattern.values());
+        self.spent_at = all.map(|known| known.machine.spent_at()).min().unwrap_or_default();
+    }
+
+    fn note_spent_at(&mut self, spent_at: Duration) {
+        self.spent_at = self.spent_at.min(spent_at);
     }
 }
 
@@ -386,10 +417,6 @@ fn report(change: Option<(Circuit, CircuitState)>, event: &Event<'_>) {
     });
 }
 
-fn elapsed(event: &Event<'_>) -> Duration {
-    event.emission().host().clock().elapsed()
-}
-
 impl fmt::Display for CircuitState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -406,7 +433,41 @@ impl fmt::Debug for CircuitBreaker {
             .field("rules", &self.rules)
             .field("per_pattern", &self.per_pattern)
             .field("known", &self.shared.known)
-            .field("left_out", &self.left_out())
+            .field("stats", &self.stats())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// A circuit that opened at this time, for ten seconds.
+    fn open_since(now: Duration, turns: &mut Turn) -> Known {
+        let rules = Rules { threshold: Threshold::Consecutive(1), open_for: 10 * SECOND, trials: 1 };
+        let mut machine = Machine::new(&rules);
+        machine.settle(Turn::default(), Outcome::Failed, &rules, now, turns);
+        let circuit = Circuit { pattern: "a".into(), name: None, site: None, state: machine.state() };
+        Known { machine, circuit }
+    }
+
+    #[test]
+    fn no_circuit_is_looked_at_before_one_can_be_forgotten() {
+        let mut circuits = Circuits::default();
+        for id in 1..=3 {
+            let known = open_since(id as u32 * SECOND, &mut Turn::default());
+            circuits.by_connection.insert(id, known);
+        }
+        circuits.forget_spent(5 * SECOND);
+        assert_eq!((circuits.len(), circuits.spent_at), (3, 11 * SECOND));
+
+        // Not even one that came in secret.
+        circuits.by_connection.insert(4, open_since(Duration::ZERO, &mut Turn::default()));
+        circuits.forget_spent(10 * SECOND);
+        assert_eq!(circuits.len(), 4);
+        circuits.forget_spent(12 * SECOND);
+        assert_eq!((circuits.len(), circuits.spent_at), (1, 13 * SECOND));
     }
 }

@@ -15,9 +15,10 @@ use crate::{
 /// Counts events and calls: of everything, of the [patterns of topics](Counters::topics) you name, and of the pattern of
 /// each handler.
 ///
-/// It is a handle: give a bus a clone and keep one. Reach for it to see what a bus does without a tool; print a
-/// [snapshot](Counters::snapshot). There is never a row for a concrete topic, so topics with ids in them cost nothing;
-/// and of more than 1,000 [patterns of handlers](Counters::handler_patterns) the further ones share a row.
+/// It is a handle: give a bus a clone, keep one, and print its [snapshot](Counters::snapshot). A setter makes a piece
+/// of its own, which starts anew. Reach for it to see what a bus does without a tool. There is never a row for a
+/// concrete topic, so topics with ids in them cost nothing; and of more than 1,000 [patterns of
+/// handlers](Counters::room) the further ones share a row.
 ///
 /// Handlers of parents and of other buses are not this bus's, and are not counted. What runs inside the calls of a
 /// handler is: a handler that emits counts as one call, and what it emits as another event.
@@ -87,6 +88,7 @@ use crate::{
 pub struct Counters {
     all: Arc<Row>,
     topics: Arc<[(Pattern, Arc<Row>)]>,
+    room: usize,
     handlers: Arc<Rows<Row>>,
 }
 
@@ -129,7 +131,7 @@ impl Counters {
     /// Counters that are all zero.
     #[must_use]
     pub fn new() -> Self {
-        Self { all: Arc::default(), topics: [].into(), handlers: Arc::new(Rows::new(MOST)) }
+        Self::with([], MOST)
     }
 
     /// Counts also the events on the topics of a pattern, and the calls they lead to, in a row of their own.
@@ -140,14 +142,23 @@ impl Counters {
     ///
     /// If `pattern` is not a pattern.
     pub fn topics(self, pattern: impl IntoPattern) -> Result<Self, ParseError> {
-        let row = (pattern.into_pattern(&Limits::new())?, Arc::default());
-        Ok(Self { topics: self.topics.iter().cloned().chain([row]).collect(), ..self })
+        let pattern = pattern.into_pattern(&Limits::new())?;
+        Ok(Self::with(self.patterns().chain([pattern]), self.room))
     }
 
-    /// Tells at most so many patterns of handlers apart; 1,000 unless said otherwise. Forgets what was counted by them.
+    /// Tells at most so many patterns of handlers apart; 1,000 unless said otherwise.
     #[must_use]
-    pub fn handler_patterns(self, most: usize) -> Self {
-        Self { handlers: Arc::new(Rows::new(most)), ..self }
+    pub fn room(self, most: usize) -> Self {
+        Self::with(self.patterns(), most)
+    }
+
+    fn with(topics: impl IntoIterator<Item = Pattern>, room: usize) -> Self {
+        let topics = topics.into_iter().map(|pattern| (pattern, Arc::default())).collect();
+        Self { all: Arc::default(), topics, room, handlers: Arc::new(Rows::new(room)) }
+    }
+
+    fn patterns(&self) -> impl Iterator<Item = Pattern> {
+        self.topics.iter().map(|(pattern, _)| pattern.clone())
     }
 
     /// What was counted until now.

@@ -3,7 +3,7 @@
 mod letter;
 
 use std::borrow::Cow;
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt::{self, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -14,14 +14,19 @@ use parking_lot::Mutex;
 pub use letter::{DeadReason, Letter};
 
 use crate::history::Scales;
-use crate::{Advice, Answer, Entry, Event, HandlerCall, Middleware, Next, Place, Problem, Replay, Tally, Weigh};
+use crate::panics::{Panics, discard};
+use crate::replay::Owner;
+use crate::{
+    Advice, Answer, Entry, Event, EventId, HandlerCall, Middleware, Next, Place, Problem, Replay, Tally, Weigh,
+};
 
 /// Keeps the events that handlers failed on, each with the handler, its error and the number of tries.
 ///
-/// It is a handle: give a bus a clone and keep one. Reach for it when an event must not be gone because a handler was
-/// out of order: [look](Self::letters) at what is there, [drop](Self::remove) it, or [replay](Self::replay) it when the
-/// handler is mended. Each handler that fails makes a letter of its own. If asked it also keeps what layers further in
-/// [refused](Self::refused), and what [met nobody](Self::unheard).
+/// It is a handle: give a bus a clone and keep one. A setter makes a piece of its own, which starts anew. Reach for it
+/// when an event must not be gone because a handler was out of order: [look](Self::letters) at what is there,
+/// [drop](Self::remove) it, or [replay](Self::replay) it when the handler is mended. Each handler that fails makes a
+/// letter of its own. If asked it also keeps what layers further in [refused](Self::refused), and what [met
+/// nobody](Self::unheard).
 ///
 /// It is bounded by count (1,000) and [bytes](Self::bytes). What falls out, the oldest first, is gone, and
 /// [counted](Self::stats). It dies with the process. An event on which a layer panicked is not kept, nor is one whose
@@ -139,7 +144,7 @@ impl DeadLetter {
     /// Keeps at most this many letters.
     #[must_use]
     pub fn count(self, most: usize) -> Self {
-        Self { count: most, ..self }
+        Self { count: most, ..self.anew() }
     }
 
     /// Keeps at most this many bytes: what payloads [weigh](Self::weigh), the reasons' texts, and
@@ -148,14 +153,14 @@ impl DeadLetter {
     /// An event larger than that alone is refused and counted, and pushes nothing out.
     #[must_use]
     pub fn bytes(self, most: usize) -> Self {
-        Self { bytes: most, ..self }
+        Self { bytes: most, ..self.anew() }
     }
 
     /// Asks payloads of this type how many bytes they take; others count for their own size.
     #[must_use]
     pub fn weigh<T: Weigh>(mut self) -> Self {
         self.scales.register::<T>();
-        self
+        self.anew()
     }
 
     /// Keeps also the events that layers further in end with a reason, and those a layer does not let a handler have.
@@ -163,13 +168,13 @@ impl DeadLetter {
     /// Of several reasons in one emit the first one stands, and makes the letter.
     #[must_use]
     pub fn refused(self) -> Self {
-        Self { refused: true, ..self }
+        Self { refused: true, ..self.anew() }
     }
 
     /// Keeps also the events that meet nobody, here or on the buses above; on a connection it changes nothing.
     #[must_use]
     pub fn unheard(self) -> Self {
-        Self { unheard: true, ..self }
+        Self { unheard: true, ..self.anew() }
     }
 
     /// Keeps an event that a layer refuses: for layers of one's own, which then [discard](Next::discard) it.
@@ -208,7 +213,7 @@ impl DeadLetter {
 
     /// Takes out the letter with this sequence.
     pub fn remove(&self, sequence: u64) -> Option<Letter> {
-        self.store.take(&HashSet::from([sequence])).pop()
+        self.store.letters.lock().remove(sequence)
     }
 
     /// Takes out the letters for which `choose` says `true`.
@@ -225,19 +230,36 @@ impl DeadLetter {
         std::mem::take(&mut letters.list).into()
     }
 
-    /// Takes out all letters, and gives their events once more.
+    /// Gives the events of all letters once more.
     ///
     /// An event with several letters is given once. It goes through the stack and to **all** handlers of its topic, also
     /// to those that succeeded the first time; they can tell by [`Event::is_replayed`]. What fails again comes back as a
-    /// new letter. What the target refuses, or the replay leaves out, is gone; choose with
-    /// [`replay_if`](Self::replay_if).
+    /// new letter.
+    ///
+    /// The letters are taken out when their event is given, and put back if the target refuses it or panics. Those that the
+    /// replay leaves out, or never comes to, stay; those that somebody else took out meanwhile are not given.
     pub fn replay(&self) -> Replay {
-        replay(self.take())
+        self.replay_if(|_| true)
     }
 
-    /// The same for the letters for which `choose` says `true`; the others stay.
-    pub fn replay_if(&self, choose: impl FnMut(&Letter) -> bool) -> Replay {
-        replay(self.take_if(choose))
+    /// The same for the letters for which `choose` says `true`.
+    pub fn replay_if(&self, mut choose: impl FnMut(&Letter) -> bool) -> Replay {
+        let mut chosen = self.letters();
+        chosen.retain(|letter| choose(letter));
+        let mut sequences: HashMap<EventId, Vec<u64>> = HashMap::new();
+        let mut entries = Vec::new();
+        for letter in chosen {
+            let of_event = sequences.entry(letter.entry().id()).or_default();
+            of_event.push(letter.sequence());
+            if of_event.len() == 1 {
+                entries.push(letter.into_entry());
+            }
+        }
+        Replay::of(entries).owned_by(Post { letters: self.clone(), sequences })
+    }
+
+    fn anew(self) -> Self {
+        Self { store: Arc::default(), ..self }
     }
 
     fn put(&self, event: &Event<'_>, reason: DeadReason, handler: Option<&HandlerCall<'_>>) {
@@ -252,7 +274,14 @@ impl DeadLetter {
             return;
         }
         // Dropped when the lock is free: payloads are the user's.
-        drop(self.store.put(letter, self.count, self.bytes));
+        drop(self.change(|letters| letters.add(letter)));
+    }
+
+    /// Changes what is there; the letters that fall out for it.
+    fn change(&self, change: impl FnOnce(&mut Letters)) -> Vec<Letter> {
+        let mut letters = self.store.letters.lock();
+        change(&mut letters);
+        letters.evict(self.count, self.bytes)
     }
 }
 
@@ -262,31 +291,32 @@ impl Default for DeadLetter {
     }
 }
 
-/// Each event once, in the order of the letters.
-fn replay(letters: Vec<Letter>) -> Replay {
-    let mut ids = HashSet::new();
-    Replay::of(letters.into_iter().map(Letter::into_entry).filter(|entry| ids.insert(entry.id())))
+/// The letters of a replay, by their events.
+struct Post {
+    letters: DeadLetter,
+    sequences: HashMap<EventId, Vec<u64>>,
+}
+
+impl Owner for Post {
+    fn give(&self, entry: &Entry, give: &dyn Fn() -> bool) -> Option<bool> {
+        let taken: Vec<Letter> = {
+            let mut letters = self.letters.store.letters.lock();
+            self.sequences.get(&entry.id())?.iter().filter_map(|sequence| letters.remove(*sequence)).collect()
+        };
+        if taken.is_empty() {
+            return None;
+        }
+        let (mut is_taken, mut panics) = (false, Panics::default());
+        panics.catch(|| is_taken = give());
+        if !is_taken {
+            drop(self.letters.change(|letters| letters.put_back(taken)));
+        }
+        panics.resume();
+        Some(is_taken)
+    }
 }
 
 impl Store {
-    /// Puts a letter in; those that fall out for it.
-    fn put(&self, letter: Letter, count: usize, bytes: usize) -> Vec<Letter> {
-        let mut letters = self.letters.lock();
-        letters.kept += 1;
-        letters.bytes = letters.bytes.saturating_add(letter.bytes());
-        let sequence = letters.kept;
-        letters.list.push_back(letter.numbered(sequence));
-        let mut evicted = Vec::new();
-        while (letters.list.len() > count || letters.bytes > bytes)
-            && let Some(oldest) = letters.list.pop_front()
-        {
-            letters.bytes = letters.bytes.saturating_sub(oldest.bytes());
-            letters.evicted += 1;
-            evicted.push(oldest);
-        }
-        evicted
-    }
-
     /// Takes out the letters with these sequences that are still there.
     fn take(&self, sequences: &HashSet<u64>) -> Vec<Letter> {
         let mut letters = self.letters.lock();
@@ -295,6 +325,43 @@ impl Store {
         letters.list = left.into();
         letters.bytes = taken.iter().fold(letters.bytes, |bytes, letter| bytes.saturating_sub(letter.bytes()));
         taken
+    }
+}
+
+impl Letters {
+    fn add(&mut self, letter: Letter) {
+        self.kept += 1;
+        self.bytes = self.bytes.saturating_add(letter.bytes());
+        self.list.push_back(letter.numbered(self.kept));
+    }
+
+    /// Puts letters back into their places.
+    fn put_back(&mut self, letters: Vec<Letter>) {
+        for letter in letters {
+            self.bytes = self.bytes.saturating_add(letter.bytes());
+            let place = self.list.partition_point(|other| other.sequence() < letter.sequence());
+            self.list.insert(place, letter);
+        }
+    }
+
+    fn remove(&mut self, sequence: u64) -> Option<Letter> {
+        let place = self.list.binary_search_by_key(&sequence, Letter::sequence).ok()?;
+        let letter = self.list.remove(place)?;
+        self.bytes = self.bytes.saturating_sub(letter.bytes());
+        Some(letter)
+    }
+
+    /// Takes out the oldest, until there are no more than these.
+    fn evict(&mut self, count: usize, bytes: usize) -> Vec<Letter> {
+        let mut evicted = Vec::new();
+        while (self.list.len() > count || self.bytes > bytes)
+            && let Some(oldest) = self.list.pop_front()
+        {
+            self.bytes = self.bytes.saturating_sub(oldest.bytes());
+            self.evicted += 1;
+            evicted.push(oldest);
+        }
+        evicted
     }
 }
 
@@ -362,7 +429,7 @@ fn text_of(problem: &Problem) -> Arc<str> {
     match catch_unwind(AssertUnwindSafe(|| problem.to_string())) {
         Ok(text) => text.into(),
         Err(panic) => {
-            std::mem::forget(panic);
+            discard(panic);
             "an error that panicked when asked what it is".into()
         }
     }

@@ -2,13 +2,12 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
-
-use crate::flow::{Agenda, By, Counts, FlowStats, Key, ROOM, Time, keyed, release_all};
-use crate::{Alarm, Clock, Event, Held, Mark, Middleware, Next, Topic};
+use crate::flow::{By, Counts, FlowStats, Hold, Holder, Key, Line, ROOM, keyed};
+use crate::panics::Panics;
+use crate::{Clock, Event, Held, Mark, Middleware, Next, Topic};
 
 /// Holds events until there was quiet for a time, and lets the last one go on; those before it are dropped, and counted.
 ///
@@ -20,7 +19,7 @@ use crate::{Alarm, Clock, Event, Held, Mark, Middleware, Next, Topic};
 /// place. The bus's own reports (`$sys.**`) always pass.
 ///
 /// It is a handle: give a bus a clone, keep one, and read its [`stats`](Self::stats). A setter makes a piece of its own,
-/// which holds nothing yet.
+/// which starts anew.
 ///
 /// # Examples
 ///
@@ -54,7 +53,7 @@ use crate::{Alarm, Clock, Event, Held, Mark, Middleware, Next, Topic};
 /// is flushed, when the layer leaves its stack, or when its last handle is dropped. It keeps its bus alive until then.
 /// Around a connection it goes to that handler, if that is still connected.
 ///
-/// When events of more than [10,000 topics or keys](Self::keys) are held, the one whose quiet is next to end goes on
+/// When events of more than [10,000 topics or keys](Self::room) are held, the one whose quiet is next to end goes on
 /// early, and is counted. An event that cannot be kept, because its payload was only lent and cannot be cloned, goes on at
 /// once; so does not the one it follows, which is dropped.
 ///
@@ -68,6 +67,11 @@ use crate::{Alarm, Clock, Event, Held, Mark, Middleware, Next, Topic};
 ///
 /// What is held goes on in the clock's thread, in the one that flushes, or in the one that swaps the stack. Events of
 /// different topics or keys may go on at the same time, in different threads, in any order.
+///
+/// Those of one topic or key go on one after the other, so the last of them is the last that handlers see. One that is due
+/// while another is on its way goes on in the thread of that one; a flush from another thread, or from inside a handler,
+/// returns before. An event takes the place of an older one that is due, but waits until others are through; then it goes
+/// on without a quiet of its own.
 ///
 /// # Place
 ///
@@ -100,24 +104,14 @@ use crate::{Alarm, Clock, Event, Held, Mark, Middleware, Next, Topic};
 /// # Ok::<(), sigtree::Error>(())
 /// ```
 #[derive(Clone)]
-pub struct Debounce(Arc<Inner>);
+pub struct Debounce(Arc<Holder<Settings>>);
 
 #[derive(Clone)]
 struct Settings {
     quiet: Duration,
     at_latest: Duration,
     by: By,
-    keys: usize,
-}
-
-struct Inner {
-    settings: Settings,
-    mark: Mark,
-    time: Time,
-    counts: Counts,
-    waiting: Mutex<Agenda<Waiting>>,
-    /// For the clock, which is not to keep it.
-    me: Weak<Self>,
+    room: usize,
 }
 
 /// The last event so far, and when its burst began.
@@ -132,7 +126,7 @@ impl Debounce {
     /// Lets the last event go on after so much quiet.
     #[must_use]
     pub fn new(quiet: Duration) -> Self {
-        Self::of(Settings { quiet, at_latest: Duration::MAX, by: By::Topic, keys: ROOM })
+        Self(Holder::new(Settings { quiet, at_latest: Duration::MAX, by: By::Topic, room: ROOM }))
     }
 
     /// Lets the last event so far go on when a burst has lasted this long.
@@ -143,47 +137,31 @@ impl Debounce {
 
     /// Holds events of so many topics or keys at most; at least one, and 10,000 unless told otherwise.
     #[must_use]
-    pub fn keys(self, most: usize) -> Self {
-        self.set(|settings| settings.keys = most.max(1))
+    pub fn room(self, most: usize) -> Self {
+        self.set(|settings| settings.room = most.max(1))
     }
 
     /// What became of the events that came by.
     #[must_use]
     pub fn stats(&self) -> FlowStats {
-        let held = self.0.waiting.lock().len() as u64;
+        let held = self.0.lock().len() as u64;
         FlowStats { held, ..self.0.counts.stats() }
     }
 
-    fn of(settings: Settings) -> Self {
-        Self(Arc::new_cyclic(|me| Inner {
-            settings,
-            mark: Mark::new(),
-            time: Time::default(),
-            counts: Counts::default(),
-            waiting: Mutex::default(),
-            me: me.clone(),
-        }))
-    }
-
     fn set(self, change: impl FnOnce(&mut Settings)) -> Self {
-        let mut settings = self.0.settings.clone();
-        change(&mut settings);
-        Self::of(settings)
+        Self(self.0.with(change))
     }
 }
 
 impl Middleware for Debounce {
     fn handle(&self, event: &Event<'_>, next: Next<'_>) {
-        let inner = &*self.0;
-        if event.resumes(inner.mark) {
-            return next.run(event);
-        }
-        let Some(key) = inner.settings.by.key_of(event) else { return next.run(event) };
-        match next.hold(event, inner.mark) {
-            Some(held) => inner.hold(key, held, &**inner.time.clock(event)),
+        let holder = &*self.0;
+        let Some(key) = holder.key_of(event) else { return next.run(event) };
+        match next.hold(event, holder.mark) {
+            Some(held) => holder.hold(key, held, holder.clock(event)),
             None => {
-                inner.drop_older(key);
-                inner.counts.pass_early();
+                holder.drop_older(key);
+                holder.counts.pass_early();
                 next.run(event);
             }
         }
@@ -214,76 +192,92 @@ impl Middleware for Debounce {
     }
 }
 
-impl Inner {
+impl Holder<Settings> {
     /// Holds an event in the place of the one before it.
     fn hold(&self, key: Key, held: Held, clock: &dyn Clock) {
         let now = clock.elapsed();
-        let (older, surplus, alarm) = {
-            let mut waiting = self.waiting.lock();
-            let older = waiting.take(key);
-            let since = older.as_ref().map_or(now, |older| older.since);
-            waiting.put(key, self.due(since, now), Waiting { held, since });
-            let surplus = if waiting.len() > self.settings.keys { waiting.take_first() } else { None };
-            (older, surplus, waiting.alarm_for(|_| true))
+        let (older, is_early, alarm) = {
+            let mut line = self.lock();
+            let older = self.settings.hold(&mut line, key, held, now);
+            let is_early = self.ends_early(&mut line);
+            (older, is_early, line.waiting.alarm())
         };
         self.wake(clock, alarm);
         if let Some(older) = older {
             self.counts.drop();
             drop(older);
         }
-        if let Some((_, early)) = surplus {
-            self.counts.pass_early();
-            early.held.release();
+        if is_early {
+            self.let_go();
         }
     }
 
-    fn due(&self, since: Duration, now: Duration) -> Duration {
-        now.saturating_add(self.settings.quiet).min(since.saturating_add(self.settings.at_latest))
+    /// Ends the burst whose quiet is next to end if there are too many; whether an event is ready therefore.
+    fn ends_early(&self, line: &mut Line<Waiting>) -> bool {
+        if line.waiting.len() <= self.settings.room {
+            return false;
+        }
+        let Some((key, early)) = line.waiting.take_first() else { return false };
+        self.counts.hurry(1);
+        line.make_ready(key, early);
+        true
     }
 
     fn drop_older(&self, key: Key) {
-        let older = self.waiting.lock().take(key);
+        let older = self.lock().take(key);
         if older.is_some() {
             self.counts.drop();
         }
     }
+}
 
-    fn flush(&self) {
-        let all: Vec<_> = self.waiting.lock().take_all().collect();
-        self.release(all);
-    }
-
-    fn release(&self, waiting: Vec<Waiting>) {
-        waiting.iter().for_each(|_| self.counts.pass());
-        release_all(waiting.into_iter().map(|waiting| waiting.held));
-    }
-
-    fn wake(&self, clock: &dyn Clock, alarm: Option<Duration>) {
-        if let Some(at) = alarm {
-            clock.wake(at, self.me.clone());
+impl Settings {
+    fn hold(&self, line: &mut Line<Waiting>, key: Key, held: Held, now: Duration) -> Option<Waiting> {
+        if let Some(due) = line.due_mut(key) {
+            return Some(std::mem::replace(due, Waiting { held, since: now }));
         }
+        let older = line.waiting.take(key);
+        let since = older.as_ref().map_or(now, |older| older.since);
+        line.waiting.put(key, self.due(since, now), Waiting { held, since });
+        older
+    }
+
+    fn due(&self, since: Duration, now: Duration) -> Duration {
+        now.saturating_add(self.quiet).min(since.saturating_add(self.at_latest))
     }
 }
 
-impl Alarm for Inner {
-    fn ring(&self) {
-        let Some(clock) = self.time.known() else { return };
-        let now = clock.elapsed();
-        let (due, alarm) = {
-            let mut waiting = self.waiting.lock();
-            waiting.rang(now);
-            let due: Vec<_> = std::iter::from_fn(|| waiting.take_due(now)).map(|(_, waiting)| waiting).collect();
-            (due, waiting.alarm_for(|_| true))
-        };
-        self.wake(&**clock, alarm);
-        self.release(due);
-    }
-}
+impl Hold for Settings {
+    type State = Line<Waiting>;
+    type Ready = (Key, Waiting);
 
-/// The last handle is gone: no stack has the layer any more.
-impl Drop for Inner {
-    fn drop(&mut self) {
-        self.flush();
+    fn by(&self) -> &By {
+        &self.by
+    }
+
+    fn ring(&self, line: &mut Line<Waiting>, now: Duration) -> Option<Duration> {
+        line.waiting.rang(now);
+        while let Some((key, due)) = line.waiting.take_due(now) {
+            line.make_ready(key, due);
+        }
+        line.waiting.alarm()
+    }
+
+    fn flush(line: &mut Line<Waiting>) {
+        line.make_all_ready();
+    }
+
+    fn next_ready(line: &mut Line<Waiting>) -> Option<Self::Ready> {
+        line.next_ready()
+    }
+
+    fn let_go_of(&self, (_, waiting): &Self::Ready, counts: &Counts, panics: &mut Panics) {
+        counts.pass();
+        panics.catch(|| waiting.held.resume());
+    }
+
+    fn arrive(line: &mut Line<Waiting>, (key, _): &Self::Ready) {
+        line.arrive(*key);
     }
 }
 

@@ -21,7 +21,7 @@ use crate::{Event, Middleware, Next, Topic};
 /// bus's own reports (`$sys.**`) always pass.
 ///
 /// It is a handle: give a bus a clone, keep one, and read its [`stats`](Self::stats). A setter makes a piece of its own,
-/// which has seen nothing yet.
+/// which starts anew.
 ///
 /// # Examples
 ///
@@ -51,7 +51,7 @@ use crate::{Event, Middleware, Next, Topic};
 ///
 /// One call of your closure, two hashes of the key, a look at the clock, and a short lock on one shard of a cache. A key
 /// takes about 100 bytes at most, however long it is: what is remembered is 128 bits of hash. The cache has room for
-/// [10,000 keys](Self::keys). When more come within the time, those that came first are forgotten, and counted: a
+/// [10,000 keys](Self::room). When more come within the time, those that came first are forgotten, and counted: a
 /// duplicate of theirs passes.
 ///
 /// # Place
@@ -93,7 +93,7 @@ pub struct Deduplicate(Arc<Inner>);
 struct Settings {
     window: Duration,
     by: By,
-    keys: usize,
+    room: usize,
 }
 
 struct Inner {
@@ -108,7 +108,7 @@ impl Deduplicate {
     /// Lets an event pass once in this time.
     #[must_use]
     pub fn within(window: Duration) -> Self {
-        Self::of(Settings { window, by: By::id(), keys: ROOM })
+        Self::of(Settings { window, by: By::id(), room: ROOM })
     }
 
     /// Takes events with the same key for equal, whatever their topics.
@@ -126,8 +126,8 @@ impl Deduplicate {
 
     /// Remembers about so many keys at most; at least one, and 10,000 unless told otherwise.
     #[must_use]
-    pub fn keys(self, most: usize) -> Self {
-        self.set(|settings| settings.keys = most)
+    pub fn room(self, most: usize) -> Self {
+        self.set(|settings| settings.room = most)
     }
 
     /// What became of the events that came by.
@@ -137,7 +137,7 @@ impl Deduplicate {
     }
 
     fn of(settings: Settings) -> Self {
-        let until = Memory::of_latest(settings.keys);
+        let until = Memory::of_latest(settings.room);
         Self(Arc::new(Inner { settings, time: Time::default(), until, counts: Counts::default() }))
     }
 
@@ -241,7 +241,7 @@ mod tests {
     #[test]
     fn too_many_keys_are_forgotten_and_counted() {
         let rig = Rig::new();
-        let once = numbers().keys(10);
+        let once = numbers().room(10);
         (0..100_u32).for_each(|n| drop(rig.emit(&once, "a", n)));
         assert_eq!((once.stats().passed, once.stats().forgotten), (100, 90));
         assert_eq!(rig.emit(&once, "a", 99_u32).reason.as_deref(), Some("duplicate"));

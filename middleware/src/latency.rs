@@ -10,18 +10,20 @@ use crossbeam_queue::ArrayQueue;
 use hdrhistogram::Histogram;
 use parking_lot::Mutex;
 
+use crate::clock::Stopwatch;
 use crate::rows::Rows;
-use crate::{Advice, Answer, Clock, Event, HandlerCall, Mark, Middleware, Next, table};
+use crate::{Advice, Answer, Event, HandlerCall, Mark, Middleware, Next, table};
 
 /// Measures how long the rest of the chain takes, and each handler in it, and keeps percentiles by handler pattern.
 ///
-/// It is a handle: give a bus a clone and keep one. Reach for it to find the slow handler; print a
-/// [snapshot](Latency::snapshot). Times are read on the bus's clock. A call that fails counts like any other; a handler
-/// that is not called does not count. The time of a handler includes what it emits itself.
+/// It is a handle: give a bus a clone, keep one, and print its [snapshot](Latency::snapshot). A setter makes a piece of
+/// its own, which starts anew. Reach for it to find the slow handler. Times are read on the bus's clock. A call that
+/// fails counts like any other; a handler that is not called does not count. The time of a handler includes what it
+/// emits itself.
 ///
 /// Memory is bounded: times above [one minute](Latency::max) count as one minute (and as [`over`](Percentiles::over)),
-/// and of more than 256 [patterns](Latency::handler_patterns) the further ones share a row. A row has some 30 KB, and
-/// its figures are right to 1 %.
+/// and of more than 256 [patterns](Latency::room) the further ones share a row. A row has some 30 KB, and its figures
+/// are right to 1 %.
 ///
 /// ```
 /// use std::time::Duration;
@@ -143,15 +145,15 @@ impl Latency {
         Self::with(Duration::from_secs(60), 256)
     }
 
-    /// Takes times above this for this: more takes more memory. Forgets what was measured.
+    /// Takes times above this for this: more takes more memory.
     #[must_use]
     pub fn max(self, max: Duration) -> Self {
         Self::with(max, self.most)
     }
 
-    /// Tells at most so many patterns of handlers apart. Forgets what was measured.
+    /// Tells at most so many patterns of handlers apart.
     #[must_use]
-    pub fn handler_patterns(self, most: usize) -> Self {
+    pub fn room(self, most: usize) -> Self {
         Self::with(self.max, most)
     }
 
@@ -188,11 +190,10 @@ impl Middleware for Latency {
     fn handle(&self, event: &Event<'_>, next: Next<'_>) {
         // What was held further on took longer than anybody worked on it.
         let is_whole = event.emission().resuming().is_none();
-        let clock = event.emission().host().clock();
-        let began = clock.elapsed();
+        let stopwatch = Stopwatch::start(event);
         next.run_each(event, self);
         if is_whole {
-            self.times.chain.record(since(clock, began));
+            self.times.chain.record(stopwatch.elapsed());
         }
     }
 
@@ -208,19 +209,14 @@ impl Middleware for Latency {
 
 impl Advice for Latency {
     fn around(&self, handler: &HandlerCall<'_>, event: &Event<'_>) -> Answer {
-        let clock = event.emission().host().clock();
-        let began = clock.elapsed();
+        let stopwatch = Stopwatch::start(event);
         let answer = handler.call();
         if !matches!(answer, Answer::Skipped(_)) {
-            let time = since(clock, began);
+            let time = stopwatch.elapsed();
             self.times.handlers.get(handler.pattern(), |_| Track::new(self.max)).record(time);
         }
         answer
     }
-}
-
-fn since(clock: &dyn Clock, began: Duration) -> Duration {
-    clock.elapsed().saturating_sub(began)
 }
 
 impl Track {
@@ -341,7 +337,7 @@ mod tests {
     #[test]
     fn what_takes_longer_than_the_maximum_counts_as_that() {
         let rig = Rig::new();
-        let latency = Latency::new().max(MS(10)).handler_patterns(1);
+        let latency = Latency::new().max(MS(10)).room(1);
         for ms in [1_u32, 11, 60_000] {
             rig.emit(&(latency.clone(), passing(&rig.clock)), "a", ms);
         }
@@ -364,7 +360,7 @@ mod tests {
 
     #[test]
     fn memory_is_bounded_by_the_maximum_and_the_number_of_patterns() {
-        let latency = Latency::new().handler_patterns(8);
+        let latency = Latency::new().room(8);
         for n in 0..1_000 {
             latency.times.handlers.get(&format!("p{n}"), |_| Track::new(latency.max)).record(MS(n));
         }

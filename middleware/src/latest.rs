@@ -3,14 +3,11 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::Weak;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use parking_lot::Mutex;
-
-use crate::flow::{Agenda, By, Counts, FlowStats, Key, ROOM, Time, keyed, release_all};
-use crate::{Alarm, Clock, Event, Held, Mark, Middleware, Next, Topic};
+use crate::flow::{Agenda, By, Counts, FlowStats, Hold, Holder, Key, Line, ROOM, keyed};
+use crate::panics::Panics;
+use crate::{Clock, Event, Held, Mark, Middleware, Next, Topic};
 
 /// Lets at most one event pass in an interval: the first at once, then the newest there is when the interval is over.
 ///
@@ -25,7 +22,7 @@ use crate::{Alarm, Clock, Event, Held, Mark, Middleware, Next, Topic};
 /// place. The bus's own reports (`$sys.**`) always pass.
 ///
 /// It is a handle: give a bus a clone, keep one, and read its [`stats`](Self::stats). A setter makes a piece of its own,
-/// which holds nothing yet.
+/// which starts anew.
 ///
 /// # Examples
 ///
@@ -57,7 +54,7 @@ use crate::{Alarm, Clock, Event, Held, Mark, Middleware, Next, Topic};
 /// bus is flushed, when the layer leaves its stack, or when its last handle is dropped. It keeps its bus alive until
 /// then. Around a connection it goes to that handler, if that is still connected.
 ///
-/// When intervals of more than [10,000 topics or keys](Self::keys) run, the one that is next to end does so early: if an
+/// When intervals of more than [10,000 topics or keys](Self::room) run, the one that is next to end does so early: if an
 /// event is held in it, that goes on and is counted as early; if not, the topic or key is counted as forgotten. An event
 /// that cannot be kept, because its payload was only lent and cannot be cloned, goes on at once, and what was held before
 /// it is dropped.
@@ -65,13 +62,18 @@ use crate::{Alarm, Clock, Event, Held, Mark, Middleware, Next, Topic};
 /// # Cost
 ///
 /// It keeps payloads, so each goes into one `Arc`. An event takes a look at the clock, two hashes of the topic or key, and
-/// a lock under which a map and a list by time are changed; one that is held takes an id, too. One alarm of the clock is
-/// set at a time, and only if an event is held.
+/// a lock, twice, under which a map and a list by time are changed; one that is held takes an id, too. One alarm of the
+/// clock is set at a time, and only if an event is held.
 ///
 /// # Concurrency
 ///
 /// What is held goes on in the clock's thread, in the one that flushes, or in the one that swaps the stack. Events of
 /// different topics or keys may go on at the same time, in different threads, in any order.
+///
+/// Those of one topic or key go on one after the other, so the newest is the last that handlers see. An event that comes
+/// while another is on its way is held; if it is due before that is through, the thread of that one takes it along, and a
+/// flush from another thread, or from inside a handler, returns before. It takes the place of an older one that is due, but
+/// waits until others are through. Only an event that cannot be kept waits for nothing.
 ///
 /// # Place
 ///
@@ -104,25 +106,22 @@ use crate::{Alarm, Clock, Event, Held, Mark, Middleware, Next, Topic};
 /// ```
 #[doc(alias = "conflate")]
 #[derive(Clone)]
-pub struct Latest(Arc<Inner>);
+pub struct Latest(Arc<Holder<Settings>>);
 
 #[derive(Clone)]
 struct Settings {
     interval: Duration,
     by: By,
-    keys: usize,
+    room: usize,
 }
 
-struct Inner {
-    settings: Settings,
-    mark: Mark,
-    time: Time,
-    counts: Counts,
-    forgotten: AtomicU64,
-    /// The intervals that run, by their ends, each with the newest event in it that waits.
-    running: Mutex<Agenda<Option<Held>>>,
-    /// For the clock, which is not to keep it.
-    me: Weak<Self>,
+#[derive(Default)]
+struct State {
+    /// The intervals that run, by their ends.
+    intervals: Agenda<()>,
+    /// The newest event of each; it is due when its interval ends.
+    line: Line<Held>,
+    forgotten: u64,
 }
 
 keyed!(Latest);
@@ -131,59 +130,40 @@ impl Latest {
     /// Lets at most one event pass in this interval.
     #[must_use]
     pub fn new(interval: Duration) -> Self {
-        Self::of(Settings { interval, by: By::Topic, keys: ROOM })
+        Self(Holder::new(Settings { interval, by: By::Topic, room: ROOM }))
     }
 
     /// Lets intervals of so many topics or keys run at most; at least one, and 10,000 unless told otherwise.
     #[must_use]
-    pub fn keys(self, most: usize) -> Self {
-        self.set(|settings| settings.keys = most.max(1))
+    pub fn room(self, most: usize) -> Self {
+        self.set(|settings| settings.room = most.max(1))
     }
 
     /// What became of the events that came by.
     #[must_use]
     pub fn stats(&self) -> FlowStats {
-        let held = self.0.running.lock().iter().filter(|(_, held)| held.is_some()).count() as u64;
-        // Relaxed: it only counts.
-        FlowStats { held, forgotten: self.0.forgotten.load(Ordering::Relaxed), ..self.0.counts.stats() }
-    }
-
-    fn of(settings: Settings) -> Self {
-        Self(Arc::new_cyclic(|me| Inner {
-            settings,
-            mark: Mark::new(),
-            time: Time::default(),
-            counts: Counts::default(),
-            forgotten: AtomicU64::new(0),
-            running: Mutex::default(),
-            me: me.clone(),
-        }))
+        let state = self.0.lock();
+        FlowStats { held: state.line.len() as u64, forgotten: state.forgotten, ..self.0.counts.stats() }
     }
 
     fn set(self, change: impl FnOnce(&mut Settings)) -> Self {
-        let mut settings = self.0.settings.clone();
-        change(&mut settings);
-        Self::of(settings)
+        Self(self.0.with(change))
     }
 }
 
 impl Middleware for Latest {
     fn handle(&self, event: &Event<'_>, next: Next<'_>) {
-        let inner = &*self.0;
-        if event.resumes(inner.mark) {
-            return next.run(event);
+        let holder = &*self.0;
+        let Some(key) = holder.key_of(event) else { return next.run(event) };
+        let clock = holder.clock(event);
+        if holder.begins_interval(key, clock.elapsed()) {
+            return holder.pass(key, || next.run(event));
         }
-        let Some(key) = inner.settings.by.key_of(event) else { return next.run(event) };
-        let clock = &**inner.time.clock(event);
-        if inner.begins_interval(key, clock.elapsed()) {
-            inner.counts.pass();
-            return next.run(event);
-        }
-        match next.hold(event, inner.mark) {
-            Some(held) => inner.hold(key, held, clock),
+        match next.hold(event, holder.mark) {
+            Some(held) => holder.hold(key, held, clock),
             None => {
-                inner.drop_older(key);
-                inner.counts.pass_early();
+                holder.drop_older(key);
+                holder.counts.pass_early();
                 next.run(event);
             }
         }
@@ -210,120 +190,146 @@ impl Middleware for Latest {
     }
 }
 
-impl Inner {
-    /// Whether no interval runs; then one begins now.
+impl Holder<Settings> {
+    /// Whether no interval runs, and nothing is held or on its way; then one begins now, and the event is on its way.
     fn begins_interval(&self, key: Key, now: Duration) -> bool {
-        let surplus = {
-            let mut running = self.running.lock();
-            forget_ended(&mut running, now);
-            if running.get_mut(key).is_some_and(|(end, held)| end > now || held.is_some()) {
+        {
+            let mut state = self.lock();
+            state.forget_ended(now);
+            if state.line.has(key) || state.intervals.get_mut(key).is_some_and(|(end, ())| end > now) {
                 return false;
             }
-            running.put(key, self.end(now), None);
-            self.take_surplus(&mut running)
-        };
-        self.end_early(surplus);
+            state.intervals.put(key, self.settings.end(now), ());
+            state.line.leave(key);
+            if !self.ends_early(&mut state) {
+                return true;
+            }
+        }
+        self.let_go();
         true
     }
 
-    /// Holds an event in the place of an older one.
+    /// Lets an event go on at once, and after it what was due meanwhile.
+    fn pass(&self, key: Key, go_on: impl FnOnce()) {
+        self.counts.pass();
+        let mut panics = Panics::default();
+        panics.catch(go_on);
+        if self.lock().line.arrive(key) {
+            panics.catch(|| self.let_go());
+        }
+        panics.resume();
+    }
+
+    /// Holds an event in the place of an older one, also of one that is due already.
     fn hold(&self, key: Key, held: Held, clock: &dyn Clock) {
         let now = clock.elapsed();
-        let (older, surplus, alarm) = {
-            let mut running = self.running.lock();
-            let older = match running.get_mut(key) {
-                Some((_, place)) => place.replace(held),
-                // The interval ended while the event was made ready for keeping: its time has come.
-                None => running.put(key, now, Some(held)).flatten(),
-            };
-            let surplus = self.take_surplus(&mut running);
-            (older, surplus, running.alarm_for(Option::is_some))
+        let (older, is_early, alarm) = {
+            let mut state = self.lock();
+            let older = state.hold(key, held, now);
+            let is_early = self.ends_early(&mut state);
+            (older, is_early, state.line.waiting.alarm())
         };
         self.wake(clock, alarm);
         if let Some(older) = older {
             self.counts.drop();
             drop(older);
         }
-        self.end_early(surplus);
-    }
-
-    fn take_surplus(&self, running: &mut Agenda<Option<Held>>) -> Option<Option<Held>> {
-        if running.len() > self.settings.keys { running.take_first().map(|(_, held)| held) } else { None }
-    }
-
-    /// Ends an interval that there was no room for.
-    fn end_early(&self, surplus: Option<Option<Held>>) {
-        match surplus {
-            Some(Some(held)) => {
-                self.counts.pass_early();
-                held.release();
-            }
-            Some(None) => drop(self.forgotten.fetch_add(1, Ordering::Relaxed)),
-            None => (),
+        if is_early {
+            self.let_go();
         }
     }
 
-    fn end(&self, now: Duration) -> Duration {
-        now.saturating_add(self.settings.interval)
+    /// Ends the interval that is next to end if there are too many; whether an event is ready therefore.
+    fn ends_early(&self, state: &mut State) -> bool {
+        if state.intervals.len() <= self.settings.room {
+            return false;
+        }
+        let Some((key, ())) = state.intervals.take_first() else { return false };
+        let Some(held) = state.line.waiting.take(key) else {
+            state.forgotten += 1;
+            return false;
+        };
+        self.counts.hurry(1);
+        state.line.make_ready(key, held);
+        true
     }
 
     fn drop_older(&self, key: Key) {
-        let older = self.running.lock().get_mut(key).and_then(|(_, held)| held.take());
+        let older = self.lock().line.take(key);
         if older.is_some() {
             self.counts.drop();
         }
     }
+}
 
-    fn flush(&self) {
-        let all: Vec<_> = self.running.lock().take_all().flatten().collect();
-        self.release(all);
+impl Settings {
+    fn end(&self, now: Duration) -> Duration {
+        now.saturating_add(self.interval)
+    }
+}
+
+impl State {
+    fn hold(&mut self, key: Key, held: Held, now: Duration) -> Option<Held> {
+        if let Some(due) = self.line.due_mut(key) {
+            return Some(std::mem::replace(due, held));
+        }
+        if let Some((_, waiting)) = self.line.waiting.get_mut(key) {
+            return Some(std::mem::replace(waiting, held));
+        }
+        // Without an interval it goes on after the event that is on its way; or the interval ended while it was made
+        // ready for keeping, and its time has come.
+        let end = self.intervals.get_mut(key).map(|(end, ())| end);
+        if end.is_none() {
+            self.intervals.put(key, now, ());
+        }
+        self.line.waiting.put(key, end.unwrap_or(now), held)
     }
 
-    fn release(&self, held: Vec<Held>) {
-        held.iter().for_each(|_| self.counts.pass());
-        release_all(held);
-    }
-
-    fn wake(&self, clock: &dyn Clock, alarm: Option<Duration>) {
-        if let Some(at) = alarm {
-            clock.wake(at, self.me.clone());
+    /// Forgets the intervals that ended with nothing held.
+    fn forget_ended(&mut self, now: Duration) {
+        while let Some((end, key)) = self.intervals.first()
+            && end <= now
+            && !self.line.waiting.has(key)
+        {
+            self.intervals.take_first();
         }
     }
 }
 
-/// Forgets the intervals that ended with nothing held.
-fn forget_ended(running: &mut Agenda<Option<Held>>, now: Duration) {
-    while running.iter().next().is_some_and(|(end, held)| end <= now && held.is_none()) {
-        running.take_first();
-    }
-}
+impl Hold for Settings {
+    type State = State;
+    type Ready = (Key, Held);
 
-impl Alarm for Inner {
-    fn ring(&self) {
-        let Some(clock) = self.time.known() else { return };
-        let now = clock.elapsed();
-        let (due, alarm) = {
-            let mut running = self.running.lock();
-            running.rang(now);
-            let ended: Vec<_> = std::iter::from_fn(|| running.take_due(now)).collect();
-            let mut due = Vec::new();
-            for (key, held) in ended {
-                if let Some(held) = held {
-                    due.push(held);
-                    running.put(key, self.end(now), None);
-                }
-            }
-            (due, running.alarm_for(Option::is_some))
-        };
-        self.wake(&**clock, alarm);
-        self.release(due);
+    fn by(&self) -> &By {
+        &self.by
     }
-}
 
-/// The last handle is gone: no stack has the layer any more.
-impl Drop for Inner {
-    fn drop(&mut self) {
-        self.flush();
+    fn ring(&self, state: &mut State, now: Duration) -> Option<Duration> {
+        state.line.waiting.rang(now);
+        while let Some((key, held)) = state.line.waiting.take_due(now) {
+            state.intervals.put(key, self.end(now), ());
+            state.line.make_ready(key, held);
+        }
+        state.forget_ended(now);
+        state.line.waiting.alarm()
+    }
+
+    fn flush(state: &mut State) {
+        state.intervals = Agenda::default();
+        state.line.make_all_ready();
+    }
+
+    fn next_ready(state: &mut State) -> Option<Self::Ready> {
+        state.line.next_ready()
+    }
+
+    fn let_go_of(&self, (_, held): &Self::Ready, counts: &Counts, panics: &mut Panics) {
+        counts.pass();
+        panics.catch(|| held.resume());
+    }
+
+    fn arrive(state: &mut State, (key, _): &Self::Ready) {
+        state.line.arrive(*key);
     }
 }
 
@@ -363,7 +369,7 @@ mod tests {
             rig.emit(&latest, &format!("topic.{n}"), n);
             rig.clock.advance(Duration::from_millis(300));
         }
-        assert_eq!(latest.0.running.lock().len(), 4);
+        assert_eq!(latest.0.lock().intervals.len(), 4);
         assert_eq!(latest.stats().forgotten, 0);
     }
 

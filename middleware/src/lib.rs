@@ -126,6 +126,7 @@ mod limits;
 mod metrics;
 mod middleware;
 mod next;
+mod panics;
 mod parse_error;
 mod pattern;
 mod projection;
@@ -164,7 +165,7 @@ pub use self::tower::{Passing, Rest, Tower};
 pub use advice::{Advice, Advised, Answer, HandlerCall, Problem, Site};
 pub use batch::Batch;
 pub use calls::{CallCount, Calls};
-pub use circuit_breaker::{BreakerChanged, Circuit, CircuitBreaker, CircuitState};
+pub use circuit_breaker::{BreakerChanged, Circuit, CircuitBreaker, CircuitBreakerStats, CircuitState};
 pub use clock::{Alarm, Clock, ManualClock, SystemClock};
 pub use correlation::{Correlation, Trail};
 pub use counters::{Counters, CountersSnapshot, Counts};
@@ -204,19 +205,19 @@ pub use recording::{Query, Records, Store, StoreError};
 pub use recording_failed::RecordingFailed;
 pub use replay::{Player, Replay, ReplayControl, ReplayReport, Replayed, Speed, SpeedError, Target};
 pub use retry::{Retry, RetryStats};
-pub use route::{Arrival, Destination, Route};
+pub use route::{Arrival, Destination, Route, RouteStats};
 pub use sample::Sample;
 pub use scoped::Scoped;
 pub use stack::{Layer, Stack, StackError};
 #[cfg(feature = "governor")]
 pub use throttle::Throttle;
-pub use timeout::{HandlerLate, Timeout};
+pub use timeout::{HandlerLate, Timeout, TimeoutStats};
 pub use topic::Topic;
 #[cfg(feature = "tower")]
 pub use tower_layer::{TowerError, TowerFuture, TowerLayer, TowerService};
 pub use trace::Trace;
 pub use transform::Transform;
-pub use validate::Validate;
+pub use validate::{Validate, ValidateStats};
 
 /// The tests at the foot of a file share their rig with those in `tests/`.
 #[cfg(test)]

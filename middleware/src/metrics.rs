@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use metrics::{Counter, Histogram, Unit, counter, describe_counter, describe_histogram, histogram};
 
+use crate::clock::Stopwatch;
 use crate::rows::{MOST, Rows};
-use crate::{Advice, Answer, Clock, Event, HandlerCall, Mark, Middleware, Next, Place, Problem};
+use crate::{Advice, Answer, Event, HandlerCall, Mark, Middleware, Next, Place, Problem};
 
 /// Tells the [`metrics`](https://docs.rs/metrics) facade what happens, for an exporter such as Prometheus's.
 ///
@@ -117,12 +118,11 @@ impl Middleware for Metrics {
         // What was held further on was told of when it first came by.
         let is_new = event.emission().resuming().is_none();
         let is_around_bus = next.place() == Place::Bus;
-        let clock = host.clock();
-        let began = clock.elapsed();
+        let stopwatch = Stopwatch::start(event);
         next.run_each(event, &Around { bus: &bus, name: host.name(), slow: self.slow });
         if is_new && is_around_bus {
             bus.emitted.increment(1);
-            bus.dispatch.record(since(clock, began));
+            bus.dispatch.record(stopwatch.elapsed());
         }
         if is_around_bus && !event.emission().has_arrived() && !event.emission().is_held() {
             bus.tell_dropped(host.name(), event);
@@ -148,11 +148,10 @@ struct Around<'m> {
 
 impl Advice for Around<'_> {
     fn around(&self, handler: &HandlerCall<'_>, event: &Event<'_>) -> Answer {
-        let clock = event.emission().host().clock();
-        let began = clock.elapsed();
+        let stopwatch = Stopwatch::start(event);
         let answer = handler.call();
         if !matches!(answer, Answer::Skipped(_)) {
-            let time = since(clock, began);
+            let time = stopwatch.elapsed();
             let told = self.bus.patterns.get(handler.pattern(), |pattern| OfPattern::new(self.name, pattern));
             told.tell(&answer, time, self.slow);
         }
@@ -223,10 +222,6 @@ fn describe() {
     describe_counter!("sigtree_dropped_total", "events that a layer ended");
     describe_histogram!("sigtree_dispatch_seconds", Unit::Seconds, "how long an event took in the chain");
     describe_histogram!("sigtree_handler_seconds", Unit::Seconds, "how long a call of a handler took");
-}
-
-fn since(clock: &dyn Clock, began: Duration) -> Duration {
-    clock.elapsed().saturating_sub(began)
 }
 
 impl fmt::Debug for Metrics {

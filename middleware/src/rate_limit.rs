@@ -20,7 +20,7 @@ use crate::{Event, Middleware, Next, Topic};
 /// the first time after a pause it may be nearly `n` and a burst. What an event that was ended would have used is not used.
 ///
 /// It is a handle: give a bus a clone, keep one, and read its [`stats`](Self::stats). A setter makes a piece of its own,
-/// which has seen nothing yet.
+/// which starts anew.
 ///
 /// # Examples
 ///
@@ -47,7 +47,7 @@ use crate::{Event, Middleware, Next, Topic};
 /// # Cost
 ///
 /// Two hashes of the topic or key, a look at the clock, and a short lock on one shard of a cache with room for
-/// [10,000 keys](Self::keys). When there are more, keys that are seen rarely are forgotten, and counted: they may burst
+/// [10,000 keys](Self::room). When there are more, keys that are seen rarely are forgotten, and counted: they may burst
 /// again. Half of the room is for those seen often, so a flood of new keys does not free a busy one of its limit.
 ///
 /// # Place
@@ -82,7 +82,7 @@ struct Settings {
     time: Duration,
     burst: NonZeroU32,
     by: By,
-    keys: usize,
+    room: usize,
 }
 
 struct Inner {
@@ -102,7 +102,7 @@ impl RateLimit {
     #[must_use]
     pub fn new(n: u32, time: Duration) -> Self {
         let n = NonZeroU32::new(n).expect("a rate limit lets at least one event pass");
-        Self::of(Settings { n, time, burst: n, by: By::Topic, keys: ROOM })
+        Self::of(Settings { n, time, burst: n, by: By::Topic, room: ROOM })
     }
 
     /// Lets so many pass at once after a pause; at least one, and `n` unless told otherwise.
@@ -113,8 +113,8 @@ impl RateLimit {
 
     /// Remembers about so many topics or keys at most; at least one, and 10,000 unless told otherwise.
     #[must_use]
-    pub fn keys(self, most: usize) -> Self {
-        self.set(|settings| settings.keys = most)
+    pub fn room(self, most: usize) -> Self {
+        self.set(|settings| settings.room = most)
     }
 
     /// What became of the events that came by.
@@ -124,7 +124,7 @@ impl RateLimit {
     }
 
     fn of(settings: Settings) -> Self {
-        let gcra = Gcra::new(settings.time / settings.n.get(), settings.burst, settings.keys);
+        let gcra = Gcra::new(settings.time / settings.n.get(), settings.burst, settings.room);
         Self(Arc::new(Inner { settings, gcra, counts: Counts::default() }))
     }
 
@@ -241,7 +241,7 @@ mod tests {
     #[test]
     fn a_flood_of_keys_is_counted() {
         let rig = Rig::new();
-        let limit = RateLimit::new(1, SECOND).by_payload(|n: &u32| *n).keys(32);
+        let limit = RateLimit::new(1, SECOND).by_payload(|n: &u32| *n).room(32);
         assert_eq!(passed(&rig, &limit, 1_000), 1_000);
         assert_eq!(limit.stats().forgotten, 968);
     }

@@ -58,6 +58,13 @@ pub struct Replay {
     entries: Vec<Entry>,
     speed: Speed,
     clock: Box<dyn Clock>,
+    owner: Option<Arc<dyn Owner>>,
+}
+
+/// Who has what a replay gives, and lets go of it then.
+pub(crate) trait Owner: Send + Sync {
+    /// Calls `give` and says whether the target took the event; `None` if the entry is no longer there.
+    fn give(&self, entry: &Entry, give: &dyn Fn() -> bool) -> Option<bool>;
 }
 
 /// How fast a [`Replay`] goes.
@@ -101,7 +108,12 @@ pub struct Replayed<'r> {
 impl Replay {
     /// Replays these entries, in this order.
     pub fn of(entries: impl IntoIterator<Item = Entry>) -> Self {
-        Self { entries: entries.into_iter().collect(), speed: Speed::Instant, clock: Box::new(SystemClock::new()) }
+        let entries = entries.into_iter().collect();
+        Self { entries, speed: Speed::Instant, clock: Box::new(SystemClock::new()), owner: None }
+    }
+
+    pub(crate) fn owned_by(self, owner: impl Owner + 'static) -> Self {
+        Self { owner: Some(Arc::new(owner)), ..self }
     }
 
     /// Keeps the entries whose topics match.
@@ -189,7 +201,7 @@ impl Replay {
                 self.clock.sleep(pause);
                 report.waited = report.waited.saturating_add(pause);
             }
-            report.count(target.replay(&Replayed::of(entry)));
+            report.count(give(self.owner.as_deref(), entry, target));
         }
         report
     }
@@ -207,7 +219,7 @@ impl Replay {
             let entries = entries.clone();
             (0..entries.len()).map(move |i| entries[i].clone())
         };
-        let player = Player::of(again).clock_in(self.clock);
+        let player = Player::of(again).clock_in(self.clock).owned_by(self.owner);
         player.control().set_speed(self.speed).expect("a speed that was checked");
         player
     }
@@ -231,11 +243,21 @@ impl Speed {
     }
 }
 
+/// Gives an entry to a target, through its owner if it has one.
+fn give(owner: Option<&dyn Owner>, entry: &Entry, target: &(impl Target + ?Sized)) -> Option<bool> {
+    let give = || target.replay(&Replayed::of(entry));
+    match owner {
+        Some(owner) => owner.give(entry, &give),
+        None => Some(give()),
+    }
+}
+
 impl ReplayReport {
-    fn count(&mut self, taken: bool) {
+    fn count(&mut self, taken: Option<bool>) {
         match taken {
-            true => self.replayed += 1,
-            false => self.refused += 1,
+            Some(true) => self.replayed += 1,
+            Some(false) => self.refused += 1,
+            None => {}
         }
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 
+use crate::panics::discard;
 use crate::{Advice, Answer, Event, HandlerCall, Middleware, Next, Problem};
 
 /// Calls a handler that failed again, after a pause, up to so many times.
@@ -24,7 +25,8 @@ use crate::{Advice, Answer, Event, HandlerCall, Middleware, Next, Problem};
 /// [holds](Next::hold) is no failure, and when it goes on later it has left this layer behind.
 ///
 /// On a bus it concerns the handlers of that bus, in a [`Scoped`](crate::Scoped) those of some topics, on a connection
-/// that handler. The handle is a cheap clone.
+/// that handler. It is a handle: give a bus a clone, keep one, and read its [`stats`](Retry::stats). A setter makes a
+/// piece of its own, which starts anew.
 ///
 /// # Cost
 ///
@@ -130,10 +132,9 @@ impl Retry {
 
     /// Sets the first pause and the longest; each is twice the one before.
     #[must_use]
-    pub fn backoff(mut self, first: Duration, most: Duration) -> Self {
+    pub fn backoff(self, first: Duration, most: Duration) -> Self {
         let first = first.min(LONGEST);
-        self.pauses = Pauses { first, most: most.clamp(first, LONGEST), ..self.pauses };
-        self
+        Self { pauses: Pauses { first, most: most.clamp(first, LONGEST), ..self.pauses }, ..self.anew() }
     }
 
     /// Makes all pauses the same.
@@ -144,29 +145,30 @@ impl Retry {
 
     /// Gives up rather than let the pauses of one handler and event add up to more than this.
     #[must_use]
-    pub fn within(mut self, all: Duration) -> Self {
-        self.pauses.within = Some(all);
-        self
+    pub fn within(self, all: Duration) -> Self {
+        Self { pauses: Pauses { within: Some(all), ..self.pauses }, ..self.anew() }
     }
 
     /// Adds to each pause a random part of it, up to all of it, so that many who failed together do not come back together.
     #[must_use]
-    pub fn jitter(mut self) -> Self {
-        self.pauses.jitter = Jitter::Random;
-        self
+    pub fn jitter(self) -> Self {
+        Self { pauses: Pauses { jitter: Jitter::Random, ..self.pauses }, ..self.anew() }
     }
 
     /// The same with numbers that this seed decides, the same for each handler that fails: for tests.
     #[must_use]
-    pub fn jitter_from(mut self, seed: u64) -> Self {
-        self.pauses.jitter = Jitter::Seeded(seed);
-        self
+    pub fn jitter_from(self, seed: u64) -> Self {
+        Self { pauses: Pauses { jitter: Jitter::Seeded(seed), ..self.pauses }, ..self.anew() }
     }
 
     /// Calls again only after problems for which `worth` says `true`; the first one that is not stands.
     #[must_use]
     pub fn when(self, worth: impl Fn(&Problem) -> bool + Send + Sync + 'static) -> Self {
-        Self { when: Arc::new(worth), ..self }
+        Self { when: Arc::new(worth), ..self.anew() }
+    }
+
+    fn anew(self) -> Self {
+        Self { counts: Arc::default(), ..self }
     }
 
     /// What it did so far.
@@ -192,12 +194,12 @@ impl Retry {
                 Answer::Done => {
                     self.counts.calls.fetch_add(1, Ordering::Relaxed);
                     self.counts.recovered.fetch_add(1, Ordering::Relaxed);
-                    problem.discard();
+                    discard(problem);
                     return Answer::Done;
                 }
                 Answer::Failed(latest) => {
                     self.counts.calls.fetch_add(1, Ordering::Relaxed);
-                    std::mem::replace(&mut problem, latest).discard();
+                    discard(std::mem::replace(&mut problem, latest));
                 }
             }
         }

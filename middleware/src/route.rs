@@ -18,6 +18,9 @@ use crate::{Event, IntoPattern, Limits, Middleware, Next, ParseError, Pattern, T
 /// [`Next::redirect`]. On another bus it meets all that an event of that bus meets. If the payload is not of the type of
 /// the other topic, it is refused there, and that is reported on `$sys.refused`.
 ///
+/// It is a handle: give a bus a clone, keep one, and read its [`stats`](Self::stats). A setter makes a piece of its own,
+/// which starts anew.
+///
 /// There are no circles. What was sent to a topic is not sent to a topic of that bus again, by this `Route` or another;
 /// and an event visits each bus once, whichever routes, bridges and parents lead there.
 ///
@@ -93,6 +96,16 @@ struct Counts {
     lost: AtomicU64,
 }
 
+/// What became of the events that a [`Route`] was to send.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RouteStats {
+    /// Events that were sent.
+    pub sent: u64,
+    /// Events that could not be sent: the bus is gone, or the topic got too long. What went in a circle is not among them.
+    pub lost: u64,
+}
+
 /// Where a [`Route`] sends events: a bus, kept alive or not.
 pub trait Destination: Send + Sync + 'static {
     /// Takes an event, under this topic.
@@ -145,7 +158,7 @@ impl Route {
     ///
     /// If it is not a topic.
     pub fn topic(self, topic: impl AsRef<str>) -> Result<Self, ParseError> {
-        Ok(Self { names: Names::One(Topic::new(topic)?), ..self })
+        Ok(Self { names: Names::One(Topic::new(topic)?), ..self.anew() })
     }
 
     /// Puts a name before their topics: `a` becomes `prefix.a`. What gets too long by that is lost, and counted.
@@ -154,13 +167,13 @@ impl Route {
     ///
     /// If the prefix is not a topic.
     pub fn under(self, prefix: impl AsRef<str>) -> Result<Self, ParseError> {
-        Ok(Self { names: Names::Under(Topic::new(prefix)?), ..self })
+        Ok(Self { names: Names::Under(Topic::new(prefix)?), ..self.anew() })
     }
 
     /// Sends only the events that satisfy the predicate.
     #[must_use]
     pub fn when(self, predicate: impl Fn(&Event<'_>) -> bool + Send + Sync + 'static) -> Self {
-        Self { when: Some(Arc::new(predicate)), ..self }
+        Self { when: Some(Arc::new(predicate)), ..self.anew() }
     }
 
     /// Sends them instead of letting them go on; what cannot be sent goes on.
@@ -168,19 +181,20 @@ impl Route {
     /// What was sent to another bus ends here with the reason `sent to another bus`.
     #[must_use]
     pub fn instead(self) -> Self {
-        Self { instead: true, ..self }
+        Self { instead: true, ..self.anew() }
     }
 
-    /// How many events were sent.
+    /// What became of the events so far.
     #[must_use]
-    pub fn sent(&self) -> u64 {
-        self.counts.sent.load(Ordering::Relaxed)
+    pub fn stats(&self) -> RouteStats {
+        let Counts { sent, lost } = &*self.counts;
+        // Relaxed: they only count.
+        let [sent, lost] = [sent, lost].map(|count| count.load(Ordering::Relaxed));
+        RouteStats { sent, lost }
     }
 
-    /// How many could not be sent: the bus is gone, or the topic got too long. What went in a circle is not among them.
-    #[must_use]
-    pub fn lost(&self) -> u64 {
-        self.counts.lost.load(Ordering::Relaxed)
+    fn anew(self) -> Self {
+        Self { counts: Arc::default(), ..self }
     }
 
     fn wants(&self, event: &Event<'_>) -> bool {
@@ -263,7 +277,7 @@ impl Middleware for Route {
 
 impl fmt::Debug for Route {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Route").field("is", &self.describe()).field("sent", &self.sent()).finish_non_exhaustive()
+        f.debug_struct("Route").field("is", &self.describe()).field("stats", &self.stats()).finish_non_exhaustive()
     }
 }
 
@@ -300,9 +314,10 @@ mod tests {
         for (topic, n) in [("a.b", 1_u32), ("a.b", 2), ("b", 3)] {
             rig.emit(&route, topic, n);
         }
-        rig.emit(&route.clone().instead(), "a.c", 4_u32);
+        let instead = route.clone().instead();
+        rig.emit(&instead, "a.c", 4_u32);
         assert_eq!(rig.seen(), ["a.b 1", "z 1", "a.b 2", "b 3", "z 4"]);
-        assert_eq!((route.sent(), route.lost()), (2, 0));
+        assert_eq!([&route, &instead].map(|route| (route.stats().sent, route.stats().lost)), [(1, 0); 2]);
     }
 
     #[test]
@@ -342,11 +357,11 @@ mod tests {
         for (arrival, lost) in [(Arrival::Gone, 1), (Arrival::Known, 0)] {
             let route = Route::to_bus("a", there(arrival)).unwrap().instead();
             rig.emit(&route, "a", 1_u32);
-            assert_eq!((route.sent(), route.lost()), (0, lost));
+            assert_eq!((route.stats().sent, route.stats().lost), (0, lost));
         }
         let long = Route::to_bus("a.**", there(Arrival::Taken)).unwrap().under("p".repeat(250)).unwrap();
         rig.emit(&long, "a.bcdefgh", 1_u32);
-        assert_eq!((long.sent(), long.lost()), (0, 1));
+        assert_eq!((long.stats().sent, long.stats().lost), (0, 1));
         assert_eq!(rig.seen(), ["a 1", "a 1", "a.bcdefgh 1"]);
     }
 

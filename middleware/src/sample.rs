@@ -19,7 +19,7 @@ use crate::{Event, Middleware, Next, Topic};
 /// reports (`$sys.**`) always pass.
 ///
 /// It is a handle: give a bus a clone, keep one, and read its [`stats`](Self::stats). A setter makes a piece of its own,
-/// which has seen nothing yet.
+/// which starts anew.
 ///
 /// # Examples
 ///
@@ -40,7 +40,7 @@ use crate::{Event, Middleware, Next, Topic};
 ///
 /// # Cost
 ///
-/// Two hashes of the topic or key, and a short lock on one shard of a cache with room for [10,000 keys](Self::keys); per
+/// Two hashes of the topic or key, and a short lock on one shard of a cache with room for [10,000 keys](Self::room); per
 /// time, a look at the clock. When there are more keys, those that came first are forgotten, and counted: their next
 /// event passes.
 ///
@@ -72,7 +72,7 @@ pub struct Sample(Arc<Inner>);
 struct Settings {
     rate: Rate,
     by: By,
-    keys: usize,
+    room: usize,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -95,19 +95,19 @@ impl Sample {
     /// Lets the first of each `n` events pass; all of them if `n` is 0 or 1.
     #[must_use]
     pub fn one_in(n: u64) -> Self {
-        Self::of(Settings { rate: Rate::OneIn(n.max(1)), by: By::Topic, keys: ROOM })
+        Self::of(Settings { rate: Rate::OneIn(n.max(1)), by: By::Topic, room: ROOM })
     }
 
     /// Lets the first event in each span of this length pass.
     #[must_use]
     pub fn one_per(span: Duration) -> Self {
-        Self::of(Settings { rate: Rate::OnePer(span), by: By::Topic, keys: ROOM })
+        Self::of(Settings { rate: Rate::OnePer(span), by: By::Topic, room: ROOM })
     }
 
     /// Remembers about so many topics or keys at most; at least one, and 10,000 unless told otherwise.
     #[must_use]
-    pub fn keys(self, most: usize) -> Self {
-        self.set(|settings| settings.keys = most)
+    pub fn room(self, most: usize) -> Self {
+        self.set(|settings| settings.room = most)
     }
 
     /// What became of the events that came by.
@@ -117,7 +117,7 @@ impl Sample {
     }
 
     fn of(settings: Settings) -> Self {
-        let last = Memory::of_latest(settings.keys);
+        let last = Memory::of_latest(settings.room);
         Self(Arc::new(Inner { settings, time: Time::default(), last, counts: Counts::default() }))
     }
 
@@ -248,7 +248,7 @@ mod tests {
     #[test]
     fn a_forgotten_topic_starts_over() {
         let rig = Rig::new();
-        let sample = Sample::one_in(1_000).keys(2);
+        let sample = Sample::one_in(1_000).room(2);
         for n in 0..10_u32 {
             rig.emit(&sample, &format!("topic.{n}"), n);
         }

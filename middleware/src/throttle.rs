@@ -19,7 +19,7 @@ use crate::{Event, Middleware, Next, Topic};
 /// that passed and is not prolonged by those that do not. The bus's own reports (`$sys.**`) always pass.
 ///
 /// It is a handle: give a bus a clone, keep one, and read its [`stats`](Self::stats). A setter makes a piece of its own,
-/// which has seen nothing yet.
+/// which starts anew.
 ///
 /// # Examples
 ///
@@ -74,7 +74,7 @@ pub struct Throttle(Arc<Inner>);
 struct Settings {
     interval: Duration,
     by: By,
-    keys: usize,
+    room: usize,
 }
 
 struct Inner {
@@ -89,15 +89,15 @@ impl Throttle {
     /// Keeps events at least this far apart.
     #[must_use]
     pub fn new(interval: Duration) -> Self {
-        Self::of(Settings { interval, by: By::Topic, keys: ROOM })
+        Self::of(Settings { interval, by: By::Topic, room: ROOM })
     }
 
     /// Remembers about so many topics or keys at most; at least one, and 10,000 unless told otherwise.
     ///
     /// When there are more, those seen rarely are forgotten, and counted: their next event passes.
     #[must_use]
-    pub fn keys(self, most: usize) -> Self {
-        self.set(|settings| settings.keys = most)
+    pub fn room(self, most: usize) -> Self {
+        self.set(|settings| settings.room = most)
     }
 
     /// What became of the events that came by.
@@ -107,7 +107,7 @@ impl Throttle {
     }
 
     fn of(settings: Settings) -> Self {
-        let gcra = Gcra::new(settings.interval, NonZeroU32::MIN, settings.keys);
+        let gcra = Gcra::new(settings.interval, NonZeroU32::MIN, settings.room);
         Self(Arc::new(Inner { settings, gcra, counts: Counts::default() }))
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::{Advice, Answer, Envelope, Event, HandlerCall, Middleware, Next, Sealed, Topic};
+use crate::{Advice, Answer, Envelope, Event, HandlerCall, Middleware, Next, Sealed, Topic, clock};
 
 /// Gives events a deadline, and tells of the handlers that are not done by then.
 ///
@@ -15,13 +15,14 @@ use crate::{Advice, Answer, Envelope, Event, HandlerCall, Middleware, Next, Seal
 /// ask [`Event::time_left`]. It is cooperative. A handler is never interrupted, since nothing can stop a call safely; one
 /// that does not ask is called to its end, and the emitter waits.
 ///
-/// A handler that is done after the deadline is [counted](Timeout::late) and reported on `$sys.late` with the place where it
+/// A handler that is done after the deadline is [counted](Timeout::stats) and reported on `$sys.late` with the place where it
 /// was connected ([`HandlerLate`]). So is one whose turn came too late, because others took the time;
 /// [`leave_out`](Timeout::leave_out) has those passed over. Handlers of a parent see the deadline, but are not watched. An
 /// event that has an earlier deadline keeps it. What a handler emits has no deadline unless it
 /// [passes its own on](https://docs.rs/sigtree/latest/sigtree/struct.EventBuilder.html#method.deadline).
 ///
-/// The clock is that of the bus the event was emitted on. The handle is a cheap clone.
+/// The clock is that of the bus the event was emitted on. It is a handle: give a bus a clone, keep one, and read its
+/// [`stats`](Self::stats). A setter makes a piece of its own, which starts anew.
 ///
 /// # Cost
 ///
@@ -48,11 +49,11 @@ use crate::{Advice, Answer, Envelope, Event, HandlerCall, Middleware, Next, Seal
 ///
 /// bus.set_stack(Stack::new().with(right.clone()).with(slow.clone()));
 /// bus.emit("n", 1_u32);
-/// assert_eq!(right.late(), 1);
+/// assert_eq!(right.stats().late, 1);
 ///
 /// bus.set_stack(Stack::new().with(slow).with(wrong.clone()));
 /// bus.emit("n", 1_u32);
-/// assert_eq!(wrong.late(), 0);
+/// assert_eq!(wrong.stats().late, 0);
 /// # Ok::<(), sigtree::Error>(())
 /// ```
 ///
@@ -87,6 +88,16 @@ pub struct Timeout {
 struct Counts {
     late: AtomicU64,
     left_out: AtomicU64,
+}
+
+/// What became of the calls behind a [`Timeout`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TimeoutStats {
+    /// Calls that were not done by their deadline.
+    pub late: u64,
+    /// Handlers that were passed over because their turn came too late.
+    pub left_out: u64,
 }
 
 /// A handler was not done by an event's deadline: the report on `$sys.late`.
@@ -128,28 +139,25 @@ impl Timeout {
         Self { limit, leaves_out: false, counts: Arc::default() }
     }
 
-    /// Passes over the handlers whose turn comes when the deadline has passed: skipped, and [counted](Timeout::left_out).
+    /// Passes over the handlers whose turn comes when the deadline has passed: skipped, and [counted](Timeout::stats).
     #[must_use]
     pub fn leave_out(self) -> Self {
-        Self { leaves_out: true, ..self }
+        Self { leaves_out: true, counts: Arc::default(), ..self }
     }
 
-    /// How many calls were not done by their deadline.
+    /// What became of the calls so far.
     #[must_use]
-    pub fn late(&self) -> u64 {
-        self.counts.late.load(Ordering::Relaxed)
-    }
-
-    /// How many handlers were passed over because their turn came too late.
-    #[must_use]
-    pub fn left_out(&self) -> u64 {
-        self.counts.left_out.load(Ordering::Relaxed)
+    pub fn stats(&self) -> TimeoutStats {
+        let Counts { late, left_out } = &*self.counts;
+        // Relaxed: they only count.
+        let [late, left_out] = [late, left_out].map(|count| count.load(Ordering::Relaxed));
+        TimeoutStats { late, left_out }
     }
 }
 
 impl Middleware for Timeout {
     fn handle(&self, event: &Event<'_>, next: Next<'_>) {
-        let deadline = elapsed(event).saturating_add(self.limit);
+        let deadline = clock::now(event).saturating_add(self.limit);
         match event.deadline() {
             Some(earlier) if earlier <= deadline => next.run_each(event, &Watch { timeout: self, deadline: earlier }),
             _ => {
@@ -174,14 +182,14 @@ struct Watch<'t> {
 
 impl Advice for Watch<'_> {
     fn around(&self, handler: &HandlerCall<'_>, event: &Event<'_>) -> Answer {
-        let began = elapsed(event);
+        let began = clock::now(event);
         let counts = &self.timeout.counts;
         if self.timeout.leaves_out && began >= self.deadline {
             counts.left_out.fetch_add(1, Ordering::Relaxed);
             return Answer::Skipped(Cow::Borrowed("the deadline has passed"));
         }
         let answer = handler.call();
-        let ended = elapsed(event);
+        let ended = clock::now(event);
         if ended > self.deadline && !matches!(answer, Answer::Skipped(_)) {
             counts.late.fetch_add(1, Ordering::Relaxed);
             self.report(handler, event, began, ended);
@@ -208,17 +216,12 @@ impl Watch<'_> {
     }
 }
 
-fn elapsed(event: &Event<'_>) -> Duration {
-    event.emission().host().clock().elapsed()
-}
-
 impl fmt::Debug for Timeout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Timeout")
             .field("limit", &self.limit)
             .field("leaves_out", &self.leaves_out)
-            .field("late", &self.late())
-            .field("left_out", &self.left_out())
+            .field("stats", &self.stats())
             .finish()
     }
 }

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::clock::Alarm;
+use crate::Alarm;
+use crate::panics::discard;
 
 #[derive(Default)]
 struct Timer {
@@ -70,7 +71,7 @@ fn ring(alarm: Option<Weak<dyn Alarm>>) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| alarm.ring())) {
         let cause = crate::Cause::of_panic(&*panic);
         tracing::error!(target: "sigtree::middleware", "an alarm failed: {cause}");
-        std::mem::forget(panic);
+        discard(panic);
     }
-    drop(catch_unwind(AssertUnwindSafe(|| drop(alarm))));
+    discard(alarm);
 }

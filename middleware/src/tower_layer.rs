@@ -58,6 +58,39 @@ use crate::{
 /// assert_eq!(done(service.call(7)).unwrap_err().to_string(), "refused: odd");
 /// # Ok::<(), sigtree::middleware::ParseError>(())
 /// ```
+///
+/// # Cost
+///
+/// A request is an event on the stack, whose id and time are made when somebody asks for them, and is cloned once for the
+/// inner service. The inner future is polled where it stands; [ahead](Self::ahead) of it, it takes an allocation.
+///
+/// # Place
+///
+/// Like all layers of a `ServiceBuilder`, the first one sees the request first, as the first layer of a stack sees the
+/// event. So what looks at requests as they come belongs before what changes them:
+///
+/// ```
+/// use sigtree::middleware::{Filter, TowerLayer, Transform};
+/// use tower::{Service, ServiceBuilder, service_fn};
+///
+/// let small = || TowerLayer::new("numbers", Filter::payload(|n: &u32| *n < 10).reason("too large"));
+/// let double = || TowerLayer::new("numbers", Transform::new(|n: &u32| n * 2));
+/// let echo = || service_fn(|n: u32| std::future::ready(Ok::<_, std::convert::Infallible>(n)));
+///
+/// # fn done<F: Future>(future: F) -> F::Output {
+/// #     match std::pin::pin!(future).poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
+/// #         std::task::Poll::Ready(answer) => answer,
+/// #         std::task::Poll::Pending => panic!("not done"),
+/// #     }
+/// # }
+/// let mut right = ServiceBuilder::new().layer(small()?).layer(double()?).service(echo());
+/// assert_eq!(done(right.call(6)).unwrap(), 12);
+///
+/// // The wrong way round: what is refused is not what was asked for.
+/// let mut wrong = ServiceBuilder::new().layer(double()?).layer(small()?).service(echo());
+/// assert_eq!(done(wrong.call(6)).unwrap_err().to_string(), "refused: too large");
+/// # Ok::<(), sigtree::middleware::ParseError>(())
+/// ```
 #[derive(Clone)]
 pub struct TowerLayer {
     middleware: Arc<dyn Middleware>,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::middleware::short_name;
-use crate::{DeadLetter, Envelope, Event, Middleware, Next, Place, Sealed, Topic};
+use crate::{DeadLetter, Destination, Envelope, Event, Middleware, Next, Place, Sealed, Topic};
 
 /// Lets payloads pass that are in order, and says of the others what is wrong with them.
 ///
@@ -15,8 +15,11 @@ use crate::{DeadLetter, Envelope, Event, Middleware, Next, Place, Sealed, Topic}
 /// type pass untouched. First the [required](Self::required) fields are looked at, and all that are missing are named; if none
 /// is, the rules follow in the order they were given, up to the first that is broken.
 ///
-/// What is refused is [counted](Self::refused) and, unless you say otherwise, ended with the reason. Or it goes
-/// [to a topic](Self::to_topic), or [to dead letters](Self::to_dead_letters).
+/// What is refused is counted and, unless you say otherwise, ended with the reason. Or it goes [to a topic](Self::to_topic),
+/// [to another bus](Self::to_bus), [to dead letters](Self::to_dead_letters), or [to a closure](Self::to).
+///
+/// It is a handle: give a bus a clone, keep one, and read its [`stats`](Self::stats). A setter makes a piece of its own,
+/// which starts anew.
 ///
 /// # Cost
 ///
@@ -64,7 +67,7 @@ use crate::{DeadLetter, Envelope, Event, Middleware, Next, Place, Sealed, Topic}
 /// let _new = bus.connect("order.new", |_: &Order| {})?;
 ///
 /// assert_eq!(bus.emit("order.new", Order { customer: None, items: vec![] }).failed(), 0);
-/// assert_eq!(orders.refused(), 1);
+/// assert_eq!(orders.stats().refused, 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Validate<T> {
@@ -76,13 +79,24 @@ pub struct Validate<T> {
 
 type Holds<T> = dyn Fn(&T) -> bool + Send + Sync;
 type Rule<T> = dyn Fn(&T, &Event<'_>) -> Result<(), Cow<'static, str>> + Send + Sync;
+type See = dyn Fn(&Event<'_>, &str) + Send + Sync;
 
 /// Where refused events go.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 enum Onward {
     Nowhere,
     Topic(Topic),
+    Bus(Arc<dyn Destination>),
     DeadLetters(DeadLetter),
+    Closure(Arc<See>),
+}
+
+/// What a [`Validate`] did so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ValidateStats {
+    /// Events that were refused.
+    pub refused: u64,
 }
 
 impl<T: Any> Validate<T> {
@@ -100,7 +114,7 @@ impl<T: Any> Validate<T> {
         is_there: impl Fn(&T) -> bool + Send + Sync + 'static,
     ) -> Self {
         self.required.push((field.into(), Arc::new(is_there)));
-        self
+        self.anew()
     }
 
     /// A rule; a payload for which `holds` says `false` is refused for this reason.
@@ -140,7 +154,22 @@ impl<T: Any> Validate<T> {
     /// one connection has no other topics, and ends the event.
     #[must_use]
     pub fn to_topic(self, topic: Topic) -> Self {
-        Self { onward: Onward::Topic(topic), ..self }
+        self.onward(Onward::Topic(topic))
+    }
+
+    /// Sends what is refused to another bus instead, under the same topic, and ends it here with the reason.
+    ///
+    /// The reason travels along as metadata, under `refused`. Give it a `WeakBus`, unless the other bus is to be kept alive
+    /// by this one. An event that was there before, or comes when that bus is gone, is ended all the same.
+    #[must_use]
+    pub fn to_bus(self, bus: impl Destination) -> Self {
+        self.onward(Onward::Bus(Arc::new(bus)))
+    }
+
+    /// Shows what is refused to a closure, with the reason, and ends it.
+    #[must_use]
+    pub fn to(self, see: impl Fn(&Event<'_>, &str) + Send + Sync + 'static) -> Self {
+        self.onward(Onward::Closure(Arc::new(see)))
     }
 
     /// Puts what is refused into dead letters, and ends it with the reason.
@@ -149,18 +178,27 @@ impl<T: Any> Validate<T> {
     /// [asked to keep what is refused](DeadLetter::refused), it would be there twice.
     #[must_use]
     pub fn to_dead_letters(self, letters: &DeadLetter) -> Self {
-        Self { onward: Onward::DeadLetters(letters.clone()), ..self }
+        self.onward(Onward::DeadLetters(letters.clone()))
     }
 
-    /// How many events were refused.
+    /// What it did so far.
     #[must_use]
-    pub fn refused(&self) -> u64 {
-        self.refused.load(Ordering::Relaxed)
+    pub fn stats(&self) -> ValidateStats {
+        // Relaxed: it only counts.
+        ValidateStats { refused: self.refused.load(Ordering::Relaxed) }
+    }
+
+    fn onward(self, onward: Onward) -> Self {
+        Self { onward, ..self.anew() }
+    }
+
+    fn anew(self) -> Self {
+        Self { refused: Arc::default(), ..self }
     }
 
     fn push(mut self, rule: impl Fn(&T, &Event<'_>) -> Result<(), Cow<'static, str>> + Send + Sync + 'static) -> Self {
         self.rules.push(Arc::new(rule));
-        self
+        self.anew()
     }
 
     fn check(&self, payload: &T, event: &Event<'_>) -> Result<(), Cow<'static, str>> {
@@ -177,14 +215,17 @@ impl<T: Any> Validate<T> {
         match &self.onward {
             Onward::Topic(topic) if next.place() == Place::Bus => {
                 let sealed = Sealed::new(with_reason(event, &reason));
-                next.redirect(&event.with_envelope(Some(&sealed)), topic);
+                return next.redirect(&event.with_envelope(Some(&sealed)), topic);
             }
-            Onward::DeadLetters(letters) => {
-                letters.keep(event, &*reason);
-                next.discard(event, reason);
+            Onward::Bus(bus) => {
+                let sealed = Sealed::new(with_reason(event, &reason));
+                bus.receive(event.topic(), &event.with_envelope(Some(&sealed)));
             }
-            Onward::Nowhere | Onward::Topic(_) => next.discard(event, reason),
+            Onward::DeadLetters(letters) => letters.keep(event, &*reason),
+            Onward::Closure(see) => see(event, &reason),
+            Onward::Nowhere | Onward::Topic(_) => {}
         }
+        next.discard(event, reason);
     }
 }
 
@@ -210,17 +251,24 @@ impl<T: Any> Middleware for Validate<T> {
     }
 
     fn retains(&self) -> bool {
-        matches!(self.onward, Onward::DeadLetters(_))
+        matches!(self.onward, Onward::Bus(_) | Onward::DeadLetters(_) | Onward::Closure(_))
     }
 
     fn describe(&self) -> Cow<'static, str> {
         let (name, fields, rules) = (short_name(type_name::<T>()), self.required.len(), self.rules.len());
-        let onward = match &self.onward {
-            Onward::Nowhere => String::from("ended"),
-            Onward::Topic(topic) => format!("to `{topic}`"),
-            Onward::DeadLetters(_) => String::from("to dead letters"),
-        };
-        format!("validate `{name}`: {fields} fields and {rules} rules, else {onward}").into()
+        format!("validate `{name}`: {fields} fields and {rules} rules, else {}", self.onward).into()
+    }
+}
+
+impl fmt::Display for Onward {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nowhere => f.write_str("ended"),
+            Self::Topic(topic) => write!(f, "to `{topic}`"),
+            Self::Bus(bus) => write!(f, "to bus `{}`", bus.name()),
+            Self::DeadLetters(_) => f.write_str("to dead letters"),
+            Self::Closure(_) => f.write_str("to a closure"),
+        }
     }
 }
 
@@ -241,7 +289,7 @@ impl<T> fmt::Debug for Validate<T> {
             .field("payload", &type_name::<T>())
             .field("required", &self.required.iter().map(|(field, _)| field).collect::<Vec<_>>())
             .field("rules", &self.rules.len())
-            .field("onward", &self.onward)
+            .field("onward", &format_args!("{}", self.onward))
             .field("refused", &self.refused)
             .finish()
     }
@@ -281,7 +329,7 @@ mod tests {
         let sent = Envelope { source: Some("anna".into()), ..Envelope::default() };
         assert_eq!(rig.emit(&layer, "n", 1_u32).reason.as_deref(), Some("no source"));
         assert_eq!(rig.emit_in(&layer, "n", 1_u32, Some(sent)).reason, None);
-        assert_eq!(layer.refused(), 1);
+        assert_eq!(layer.stats().refused, 1);
     }
 
     #[test]
@@ -298,7 +346,7 @@ mod tests {
         // Around one connection there is nothing to redirect to.
         rig.stand_around("n", None);
         assert_eq!(rig.emit(&layer, "n", 3_u32).reason.as_deref(), Some("missing: a one"));
-        assert_eq!((rig.seen().len(), layer.refused()), (1, 2));
+        assert_eq!((rig.seen().len(), layer.stats().refused), (1, 2));
     }
 
     #[test]
@@ -321,5 +369,7 @@ mod tests {
         assert_eq!(there.describe(), "validate `u32`: 2 fields and 2 rules, else to `a`");
         let kept = number().to_dead_letters(&DeadLetter::new());
         assert_eq!(kept.describe(), "validate `u32`: 2 fields and 2 rules, else to dead letters");
+        let seen = number().to(|_, _| {});
+        assert_eq!(seen.describe(), "validate `u32`: 2 fields and 2 rules, else to a closure");
     }
 }

@@ -21,7 +21,7 @@ use crate::connection::Connection;
 /// its bus, so an event stands before those that handlers emit in answer to it. What a layer ends before the handlers, or a
 /// [mute](Bus::mute) silences, it does not see.
 ///
-/// It keeps the last 10,000 events unless [told otherwise](Self::bound); what it forgets is [counted](Self::forgotten), and
+/// It keeps the last 10,000 events unless [told otherwise](Self::room); what it forgets is [counted](Self::forgotten), and
 /// assertions about all there was (`times`, `exactly`, `not_emitted`, ...) then fail rather than guess.
 ///
 /// # Examples
@@ -145,7 +145,7 @@ impl Recorder {
 
     /// Keeps this many events, at least 1; by default 10,000. The oldest are forgotten first.
     #[must_use]
-    pub fn bound(self, events: usize) -> Self {
+    pub fn room(self, events: usize) -> Self {
         let forgotten = self.log.state.lock().set_bound(events.max(1));
         drop(forgotten);
         self
@@ -223,7 +223,7 @@ impl Recorder {
         self.len() == 0
     }
 
-    /// How many events fell out because there were more than the [bound](Self::bound).
+    /// How many events fell out because there was no [room](Self::room).
     #[must_use]
     pub fn forgotten(&self) -> u64 {
         self.log.state.lock().forgotten

@@ -149,19 +149,8 @@ fn wildcard(segment: &str, choice: u8) -> &str {
 fn regular(topic: &Topic) -> Pattern {
     let (before, last) = topic.rsplit_once('.').map_or(("", &**topic), |(before, last)| (before, last));
     let dot = if before.is_empty() { "" } else { r"\." };
-    let expression = format!("{}{dot}({}|[a-z]{{1,8}})", escape(before), escape(last));
+    let expression = format!("{}{dot}({}|[a-z]{{1,8}})", regex::escape(before), regex::escape(last));
     Pattern::regex(&expression).unwrap_or_else(|_| topic.into())
-}
-
-/// The text as an expression for just that text.
-fn escape(text: &str) -> String {
-    text.chars().fold(String::new(), |mut escaped, c| {
-        if r".+*?()|[]{}^$#&-~\/".contains(c) {
-            escaped.push('\\');
-        }
-        escaped.push(c);
-        escaped
-    })
 }
 
 /// Most segments that all `**` of a pattern together take.
@@ -197,7 +186,8 @@ fn matching_wildcards(wanted: &Segments<'_>) -> BoxedStrategy<Topic> {
 }
 
 fn matching_regex(pattern: &Pattern) -> BoxedStrategy<Topic> {
-    let expression = pattern.as_str().trim_start_matches('/').trim_end_matches('/');
+    let text = pattern.as_str();
+    let expression = text.strip_prefix('/').and_then(|rest| rest.strip_suffix('/')).unwrap_or(text);
     let texts = match string_regex(expression) {
         Ok(texts) => texts,
         Err(error) => panic!("no texts can be made for `{pattern}`: {error}"),

@@ -39,7 +39,7 @@ impl View {
         if forgotten > 0 {
             self.fail(
                 &format!(
-                    "the recorder forgot {forgotten} events, so nothing can be said of all: raise `Recorder::bound`"
+                    "the recorder forgot {forgotten} events, so nothing can be said of all: raise `Recorder::room`"
                 ),
                 &[],
             );

@@ -138,9 +138,15 @@ impl Machine {
         }
     }
 
-    /// Whether nobody asked since a trial was due, so that it is not much of a loss.
-    pub(super) fn is_overdue(&self, now: Duration) -> bool {
-        matches!(self.phase, Phase::Open { until } | Phase::HalfOpen { until, .. } if now >= until)
+    /// From when on it is not much of a loss, unless it changes until then: it is blank, or nobody asked since a trial was
+    /// due.
+    pub(super) fn spent_at(&self) -> Duration {
+        match &self.phase {
+            Phase::Closed(Record::Consecutive(0)) => Duration::ZERO,
+            Phase::Closed(Record::Consecutive(_)) => Duration::MAX,
+            Phase::Closed(Record::Window(window)) => window.empty_at(),
+            Phase::Open { until } | Phase::HalfOpen { until, .. } => *until,
+        }
     }
 
     fn enter(&mut self, phase: Phase, turns: &mut Turn) {
@@ -277,7 +283,7 @@ mod tests {
         }
         // One failure of the first is still in the window.
         assert_eq!(bench.call(Failed, 11), CircuitState::Open);
-        assert!(!bench.machine.is_overdue(20 * SECOND) && bench.machine.is_overdue(21 * SECOND));
+        assert_eq!(bench.machine.spent_at(), 21 * SECOND);
         assert_eq!(bench.call(Succeeded, 21), CircuitState::Closed);
         assert!(bench.machine.is_blank(21 * SECOND));
     }

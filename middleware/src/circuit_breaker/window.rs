@@ -45,8 +45,23 @@ impl Window {
         })
     }
 
+    /// From when on it is empty.
+    pub(super) fn empty_at(&self) -> Duration {
+        let latest = self.slots.iter().filter(|slot| slot.calls > 0).map(|slot| slot.number).max();
+        latest.map_or(Duration::ZERO, |latest| of_nanos((latest + SLOTS as u128) * self.width))
+    }
+
     fn number(&self, now: Duration) -> u128 {
         now.as_nanos() / self.width
+    }
+}
+
+/// So many nanoseconds, or as many as there can be.
+fn of_nanos(nanos: u128) -> Duration {
+    const SECOND: u128 = 1_000_000_000;
+    match u64::try_from(nanos / SECOND) {
+        Ok(seconds) => Duration::new(seconds, (nanos % SECOND) as u32),
+        Err(_) => Duration::MAX,
     }
 }
 
@@ -59,10 +74,11 @@ mod tests {
     #[test]
     fn forgets_what_is_older_than_it_is_long() {
         let mut window = Window::new(10 * SECOND);
+        assert_eq!(window.empty_at(), Duration::ZERO);
         window.add(true, Duration::ZERO);
         window.add(false, 4 * SECOND);
         window.add(true, 9 * SECOND);
-        assert_eq!(window.totals(9 * SECOND), (3, 2));
+        assert_eq!((window.totals(9 * SECOND), window.empty_at()), ((3, 2), 19 * SECOND));
         assert_eq!(window.totals(10 * SECOND), (2, 1));
         assert_eq!(window.totals(18 * SECOND), (1, 1));
         assert_eq!(window.totals(19 * SECOND), (0, 0));

@@ -53,25 +53,30 @@ impl<T> Agenda<T> {
 
     /// Takes out what is due first, if it is due by now.
     pub(crate) fn take_due(&mut self, now: Duration) -> Option<(Key, T)> {
-        let (due, _) = self.due.first_key_value()?.0;
-        if *due <= now { self.take_first() } else { None }
+        let (due, _) = self.first()?;
+        if due <= now { self.take_first() } else { None }
     }
 
     /// Takes out everything, in the order it is due.
-    pub(crate) fn take_all(&mut self) -> impl Iterator<Item = T> + use<T> {
+    pub(crate) fn take_all(&mut self) -> impl Iterator<Item = (Key, T)> + use<T> {
         self.keys.clear();
-        std::mem::take(&mut self.due).into_values().map(|(_, thing)| thing)
+        std::mem::take(&mut self.due).into_values()
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (Duration, &T)> {
-        self.due.iter().map(|((due, _), (_, thing))| (*due, thing))
+    /// What is due first, and when.
+    pub(crate) fn first(&self) -> Option<(Duration, Key)> {
+        self.due.first_key_value().map(|((due, _), (key, _))| (*due, *key))
     }
 
-    /// When to set the alarm for what needs one, unless it is set early enough already.
+    pub(crate) fn has(&self, key: Key) -> bool {
+        self.keys.contains_key(&key)
+    }
+
+    /// When to set the alarm for what is due first, unless it is set early enough already.
     ///
     /// Things whose times were put off ring in vain once; then the alarm is set anew.
-    pub(crate) fn alarm_for(&mut self, needs: impl Fn(&T) -> bool) -> Option<Duration> {
-        let due = self.iter().find(|(_, thing)| needs(thing))?.0;
+    pub(crate) fn alarm(&mut self) -> Option<Duration> {
+        let (due, _) = self.first()?;
         if self.alarm.is_some_and(|set| set <= due) {
             return None;
         }
@@ -125,19 +130,20 @@ mod tests {
     #[test]
     fn the_alarm_is_set_for_the_first_and_not_twice() {
         let mut agenda = agenda(&[('a', 3)]);
-        assert_eq!(agenda.alarm_for(|_| true), Some(at(3)));
+        assert_eq!(agenda.alarm(), Some(at(3)));
         agenda.put(Key::of(&'b'), at(5), 'b');
-        assert_eq!(agenda.alarm_for(|_| true), None);
+        assert_eq!(agenda.alarm(), None);
         agenda.put(Key::of(&'c'), at(2), 'c');
-        assert_eq!(agenda.alarm_for(|_| true), Some(at(2)));
+        assert_eq!(agenda.alarm(), Some(at(2)));
         agenda.rang(at(2));
-        assert_eq!(agenda.alarm_for(|name| *name == 'b'), Some(at(5)));
+        agenda.put(Key::of(&'c'), at(7), 'c');
+        assert_eq!(agenda.alarm(), Some(at(3)));
         // The one that was set first.
-        agenda.rang(at(3));
-        assert_eq!(agenda.alarm_for(|name| *name == 'b'), None);
-        agenda.rang(at(4));
-        assert_eq!(agenda.alarm_for(|name| *name == 'b'), Some(at(5)), "a clock that is fast");
-        assert_eq!(agenda.take_all().collect::<String>(), "cab");
-        assert_eq!((agenda.len(), agenda.alarm_for(|_| true)), (0, None));
+        agenda.rang(at(2));
+        assert_eq!(agenda.alarm(), None);
+        agenda.rang(at(2));
+        assert_eq!(agenda.alarm(), Some(at(3)), "a clock that is fast");
+        assert_eq!(agenda.take_all().map(|(_, name)| name).collect::<String>(), "abc");
+        assert_eq!((agenda.len(), agenda.alarm()), (0, None));
     }
 }

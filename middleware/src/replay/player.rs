@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::ops::RangeBounds;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::control::Wish;
 use super::pace::Pace;
-use super::{ReplayControl, ReplayReport, Replayed, Speed, SpeedError, Target};
+use super::{Owner, ReplayControl, ReplayReport, Speed, SpeedError, Target, give};
 use crate::{Clock, Entry, IntoPattern, Limits, ParseError, SystemClock};
 
 /// The longest it sleeps before it looks at its buttons again.
@@ -74,6 +75,7 @@ pub struct Player {
     pace: Pace,
     clock: Box<dyn Clock>,
     control: ReplayControl,
+    owner: Option<Arc<dyn Owner>>,
 }
 
 /// Entries as they come; `None` for one that cannot be read.
@@ -120,6 +122,7 @@ impl Player {
             pace: Pace::default(),
             clock: Box::new(SystemClock::new()),
             control: ReplayControl::new(Speed::Instant),
+            owner: None,
         }
     }
 
@@ -176,6 +179,10 @@ impl Player {
 
     pub(super) fn clock_in(self, clock: Box<dyn Clock>) -> Self {
         Self { clock, ..self }
+    }
+
+    pub(super) fn owned_by(self, owner: Option<Arc<dyn Owner>>) -> Self {
+        Self { owner, ..self }
     }
 
     /// The buttons: a handle for other threads and for handlers.
@@ -296,7 +303,7 @@ impl Player {
         let Some(entry) = self.ahead.take() else { return };
         // A handler that looks at the position sees that of its event.
         self.control.note(entry.offset());
-        report.count(target.replay(&Replayed::of(&entry)));
+        report.count(give(self.owner.as_deref(), &entry, target));
     }
 }
 

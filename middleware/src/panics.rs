@@ -1,4 +1,4 @@
-//! [`Panics`]: what goes wrong with one event does not keep the next from going on.
+//! [`Panics`] and [`discard`]: what goes wrong with one thing does not keep the next from going on.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -13,8 +13,7 @@ impl Panics {
         if let Err(panic) = catch_unwind(AssertUnwindSafe(call)) {
             match &self.0 {
                 None => self.0 = Some(panic),
-                // Dropping it may panic again.
-                Some(_) => std::mem::forget(panic),
+                Some(_) => discard(panic),
             }
         }
     }
@@ -23,8 +22,16 @@ impl Panics {
     pub(crate) fn resume(self) {
         match self.0 {
             Some(panic) if !std::thread::panicking() => resume_unwind(panic),
-            other => std::mem::forget(other),
+            other => discard(other),
         }
+    }
+}
+
+/// Drops something of the user's, such as what a panic carries; a panic of its drop ends nothing else.
+pub(crate) fn discard<T>(thing: T) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(thing))) {
+        // Its drop may panic as well, and so on.
+        std::mem::forget(panic);
     }
 }
 
@@ -47,5 +54,20 @@ mod tests {
             panics.resume();
         }));
         assert_eq!((calls, *all.unwrap_err().downcast::<i32>().unwrap()), (3, 0));
+    }
+
+    #[test]
+    fn what_panics_when_it_is_dropped_is_gone_all_the_same() {
+        struct Bad;
+        impl Drop for Bad {
+            fn drop(&mut self) {
+                resume_unwind(Box::new(()));
+            }
+        }
+        discard(Bad);
+        let mut panics = Panics::default();
+        panics.catch(|| resume_unwind(Box::new(0)));
+        panics.catch(|| resume_unwind(Box::new(Bad)));
+        assert!(catch_unwind(AssertUnwindSafe(|| panics.resume())).is_err());
     }
 }
