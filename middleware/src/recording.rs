@@ -48,6 +48,9 @@ use crate::{Entry, Event, Middleware, Next, Pattern, Player, RecordingFailed, To
 /// The longest line that is written, and that a [`Reader`] takes unless told otherwise.
 const LONGEST_LINE: usize = 16 << 20;
 
+/// A sequence, or the number of a part, that nobody lives to see: whoever wrote it made it up, and it is passed over.
+const MADE_UP: u64 = 1 << 62;
+
 /// Writes the events that come by to a file, one [CloudEvents 1.0](https://cloudevents.io) JSON object a line.
 ///
 /// Reach for it to look at tomorrow what happened today, in this program or with any tool that reads JSON lines. It is a

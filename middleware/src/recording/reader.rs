@@ -1,5 +1,6 @@
 //! [`Reader`]: a recording, read line by line.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -40,10 +41,19 @@ use crate::Entry;
 pub struct Reader {
     lines: Option<Lines<Box<dyn BufRead + Send>>>,
     file: Option<Arc<Path>>,
-    /// The recording whose parts are read, and the latest of them; until the part that is being written.
-    parts: Option<(PathBuf, u64)>,
+    /// The parts that are still to be read, until the one that is being written is.
+    parts: Option<Parts>,
     longest: usize,
     stats: ReadStats,
+}
+
+/// The parts of a recording, as they were when its folder was looked at.
+struct Parts {
+    recording: PathBuf,
+    /// The numbers of those that are to be read, the lowest first.
+    next: VecDeque<u64>,
+    /// The one that was begun.
+    latest: u64,
 }
 
 /// What a [`Reader`] met, in numbers.
@@ -93,7 +103,7 @@ impl Reader {
     /// If there is none, or it cannot be opened.
     pub fn open(path: impl AsRef<Path>) -> io::Result<Self> {
         let mut reader = Self::with(None);
-        reader.parts = Some((path.as_ref().to_owned(), 0));
+        reader.parts = Some(Parts { recording: path.as_ref().to_owned(), next: VecDeque::new(), latest: 0 });
         reader.open_next()?;
         Ok(reader)
     }
@@ -131,22 +141,18 @@ impl Reader {
 
     /// Goes to the next part; `false` if there is none.
     fn open_next(&mut self) -> io::Result<bool> {
-        let Some((recording, latest)) = self.parts.take() else { return Ok(false) };
-        // Opened before the others are looked for: if it becomes full meanwhile, it is among them, or in hand.
-        let current = File::open(&recording);
-        let full = parts::list(&recording)?;
-        for part in full.iter().filter(|part| part.number > latest) {
-            let path = parts::path_of(&recording, part.number);
-            match File::open(&path) {
-                // The recording is bounded, and has just thrown it away.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                file => {
-                    self.parts = Some((recording, part.number));
-                    return self.begin(file, &path);
-                }
-            }
+        let Some(mut parts) = self.parts.take() else { return Ok(false) };
+        if let Some((file, path)) = parts.open_full() {
+            self.parts = Some(parts);
+            return self.begin(file, &path);
         }
-        self.begin(current, &recording)
+        // Opened before others are looked for: if it becomes full meanwhile, it is among them, or in hand.
+        let current = File::open(&parts.recording);
+        if parts.look_again()? {
+            self.parts = Some(parts);
+            return self.open_next();
+        }
+        self.begin(current, &parts.recording)
     }
 
     fn begin(&mut self, file: io::Result<File>, path: &Path) -> io::Result<bool> {
@@ -177,6 +183,29 @@ impl Reader {
         }
         self.stats.count(&reason);
         LineError::new(self.file.clone(), number, reason)
+    }
+}
+
+impl Parts {
+    /// Opens the next one that is there, and says which it is.
+    fn open_full(&mut self) -> Option<(io::Result<File>, PathBuf)> {
+        while let Some(number) = self.next.pop_front() {
+            self.latest = number;
+            let path = parts::path_of(&self.recording, number);
+            match File::open(&path) {
+                // The recording is bounded, and has just thrown it away.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                file => return Some((file, path)),
+            }
+        }
+        None
+    }
+
+    /// Whether others became full since.
+    fn look_again(&mut self) -> io::Result<bool> {
+        let numbers = parts::list(&self.recording)?.into_iter().map(|part| part.number);
+        self.next = numbers.filter(|number| *number > self.latest).collect();
+        Ok(!self.next.is_empty())
     }
 }
 
@@ -247,5 +276,26 @@ impl Iterator for Entries {
         let number = self.reader.lines.as_ref().map_or(0, Lines::number);
         let entry = record.entry(&self.codec);
         Some(entry.map_err(|error| self.reader.refuse(number, Reason::Payload(error))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_folder_is_looked_at_once_and_again_at_the_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let recording = folder.path().join("flight.jsonl");
+        let fill = |path: &Path| std::fs::write(path, "no event\n").unwrap();
+        (1..=4).for_each(|number| fill(&parts::path_of(&recording, number)));
+        fill(&recording);
+        let mut reader = Reader::open(&recording).unwrap();
+        let left = |reader: &Reader| reader.parts.as_ref().map(|parts| parts.next.clone());
+        assert_eq!(left(&reader), Some([2, 3, 4].into()));
+        assert_eq!(reader.by_ref().take(3).count(), 3);
+        assert_eq!(left(&reader), Some([4].into()));
+        fill(&parts::path_of(&recording, 5));
+        assert_eq!((reader.by_ref().count(), left(&reader)), (3, None));
     }
 }

@@ -22,7 +22,8 @@ pub trait Sink: Send + 'static {
     /// If it might not.
     fn sync(&mut self) -> io::Result<()>;
 
-    /// The sequence of the last record that was ever written to it; 0 if none was.
+    /// The sequence of the last record that was ever written to it; 0 if none was. One that nobody can have counted up to,
+    /// of 2⁶² and more, is taken for none.
     fn last_sequence(&self) -> u64 {
         0
     }
