@@ -6,14 +6,14 @@ mod support;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, SystemTime};
 
 use parking_lot::{Condvar, Mutex};
 use serde::ser::{Serialize, Serializer};
 use sigtree_middleware::{
-    Codec, Entry, Envelope, Flush, History, Inspect, ManualClock, Middleware, Priority, Reader, Record, Recording,
-    RecordingBuilder, Sink, Source, Unwritten, WhenFull,
+    Alarm, Clock, Codec, Entry, Envelope, Flush, History, Inspect, ManualClock, Middleware, Priority, Reader, Record,
+    Recording, RecordingBuilder, Sink, Source, Unwritten, WhenFull,
 };
 use support::Rig;
 use tempfile::TempDir;
@@ -74,6 +74,8 @@ struct Moody(Arc<Mutex<Mood>>);
 #[derive(Default)]
 struct Mood {
     fails: Option<ErrorKind>,
+    panics: bool,
+    panics_in_sync: bool,
     last: u64,
     written: Vec<u64>,
     syncs: u32,
@@ -82,6 +84,9 @@ struct Mood {
 impl Sink for Moody {
     fn write(&mut self, records: &[Record]) -> Result<(), Unwritten> {
         let mut mood = self.0.lock();
+        if mood.panics {
+            support_panic();
+        }
         if let Some(kind) = mood.fails {
             return Err(Unwritten { lost: records.len(), error: kind.into() });
         }
@@ -92,6 +97,9 @@ impl Sink for Moody {
     fn sync(&mut self) -> io::Result<()> {
         let mut mood = self.0.lock();
         mood.syncs += 1;
+        if mood.panics_in_sync {
+            support_panic();
+        }
         mood.fails.map_or(Ok(()), |kind| Err(kind.into()))
     }
 
@@ -406,6 +414,63 @@ fn a_sequence_that_nobody_counted_up_to_is_passed_over() {
         recording.sync().unwrap();
         assert_eq!(sink.0.lock().written, [1, 2]);
     }
+}
+
+#[test]
+fn a_sink_that_panics_fails_and_is_tried_again() {
+    let (rig, sink) = (Rig::new(), Moody::default());
+    let recording = builder().open_sink(sink.clone()).unwrap();
+    sink.0.lock().panics = true;
+    for lost in [2, 4] {
+        emit(&rig, &recording, 0..2);
+        assert!(recording.sync().unwrap_err().to_string().starts_with("panicked: "));
+        assert_eq!(recording.last_failure().unwrap().lost, lost);
+    }
+    sink.0.lock().panics = false;
+    emit(&rig, &recording, 0..1);
+    recording.sync().unwrap();
+    let stats = recording.stats();
+    assert_eq!((stats.taken, stats.written, stats.failed), (5, 1, 4));
+
+    sink.0.lock().panics_in_sync = true;
+    emit(&rig, &recording, 0..1);
+    assert!(recording.sync().unwrap_err().to_string().starts_with("panicked: "), "it may not be safe");
+    assert_eq!(recording.stats().written, 2);
+}
+
+/// Panics when it is to wake somebody, in the thread that writes.
+struct BrokenClock;
+
+impl Clock for BrokenClock {
+    fn elapsed(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn wall(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH
+    }
+
+    fn sleep(&self, _: Duration) {}
+
+    fn wake(&self, _: Duration, _: Weak<dyn Alarm>) {
+        support_panic();
+    }
+}
+
+#[test]
+fn the_end_of_the_thread_is_told() {
+    let (rig, sink) = (Rig::new(), Moody::default());
+    let flush = Flush::Every(Duration::from_secs(1));
+    let recording = builder().flush(flush).clock(BrokenClock).open_sink(sink).unwrap();
+    emit(&rig, &recording, 0..3);
+    while recording.last_failure().is_none() {
+        std::thread::yield_now();
+    }
+    assert!(recording.last_failure().unwrap().error.contains("gone"));
+    assert!(recording.sync().is_err());
+    emit(&rig, &recording, 3..4);
+    let stats = recording.stats();
+    assert_eq!(stats.written + stats.failed + stats.lost, 4);
 }
 
 #[test]
