@@ -19,7 +19,10 @@ use crate::Entry;
 /// (16 MiB) is kept in memory, and JSON that is nested deeper than 128 is refused where a payload is made of it. Memory is
 /// bounded by the longest line, whatever the size of the recording. Empty lines are passed over.
 ///
-/// Attributes that `sigtree` does not know are passed over, and lost if the record is written again.
+/// CloudEvents of others are read as well, if their payloads are JSON, their types are topics, and those attributes that
+/// [a line](crate::Recording#a-line) has are written as there. Attributes that `sigtree` does not know are passed over, and
+/// lost if the record is written again. An id that is no ULID [is kept](Record::foreign_id), and an [`EventId`](crate::EventId)
+/// is made of it and the source, the same in every run; a `causationid` that is no ULID names an event of the same source.
 ///
 /// # Examples
 ///

@@ -12,7 +12,8 @@ pub trait Sink: Send + 'static {
     ///
     /// # Errors
     ///
-    /// How many of them could not be written, and why. They are not given again; the next ones are.
+    /// How many of them could not be written, and why. They are not given again; the next ones are. A panic is the failure
+    /// of all.
     fn write(&mut self, records: &[Record]) -> Result<(), Unwritten>;
 
     /// Sees to it that what was written outlives a failure of power.
