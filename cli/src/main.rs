@@ -1,7 +1,7 @@
 //! The command `sigtree`: recordings at a terminal.
 //!
 //! A recording is what a [`Recording`](sigtree::middleware::Recording) writes: one CloudEvents JSON object a line, in
-//! `flight.jsonl` and, once that became full, in `flight.000001.jsonl` and so on. The name of the first stands for all.
+//! `flight.jsonl` and, once that became full, in `flight.part-000001.jsonl` and so on. The name of the first stands for all.
 //!
 //! | to | command |
 //! |---|---|

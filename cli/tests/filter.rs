@@ -55,7 +55,7 @@ fn all_parts_of_a_recording_are_read() {
     let bus = support::Recorded::open(builder, &place.path("flight.jsonl"));
     (0..7).for_each(|n| bus.emit("n", json!(n)));
     assert_eq!(place.run(&["filter", "flight.jsonl"]).fine().data(), (0..7).map(|n| json!(n)).collect::<Vec<_>>());
-    assert_eq!(place.run(&["filter", "flight.000002.jsonl"]).fine().data(), [json!(2), json!(3)]);
+    assert_eq!(place.run(&["filter", "flight.part-000002.jsonl"]).fine().data(), [json!(2), json!(3)]);
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod codec;
 mod export;
 mod files;
 mod flush;
+mod foreign_id;
 mod late_start;
 mod line_error;
 mod lines;
@@ -49,6 +50,9 @@ use crate::{Entry, Event, Middleware, Next, Pattern, Player, RecordingFailed, To
 /// The longest line that is written, and that a [`Reader`] takes unless told otherwise.
 const LONGEST_LINE: usize = 16 << 20;
 
+/// A sequence, or the number of a part, that nobody lives to see: whoever wrote it made it up, and it is passed over.
+const MADE_UP: u64 = 1 << 62;
+
 /// Writes the events that come by to a file, one [CloudEvents 1.0](https://cloudevents.io) JSON object a line.
 ///
 /// Reach for it to look at tomorrow what happened today, in this program or with any tool that reads JSON lines. It is a
@@ -75,9 +79,10 @@ const LONGEST_LINE: usize = 16 << 20;
 /// All of it is [counted](Self::stats): events that come while the queue is full, unless emitters are to
 /// [wait](WhenFull::Wait); payloads that the codec does not know; what the disk refuses. A full or read-only disk is
 /// reported to `tracing`, on `$sys.recording.failed` with the next event that comes by, and by [`sync`](Self::sync). The
-/// recording tries again with the next events, and the gap in their sequences tells how many are missing. A crash of the
-/// process loses the queue; see [`Flush`] for failures of power. Dropping the last handle waits until everything queued is
-/// written and synced.
+/// recording tries again with the next events, in the same file, and the gap in their sequences tells how many are missing.
+/// What a write that failed left behind is cut off; where the disk does not let it be, a reader tells of a half line, and
+/// reads whole ones although they count as failed. A crash of the process loses the queue; see [`Flush`] for failures of
+/// power. Dropping the last handle waits until everything queued is written and synced.
 ///
 /// # Examples
 ///

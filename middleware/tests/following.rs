@@ -68,7 +68,7 @@ fn half_a_line_is_waited_for_until_its_part_is_full() {
     append(&path, b"{\"specversion\":");
     let mut reader = Reader::open(&path).unwrap().following();
     assert!(reader.next().is_none() && reader.next().is_none());
-    std::fs::rename(&path, folder.path().join("flight.000001.jsonl")).unwrap();
+    std::fs::rename(&path, folder.path().join("flight.part-000001.jsonl")).unwrap();
     let error = reader.next().unwrap().unwrap_err();
     assert!(error.is_torn() && error.line() == 1);
     assert!(reader.next().is_none());

@@ -168,6 +168,27 @@ fn it_seeks_forward_and_back() {
 }
 
 #[test]
+fn it_seeks_back_to_what_it_never_played() {
+    let mut player = recorded().replay().player();
+    let seen = Seen::default();
+    player.step(&seen);
+    player.seek(100 * SECOND);
+    assert!(!player.step(&seen));
+    player.seek(3 * SECOND);
+    player.run(&seen);
+    assert_eq!(seen.numbers(), [1, 4, 5, 6]);
+
+    let mut player = recorded().replay().player().matching("*.even").unwrap();
+    player.seek(4 * SECOND);
+    player.step(&seen);
+    player.seek(4 * SECOND);
+    player.step(&seen);
+    player.seek(2 * SECOND);
+    player.step(&seen);
+    assert_eq!(seen.numbers(), [6, 6, 4]);
+}
+
+#[test]
 fn a_handler_may_seek_and_what_follows_comes_at_once() {
     let player = recorded().replay().player().speed(Speed::RealTime).unwrap();
     let control = player.control();

@@ -6,14 +6,14 @@ mod support;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, SystemTime};
 
 use parking_lot::{Condvar, Mutex};
 use serde::ser::{Serialize, Serializer};
 use sigtree_middleware::{
-    Codec, Entry, Envelope, Flush, History, Inspect, ManualClock, Middleware, Priority, Reader, Record, Recording,
-    RecordingBuilder, Sink, Source, Unwritten, WhenFull,
+    Alarm, Clock, Codec, Entry, Envelope, Flush, History, Inspect, ManualClock, Middleware, Priority, Reader, Record,
+    Recording, RecordingBuilder, Sink, Source, Unwritten, WhenFull,
 };
 use support::Rig;
 use tempfile::TempDir;
@@ -29,6 +29,10 @@ impl Place {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("flight.jsonl");
         Self { folder, path }
+    }
+
+    fn part(&self, number: u64) -> PathBuf {
+        self.folder.path().join(format!("flight.part-{number:06}.jsonl"))
     }
 
     fn files(&self) -> Vec<String> {
@@ -70,6 +74,9 @@ struct Moody(Arc<Mutex<Mood>>);
 #[derive(Default)]
 struct Mood {
     fails: Option<ErrorKind>,
+    panics: bool,
+    panics_in_sync: bool,
+    last: u64,
     written: Vec<u64>,
     syncs: u32,
 }
@@ -77,6 +84,9 @@ struct Mood {
 impl Sink for Moody {
     fn write(&mut self, records: &[Record]) -> Result<(), Unwritten> {
         let mut mood = self.0.lock();
+        if mood.panics {
+            support_panic();
+        }
         if let Some(kind) = mood.fails {
             return Err(Unwritten { lost: records.len(), error: kind.into() });
         }
@@ -87,7 +97,14 @@ impl Sink for Moody {
     fn sync(&mut self) -> io::Result<()> {
         let mut mood = self.0.lock();
         mood.syncs += 1;
+        if mood.panics_in_sync {
+            support_panic();
+        }
         mood.fails.map_or(Ok(()), |kind| Err(kind.into()))
+    }
+
+    fn last_sequence(&self) -> u64 {
+        self.0.lock().last
     }
 
     fn describe(&self) -> String {
@@ -231,7 +248,7 @@ fn parts_are_rotated_by_events_and_by_bytes() {
     let recording = builder().part_events(2).open(&place.path).unwrap();
     emit(&rig, &recording, 0..5);
     drop(recording);
-    assert_eq!(place.files(), ["flight.000001.jsonl", "flight.000002.jsonl", "flight.jsonl"]);
+    assert_eq!(place.files(), ["flight.jsonl", "flight.part-000001.jsonl", "flight.part-000002.jsonl"]);
     let recording = builder().part_events(2).open(&place.path).unwrap();
     emit(&rig, &recording, 5..7);
     recording.sync().unwrap();
@@ -265,6 +282,65 @@ fn all_parts_together_keep_the_bound() {
     assert!(read.windows(2).all(|pair| pair[0].0 + 1 == pair[1].0));
     drop(recording_of_all);
     assert_eq!(recording.stats().removed_bytes + place.bytes(), all.bytes());
+}
+
+#[test]
+fn files_of_others_are_neither_read_nor_thrown_away() {
+    let (rig, place) = (Rig::new(), Place::new());
+    let others = ["flight.20240501.jsonl", "flight.000001.jsonl", "flight.part-1.jsonl"];
+    for name in others {
+        emit(&rig, &Recording::open(place.folder.path().join(name), &numbers()).unwrap(), 0..50);
+    }
+    let recording = builder().bytes(1_000).open(&place.path).unwrap();
+    emit(&rig, &recording, 7..8);
+    recording.sync().unwrap();
+    assert_eq!(place.read(), [(1, 7)]);
+    assert_eq!((place.files().len(), recording.stats().removed_bytes), (4, 0));
+}
+
+#[test]
+fn what_comes_back_from_an_archive_is_read_and_kept() {
+    let (rig, place) = (Rig::new(), Place::new());
+    let recording = builder().part_bytes(250).bytes(1_000).open(&place.path).unwrap();
+    let first = place.part(1);
+    emit(&rig, &recording, 0..3);
+    recording.sync().unwrap();
+    let archived = fs::read(&first).unwrap();
+    emit(&rig, &recording, 3..20);
+    drop(recording);
+    assert!(!first.exists());
+    fs::write(&first, archived).unwrap();
+
+    let recording = builder().part_bytes(250).bytes(1_000).open(&place.path).unwrap();
+    emit(&rig, &recording, 20..40);
+    drop(recording);
+    assert_eq!((place.read()[0], first.exists()), ((1, 0), true));
+}
+
+#[test]
+fn numbers_go_on_when_all_parts_are_archived() {
+    let (rig, place) = (Rig::new(), Place::new());
+    emit(&rig, &builder().part_events(2).open(&place.path).unwrap(), 0..7);
+    let mut reader = Reader::open(&place.path).unwrap();
+    assert_eq!(reader.by_ref().take(6).count(), 6);
+    for number in 1..=3 {
+        fs::remove_file(place.part(number)).unwrap();
+    }
+    emit(&rig, &builder().part_events(2).open(&place.path).unwrap(), 7..11);
+    assert_eq!(place.files(), ["flight.jsonl", "flight.part-000007.jsonl", "flight.part-000008.jsonl"]);
+    let rest: Vec<u64> = reader.map(|record| record.unwrap().sequence()).collect();
+    assert_eq!(rest, [7, 8, 9, 10, 11], "whoever has read the archived ones goes on with the new ones");
+}
+
+#[test]
+fn a_part_overwrites_no_file() {
+    let (rig, place) = (Rig::new(), Place::new());
+    let recording = builder().part_events(1).open(&place.path).unwrap();
+    fs::write(place.part(1), "from an archive\n").unwrap();
+    emit(&rig, &recording, 0..2);
+    recording.sync().unwrap();
+    assert_eq!(fs::read_to_string(place.part(1)).unwrap(), "from an archive\n");
+    assert_eq!(place.files(), ["flight.jsonl", "flight.part-000001.jsonl", "flight.part-000002.jsonl"]);
 }
 
 #[test]
@@ -314,6 +390,87 @@ fn a_failure_is_told_to_whoever_asks_first_however_late() {
     sink.0.lock().fails = None;
     assert!(recording.sync().is_err());
     assert!(recording.sync().is_ok());
+}
+
+#[test]
+fn a_sequence_that_nobody_counted_up_to_is_passed_over() {
+    let hostile = |sequence: u64| {
+        format!(r#"{{"specversion":"1.0","id":"{:026}","source":"/x","type":"n","sequence":"{sequence}","data":7}}"#, 1)
+    };
+    for sequence in [u64::MAX, u64::MAX - 1, 1 << 62] {
+        let (rig, place) = (Rig::new(), Place::new());
+        fs::write(&place.path, format!("{}\n{}\n", hostile(4), hostile(sequence))).unwrap();
+        fs::write(place.part(u64::MAX), "").unwrap();
+        let recording = builder().part_events(3).open(&place.path).unwrap();
+        emit(&rig, &recording, 0..2);
+        recording.sync().unwrap();
+        assert_eq!(place.read(), [(4, 7), (sequence, 7), (5, 0), (6, 1)]);
+        assert!(place.part(4).exists());
+
+        let sink = Moody::default();
+        sink.0.lock().last = sequence;
+        let recording = builder().open_sink(sink.clone()).unwrap();
+        emit(&rig, &recording, 0..2);
+        recording.sync().unwrap();
+        assert_eq!(sink.0.lock().written, [1, 2]);
+    }
+}
+
+#[test]
+fn a_sink_that_panics_fails_and_is_tried_again() {
+    let (rig, sink) = (Rig::new(), Moody::default());
+    let recording = builder().open_sink(sink.clone()).unwrap();
+    sink.0.lock().panics = true;
+    for lost in [2, 4] {
+        emit(&rig, &recording, 0..2);
+        assert!(recording.sync().unwrap_err().to_string().starts_with("panicked: "));
+        assert_eq!(recording.last_failure().unwrap().lost, lost);
+    }
+    sink.0.lock().panics = false;
+    emit(&rig, &recording, 0..1);
+    recording.sync().unwrap();
+    let stats = recording.stats();
+    assert_eq!((stats.taken, stats.written, stats.failed), (5, 1, 4));
+
+    sink.0.lock().panics_in_sync = true;
+    emit(&rig, &recording, 0..1);
+    assert!(recording.sync().unwrap_err().to_string().starts_with("panicked: "), "it may not be safe");
+    assert_eq!(recording.stats().written, 2);
+}
+
+/// Panics when it is to wake somebody, in the thread that writes.
+struct BrokenClock;
+
+impl Clock for BrokenClock {
+    fn elapsed(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn wall(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH
+    }
+
+    fn sleep(&self, _: Duration) {}
+
+    fn wake(&self, _: Duration, _: Weak<dyn Alarm>) {
+        support_panic();
+    }
+}
+
+#[test]
+fn the_end_of_the_thread_is_told() {
+    let (rig, sink) = (Rig::new(), Moody::default());
+    let flush = Flush::Every(Duration::from_secs(1));
+    let recording = builder().flush(flush).clock(BrokenClock).open_sink(sink).unwrap();
+    emit(&rig, &recording, 0..3);
+    while recording.last_failure().is_none() {
+        std::thread::yield_now();
+    }
+    assert!(recording.last_failure().unwrap().error.contains("gone"));
+    assert!(recording.sync().is_err());
+    emit(&rig, &recording, 3..4);
+    let stats = recording.stats();
+    assert_eq!(stats.written + stats.failed + stats.lost, 4);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::files::{Bounds, Files};
 use super::stats::Counts;
 use super::trouble::Trouble;
 use super::writer::{Bell, Thread, Writer};
-use super::{Codec, Flush, Inner, Recording, Sink, WhenFull};
+use super::{Codec, Flush, Inner, MADE_UP, Recording, Sink, WhenFull};
 use crate::{Clock, Event, IntoPattern, Limits, ParseError, Pattern, SystemClock};
 
 pub(super) type Condition = Box<dyn Fn(&Event<'_>) -> bool + Send + Sync>;
@@ -124,6 +124,9 @@ impl RecordingBuilder {
 
     /// Lets all files of the recording take at most this many bytes: the oldest full parts are thrown away, and
     /// [counted](crate::RecordingStats::removed_bytes). A part is then never larger than half of it.
+    ///
+    /// The recording throws away what has the name of a part, from the latest back to the first gap in the numbers. What you
+    /// put there from an archive stays, behind a gap, and counts for nothing.
     pub fn bytes(mut self, most: u64) -> Self {
         self.bounds.bytes = most;
         self
@@ -131,8 +134,9 @@ impl RecordingBuilder {
 
     /// Opens files of this path, or goes on behind what is there, and begins to record.
     ///
-    /// The file of this very name is the one being written; a full `flight.jsonl` becomes `flight.000001.jsonl` and so on.
-    /// If the last line is torn, the next one begins a new line, and a reader tells of the torn one. Two recordings must
+    /// The file of this very name is the one being written; a full `flight.jsonl` becomes `flight.part-000001.jsonl` and so
+    /// on. Full parts may be moved away, all of them, while an event stands in the one being written: the numbers go on
+    /// above theirs. If the last line is torn, the next one begins a new line, and a reader tells of the torn one. Two recordings must
     /// not write to one path.
     ///
     /// # Errors
@@ -159,7 +163,7 @@ impl RecordingBuilder {
         let (trouble, name) = (Arc::<Trouble>::default(), Arc::<str>::from(sink.describe()));
         let writer = Writer {
             inbox,
-            sequence: sink.last_sequence(),
+            sequence: Some(sink.last_sequence()).filter(|sequence| *sequence < MADE_UP).unwrap_or(0),
             sink,
             codec: self.codec,
             counts: counts.clone(),

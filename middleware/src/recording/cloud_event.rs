@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::codec::in_one_line;
-use super::{Record, source_uri};
-use crate::{Envelope, Priority, Stamp, Topic};
+use super::{Record, foreign_id, source_uri};
+use crate::{Envelope, EventId, Priority, Source, Stamp, Topic};
 
 /// The attributes, in the order in which they are written.
 ///
@@ -88,7 +88,7 @@ impl<'e> CloudEvent<'e> {
         let envelope = record.envelope().unwrap_or(&none);
         Ok(Self {
             specversion: "1.0".into(),
-            id: record.id().to_string().into(),
+            id: record.foreign_id().map_or_else(|| record.id().to_string().into(), Cow::Borrowed),
             source: source_uri::write(record.envelope().and_then(|envelope| envelope.source.as_ref())),
             topic: record.topic().as_str().into(),
             time: Some(write_time(record.time())?.into()),
@@ -117,30 +117,44 @@ impl<'e> CloudEvent<'e> {
         let wall = self.time.as_deref().map_or(Ok(UNIX_EPOCH), read_time)?;
         let offset = self.offset.as_deref().map_or(Ok(Duration::ZERO), read_offset)?;
         let sequence = self.sequence.as_deref().map_or(Ok(0), str::parse);
-        Ok(Record::new(
+        let id = read_id("id", envelope.source.as_ref(), &self.id)?;
+        let record = Record::new(
             sequence.map_err(|error| fault("sequence", error))?,
             Topic::new(&self.topic).map_err(|error| fault("type", error))?,
-            self.id.parse().map_err(|error| fault("id", error))?,
+            id,
             Stamp { offset, wall },
             (envelope != Envelope::default()).then(|| Arc::new(envelope)),
             self.data.unwrap_or(RawValue::NULL).to_owned(),
-        ))
+        );
+        let foreign = self.id.parse::<EventId>().is_err();
+        Ok(if foreign { record.with_foreign_id(self.id.into()) } else { record })
     }
 
     #[allow(clippy::needless_update, reason = "what is not written keeps its default")]
     fn envelope(&self) -> Result<Envelope, Fault> {
-        let causation = self.causationid.as_deref().map(str::parse).transpose();
+        let source = source_uri::read(&self.source);
+        let causation = self.causationid.as_deref().map(|text| read_id("causationid", source.as_ref(), text));
         Ok(Envelope {
-            source: source_uri::read(&self.source),
             priority: self.priority.as_deref().map_or(Ok(Priority::Normal), read_priority)?,
             correlation: self.correlationid.as_deref().map(Arc::from),
-            causation: causation.map_err(|error| fault("causationid", error))?,
+            causation: causation.transpose()?,
             targets: read_list::<Vec<Arc<str>>>("targets", self.targets.as_deref())?.into(),
             meta: read_list("meta", self.meta.as_deref())?,
             no_echo: self.noecho,
             replayed: self.replayed,
+            source,
             ..Envelope::default()
         })
+    }
+}
+
+/// Ids of others are those of their source, and so are the ids of what led to their events.
+fn read_id(attribute: &str, source: Option<&Source>, text: &str) -> Result<EventId, Fault> {
+    match text.parse() {
+        Ok(id) => Ok(id),
+        Err(_) if text.is_empty() => Err(fault(attribute, "is empty")),
+        // As it is written, so that it is the same when it is read again.
+        Err(_) => Ok(foreign_id::read(&source_uri::write(source), text)),
     }
 }
 
@@ -267,6 +281,23 @@ mod tests {
     }
 
     #[test]
+    fn the_example_of_the_specification_is_read_and_written_again() {
+        let example = r#"{"specversion":"1.0","type":"com.example.someevent","source":"/my{context}","id":"A234-1234-1234",
+            "time":"2018-04-05T17:31:00Z","comexampleextension1":"value","comexampleothervalue":5,
+            "datacontenttype":"application/json","data":{"appinfoA":"abc","appinfoB":123,"appinfoC":true}}"#;
+        let first = read(example).unwrap();
+        assert_eq!(first.foreign_id(), Some("A234-1234-1234"));
+        let again = line(&first);
+        assert!(again.contains(r#""id":"A234-1234-1234","source":"/my%7Bcontext%7D""#), "{again}");
+        assert_eq!(read(again.trim_end()).unwrap().id(), first.id());
+
+        let effect = example.replace("A234-1234-1234\"", "B\",\"causationid\":\"A234-1234-1234\"");
+        assert_eq!(read(&effect).unwrap().causation(), Some(first.id()), "of the same source");
+        assert_eq!(read(line(&read(&effect).unwrap()).trim_end()).unwrap().causation(), Some(first.id()));
+        assert_ne!(read(&example.replace("my", "your")).unwrap().id(), first.id());
+    }
+
+    #[test]
     fn faults_name_the_attribute() {
         let with = |from: &str, to: &str| {
             let text = line(&record(Some(Envelope { priority: Priority::Low, ..Envelope::default() }), "1"));
@@ -274,7 +305,7 @@ mod tests {
             read(&text.replace(from, to)).unwrap_err().into_owned()
         };
         assert!(with("radar.track", "radar..track").starts_with("attribute `type`: invalid topic"));
-        assert!(with("0000000001\"", "x\"").starts_with("attribute `id`: invalid event id"));
+        assert_eq!(with("\"id\":\"00000000000000000000000001\"", "\"id\":\"\""), "attribute `id`: is empty");
         assert!(with("2001-09-09", "2001-19-09").starts_with("attribute `time`: "));
         assert!(with("1.000000005", "1.5").starts_with("attribute `offset`: "));
         assert!(with("000000000007", "-7").starts_with("attribute `sequence`: "));

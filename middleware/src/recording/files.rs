@@ -6,9 +6,10 @@ use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::lines::{Line, Lines};
 use super::parts::{self, Part};
 use super::stats::Counts;
-use super::{LONGEST_LINE, Record, Sink, Unwritten, cloud_event};
+use super::{LONGEST_LINE, MADE_UP, Record, Sink, Unwritten, cloud_event};
 
 /// When a part is full, and how much all of them may take.
 #[derive(Debug, Clone, Copy)]
@@ -33,8 +34,10 @@ pub(super) struct Files {
     /// The bytes and lines of the part that is being written.
     bytes: u64,
     events: u64,
-    /// The full parts, the oldest first.
+    /// The full parts that may be thrown away, the oldest first.
     full: VecDeque<Part>,
+    /// The number of the latest part that ever was, or a larger one.
+    latest: u64,
     /// Lines that are not in the file yet, and how many.
     buffer: Vec<u8>,
     buffered: u64,
@@ -48,7 +51,7 @@ pub(super) struct Files {
 
 impl Files {
     pub(super) fn open(path: &Path, bounds: Bounds, counts: Arc<Counts>) -> io::Result<Self> {
-        let full: VecDeque<Part> = parts::list(path)?.into();
+        let full = parts::list_own(path)?;
         let file = append_to(path)?;
         let bytes = file.metadata()?.len();
         let mut files = Self {
@@ -58,6 +61,7 @@ impl Files {
             bytes,
             events: 0,
             full,
+            latest: 0,
             buffer: Vec::new(),
             buffered: 0,
             lost: 0,
@@ -78,11 +82,28 @@ impl Files {
         if let (0, Some(part)) = (end.last_sequence, self.full.back()) {
             self.last_sequence = Ending::of(&parts::path_of(&self.path, part.number), part.bytes)?.last_sequence;
         }
-        if self.bounds.part_events < u64::MAX && self.bytes > 0 {
-            let lines = BufReader::new(File::open(&self.path)?).split(b'\n');
-            self.events = lines.count() as u64;
+        self.latest = match self.full.back() {
+            Some(part) => part.number,
+            // They may be in an archive. Each had an event at least, so none has a number as large as the next sequence.
+            None => self.first_sequence()?.unwrap_or(self.last_sequence).saturating_sub(1),
+        };
+        if self.bounds.part_events < u64::MAX {
+            self.events = count_lines(self.read_back()?)?;
         }
         Ok(())
+    }
+
+    /// The sequence of the first line, if it tells one.
+    fn first_sequence(&self) -> io::Result<Option<u64>> {
+        Ok(match Lines::new(self.read_back()?, LONGEST_LINE).next_line()? {
+            Some(Line::Whole(line) | Line::Open(line)) => sequence_of(line),
+            _ => None,
+        })
+    }
+
+    /// Reads what is in the file, and nothing if it is a device, which may have no end.
+    fn read_back(&self) -> io::Result<impl BufRead + use<>> {
+        Ok(BufReader::new(File::open(&self.path)?.take(self.bytes)))
     }
 
     /// Appends a line to the buffer, in a new part if this one is full. The line is taken in whatever goes wrong.
@@ -108,28 +129,36 @@ impl Files {
 
     /// Writes the buffer. If that fails, its lines are lost, and the file is as it was or begins a new line next time.
     fn put(&mut self) -> io::Result<()> {
-        if self.torn && !self.buffer.is_empty() {
+        let events = std::mem::take(&mut self.buffered);
+        let result = self.append();
+        self.buffer.clear();
+        let counted = if result.is_ok() { &mut self.events } else { &mut self.lost };
+        *counted += events;
+        result
+    }
+
+    fn append(&mut self) -> io::Result<()> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        if self.torn {
             self.buffer.insert(0, b'\n');
         }
-        let (length, events) = (self.buffer.len() as u64, std::mem::take(&mut self.buffered));
-        let result = self.file.write_all(&self.buffer);
-        self.buffer.clear();
-        if result.is_ok() {
-            self.bytes += length;
-            self.events += events;
-            self.torn &= length == 0;
-        } else {
-            self.lost += events;
+        // As the disk has it: after a write that failed half-way, to cut at what was counted would take good lines along.
+        self.bytes = self.file.metadata()?.len();
+        if let Err(error) = self.file.write_all(&self.buffer) {
             self.torn |= self.file.set_len(self.bytes).is_err();
+            return Err(error);
         }
-        result
+        self.bytes += self.buffer.len() as u64;
+        self.torn = false;
+        Ok(())
     }
 
     /// Gives the full part its number and begins another; if that cannot be, the full one goes on.
     fn rotate(&mut self) -> io::Result<()> {
         self.file.sync_data()?;
-        let number = self.full.back().map_or(1, |part| part.number + 1);
-        let part = parts::path_of(&self.path, number);
+        let (number, part) = self.next_part()?;
         fs::rename(&self.path, &part)?;
         match append_to(&self.path) {
             Ok(file) => self.file = file,
@@ -138,10 +167,22 @@ impl Files {
                 return Err(error);
             }
         }
+        self.latest = number;
         self.full.push_back(Part { number, bytes: self.bytes });
         (self.bytes, self.events, self.torn) = (0, 0, false);
         self.counts.parts.add(1);
         Ok(())
+    }
+
+    /// The next number that is free; somebody may have put a file there, and it is theirs.
+    fn next_part(&self) -> io::Result<(u64, PathBuf)> {
+        for number in self.latest + 1..MADE_UP {
+            let part = parts::path_of(&self.path, number);
+            if !part.try_exists()? {
+                return Ok((number, part));
+            }
+        }
+        Err(io::Error::other("no number is left for another part"))
     }
 
     /// Throws the oldest parts away until a whole part, or a line of this length, fits in.
@@ -237,11 +278,105 @@ impl Ending {
         let mut end = Vec::new();
         file.take(most).read_to_end(&mut end)?;
         // What is only the end of a line is no event.
-        let sequences = end.rsplit(|byte| *byte == b'\n').filter_map(sequence_of);
-        Ok(Self { torn: end.last() != Some(&b'\n'), last_sequence: { sequences }.next().unwrap_or(0) })
+        let mut sequences = end.rsplit(|byte| *byte == b'\n').filter_map(sequence_of);
+        Ok(Self { torn: end.last() != Some(&b'\n'), last_sequence: sequences.next().unwrap_or(0) })
     }
 }
 
+/// Keeps no line in memory, for one may be as long as the disk is large.
+fn count_lines(mut input: impl BufRead) -> io::Result<u64> {
+    let mut lines = 0;
+    while input.skip_until(b'\n')? > 0 {
+        lines += 1;
+    }
+    Ok(lines)
+}
+
+/// The sequence of a line that a recording wrote.
 fn sequence_of(line: &[u8]) -> Option<u64> {
-    Some(cloud_event::read(str::from_utf8(line).ok()?).ok()?.sequence())
+    let record = cloud_event::read(str::from_utf8(line).ok()?).ok()?;
+    Some(record.sequence()).filter(|sequence| (1..MADE_UP).contains(sequence))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::*;
+    use crate::{Codec, Entry, EventId, Stamp, Topic};
+
+    fn open(path: &Path) -> Files {
+        let bounds = Bounds { part_bytes: u64::MAX, part_events: u64::MAX, bytes: u64::MAX };
+        Files::open(path, bounds, Arc::default()).unwrap()
+    }
+
+    fn record(sequence: u64) -> Record {
+        let stamp = Stamp { offset: Duration::ZERO, wall: UNIX_EPOCH };
+        let id = EventId::from_bits(u128::from(sequence));
+        let entry = Entry::new(sequence, Topic::new("n").unwrap(), Arc::new(sequence), id, stamp);
+        Record::of(&entry, &Codec::new().with::<u64>("n").unwrap()).unwrap()
+    }
+
+    fn sequences(path: &Path) -> Vec<Option<u64>> {
+        let text = fs::read(path).unwrap();
+        text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(sequence_of).collect()
+    }
+
+    /// Writes with another handle in the place of the file, as if the disk had become another.
+    fn write_through(files: &mut Files, other: File, sequence: u64) -> Option<io::ErrorKind> {
+        let file = std::mem::replace(&mut files.file, other);
+        let result = files.write(&[record(sequence)]);
+        files.file = file;
+        let unwritten = result.err()?;
+        assert_eq!(unwritten.lost, 1);
+        Some(unwritten.error.kind())
+    }
+
+    #[test]
+    fn a_disk_that_becomes_read_only_costs_what_comes_meanwhile() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("flight.jsonl");
+        let mut files = open(&path);
+        files.write(&[record(1), record(2)]).unwrap();
+        assert!(write_through(&mut files, File::open(&path).unwrap(), 3).is_some());
+        files.write(&[record(4)]).unwrap();
+        assert_eq!(sequences(&path), [Some(1), Some(2), Some(4)]);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_disk_that_becomes_full_costs_what_comes_meanwhile() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("flight.jsonl");
+        let mut files = open(&path);
+        files.write(&[record(1)]).unwrap();
+        let full = append_to(Path::new("/dev/full")).unwrap();
+        assert_eq!(write_through(&mut files, full, 2), Some(io::ErrorKind::StorageFull));
+        files.write(&[record(3)]).unwrap();
+        assert_eq!(sequences(&path), [Some(1), Some(3)]);
+    }
+
+    #[test]
+    fn what_could_not_be_cut_off_makes_no_good_line_shorter() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("flight.jsonl");
+        let mut files = open(&path);
+        files.write(&[record(1)]).unwrap();
+        // Half a line that can be neither ended nor cut off.
+        append_to(&path).unwrap().write_all(b"{\"specversion\":").unwrap();
+        assert!(write_through(&mut files, File::open(&path).unwrap(), 2).is_some());
+        files.write(&[record(3)]).unwrap();
+        assert_eq!(files.bytes, fs::metadata(&path).unwrap().len(), "or the next failure cuts at the wrong place");
+        assert_eq!(sequences(&path), [Some(1), None, Some(3)]);
+    }
+
+    #[test]
+    fn lines_are_counted_whatever_their_length_and_until_an_error() {
+        let long = io::repeat(b'x').take(100 << 20);
+        assert_eq!(count_lines(BufReader::new(b"a\n\n".chain(long).chain(&b"\nb"[..]))).unwrap(), 4);
+        let folder = tempfile::tempdir().unwrap();
+        if let Ok(not_a_file) = File::open(folder.path()) {
+            assert!(count_lines(BufReader::new(not_a_file)).is_err(), "a lasting error ends it");
+        }
+    }
 }

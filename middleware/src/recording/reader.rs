@@ -1,5 +1,6 @@
 //! [`Reader`]: a recording, read line by line.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
@@ -19,7 +20,10 @@ use crate::Entry;
 /// (16 MiB) is kept in memory, and JSON that is nested deeper than 128 is refused where a payload is made of it. Memory is
 /// bounded by the longest line, whatever the size of the recording. Empty lines are passed over.
 ///
-/// Attributes that `sigtree` does not know are passed over, and lost if the record is written again.
+/// CloudEvents of others are read as well, if their payloads are JSON, their types are topics, and those attributes that
+/// [a line](crate::Recording#a-line) has are written as there. Attributes that `sigtree` does not know are passed over, and
+/// lost if the record is written again. An id that is no ULID [is kept](Record::foreign_id), and an [`EventId`](crate::EventId)
+/// is made of it and the source, the same in every run; a `causationid` that is no ULID names an event of the same source.
 ///
 /// # Examples
 ///
@@ -51,10 +55,12 @@ pub struct Reader {
     stats: ReadStats,
 }
 
-/// How far a reader is in the parts of a recording.
+/// The parts of a recording, as they were when its folder was looked at, and how far a reader is in them.
 struct Parts {
     recording: PathBuf,
-    /// The latest full part that was opened, or was there when the one being written was.
+    /// The numbers of those that are to be read, the lowest first.
+    next: VecDeque<u64>,
+    /// The latest full part that was begun, or was there when the one being written was.
     latest: u64,
     /// Whether the one that is being written is in hand.
     current: bool,
@@ -126,7 +132,8 @@ impl Reader {
 
     fn open_behind(recording: &Path, (latest, start): (u64, u64)) -> io::Result<Self> {
         let mut reader = Self::with(None);
-        reader.parts = Some(Parts { recording: recording.to_owned(), latest, current: false });
+        let next = VecDeque::new();
+        reader.parts = Some(Parts { recording: recording.to_owned(), next, latest, current: false });
         reader.start = start;
         reader.open_next()?;
         Ok(reader)
@@ -223,20 +230,14 @@ impl Reader {
     }
 
     fn open_behind_latest(&mut self, mut parts: Parts) -> io::Result<bool> {
-        // Opened before the others are looked for: if it becomes full meanwhile, it is among them, or in hand.
+        if let Some((file, path)) = parts.open_full() {
+            self.parts = Some(parts);
+            return self.begin(file?, &path);
+        }
+        // Opened before others are looked for: if it becomes full meanwhile, it is among them, or in hand.
         let current = File::open(&parts.recording);
-        let full = parts::list(&parts.recording)?;
-        for part in full.iter().filter(|part| part.number > parts.latest) {
-            let path = parts::path_of(&parts.recording, part.number);
-            match File::open(&path) {
-                // The recording is bounded, and has just thrown it away.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                file => {
-                    parts.latest = part.number;
-                    self.parts = Some(parts);
-                    return self.begin(file?, &path);
-                }
-            }
+        if parts.look_again()? {
+            return self.open_behind_latest(parts);
         }
         let missing = matches!(&current, Err(error) if error.kind() == io::ErrorKind::NotFound);
         // Between two parts there is none for a moment.
@@ -253,9 +254,9 @@ impl Reader {
     /// The end of the part that is being written is the end, or that for now. When it became full, it is read to its
     /// end once more, for what was written before that.
     fn look_for_rotation(&mut self, mut parts: Parts) -> io::Result<bool> {
-        let full = self.following && parts::list(&parts.recording)?.iter().any(|part| part.number > parts.latest);
+        let full = self.following && parts.look_again()?;
         if full {
-            (parts.latest, parts.current) = (parts.latest + 1, false);
+            parts.pass_over_what_is_in_hand();
         }
         self.parts = self.following.then_some(parts);
         self.tell_whether_it_grows();
@@ -313,6 +314,35 @@ impl Reader {
         }
         self.stats.count(&reason);
         LineError::new(self.file.clone(), number, reason)
+    }
+}
+
+impl Parts {
+    /// Opens the next one that is there, and says which it is.
+    fn open_full(&mut self) -> Option<(io::Result<File>, PathBuf)> {
+        while let Some(number) = self.next.pop_front() {
+            self.latest = number;
+            let path = parts::path_of(&self.recording, number);
+            match File::open(&path) {
+                // The recording is bounded, and has just thrown it away.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                file => return Some((file, path)),
+            }
+        }
+        None
+    }
+
+    /// Whether others became full since.
+    fn look_again(&mut self) -> io::Result<bool> {
+        let numbers = parts::list(&self.recording)?.into_iter().map(|part| part.number);
+        self.next = numbers.filter(|number| *number > self.latest).collect();
+        Ok(!self.next.is_empty())
+    }
+
+    /// What was being written became the next full part.
+    fn pass_over_what_is_in_hand(&mut self) {
+        (self.latest, self.current) = (self.latest + 1, false);
+        self.next.retain(|number| *number > self.latest);
     }
 }
 
@@ -383,5 +413,26 @@ impl Iterator for Entries {
         let number = self.reader.lines.as_ref().map_or(0, Lines::number);
         let entry = record.entry(&self.codec);
         Some(entry.map_err(|error| self.reader.refuse(number, Reason::Payload(error))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_folder_is_looked_at_once_and_again_at_the_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let recording = folder.path().join("flight.jsonl");
+        let fill = |path: &Path| std::fs::write(path, "no event\n").unwrap();
+        (1..=4).for_each(|number| fill(&parts::path_of(&recording, number)));
+        fill(&recording);
+        let mut reader = Reader::open(&recording).unwrap();
+        let left = |reader: &Reader| reader.parts.as_ref().map(|parts| parts.next.clone());
+        assert_eq!(left(&reader), Some([2, 3, 4].into()));
+        assert_eq!(reader.by_ref().take(3).count(), 3);
+        assert_eq!(left(&reader), Some([4].into()));
+        fill(&parts::path_of(&recording, 5));
+        assert_eq!((reader.by_ref().count(), left(&reader)), (3, None));
     }
 }

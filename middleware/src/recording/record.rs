@@ -24,6 +24,7 @@ pub struct Record {
     stamp: Stamp,
     envelope: Option<Arc<Envelope>>,
     data: Box<RawValue>,
+    foreign_id: Option<Box<str>>,
 }
 
 impl Record {
@@ -35,7 +36,11 @@ impl Record {
         envelope: Option<Arc<Envelope>>,
         data: Box<RawValue>,
     ) -> Self {
-        Self { sequence, topic, id, stamp, envelope, data }
+        Self { sequence, topic, id, stamp, envelope, data, foreign_id: None }
+    }
+
+    pub(super) fn with_foreign_id(self, id: Box<str>) -> Self {
+        Self { foreign_id: Some(id), ..self }
     }
 
     /// The record of an entry.
@@ -115,6 +120,15 @@ impl Record {
         self.id
     }
 
+    /// The id as somebody else wrote it, if it is no ULID; [`id`](Self::id) is made of it and of the
+    /// source, and tells nothing of the time.
+    ///
+    /// It is written again with the record. An [`Entry`] has the other one only, and so has what is recorded of a replay.
+    #[must_use]
+    pub fn foreign_id(&self) -> Option<&str> {
+        self.foreign_id.as_deref()
+    }
+
     /// When it was emitted, on the bus's clock.
     #[must_use]
     pub fn offset(&self) -> Duration {
@@ -180,6 +194,7 @@ impl fmt::Debug for Record {
             .field("stamp", &self.stamp)
             .field("envelope", &self.envelope)
             .field("data", &self.data())
+            .field("foreign_id", &self.foreign_id)
             .finish()
     }
 }

@@ -12,7 +12,8 @@ pub trait Sink: Send + 'static {
     ///
     /// # Errors
     ///
-    /// How many of them could not be written, and why. They are not given again; the next ones are.
+    /// How many of them could not be written, and why. They are not given again; the next ones are. A panic is the failure
+    /// of all.
     fn write(&mut self, records: &[Record]) -> Result<(), Unwritten>;
 
     /// Sees to it that what was written outlives a failure of power.
@@ -22,7 +23,8 @@ pub trait Sink: Send + 'static {
     /// If it might not.
     fn sync(&mut self) -> io::Result<()>;
 
-    /// The sequence of the last record that was ever written to it; 0 if none was.
+    /// The sequence of the last record that was ever written to it; 0 if none was. One that nobody can have counted up to,
+    /// of 2⁶² and more, is taken for none.
     fn last_sequence(&self) -> u64 {
         0
     }

@@ -14,7 +14,7 @@ pub use query::{Query, Records};
 
 use redb::{Database, ReadableTable, ReadableTableMetadata, Table, TableDefinition, WriteTransaction};
 
-use super::{LineError, Record, Sink, Unwritten};
+use super::{LineError, MADE_UP, Record, Sink, Unwritten};
 
 /// The most bytes of pages that the database keeps in memory; its own default is a gigabyte.
 const CACHE: usize = 64 << 20;
@@ -175,8 +175,8 @@ impl<'t> Tables<'t> {
     }
 
     fn last_sequence(&self) -> Result<u64, StoreError> {
-        let last = self.events.last().map_err(StoreError::of)?;
-        Ok(last.map_or(0, |(sequence, _)| sequence.value()))
+        let last = self.events.range(..MADE_UP).map_err(StoreError::of)?.next_back().transpose();
+        Ok(last.map_err(StoreError::of)?.map_or(0, |(sequence, _)| sequence.value()))
     }
 
     fn insert(&mut self, record: &Record) -> Result<(), StoreError> {
@@ -275,5 +275,27 @@ impl fmt::Debug for StoreError {
 impl Error for StoreError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.0.source()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{Codec, Entry, EventId, Stamp, Topic};
+
+    #[test]
+    fn a_sequence_that_nobody_counted_up_to_is_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path().join("flight.redb")).unwrap();
+        let stamp = Stamp { offset: Duration::ZERO, wall: UNIX_EPOCH };
+        let entry = Entry::new(7, Topic::new("n").unwrap(), Arc::new(7_u32), EventId::from_bits(7), stamp);
+        let record = Record::of(&entry, &Codec::new().with::<u32>("n").unwrap()).unwrap();
+        store.append(std::slice::from_ref(&record)).unwrap();
+        store.write_with(|tables| tables.insert(&record.clone().numbered(u64::MAX))).unwrap();
+        store.append(&[record.clone(), record]).unwrap();
+        let sequences: Vec<_> = store.query().records().unwrap().map(|record| record.unwrap().sequence()).collect();
+        assert_eq!(sequences, [1, 2, 3, u64::MAX]);
     }
 }

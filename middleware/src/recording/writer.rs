@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, SyncSender};
 use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
 
-use super::stats::Counts;
+use super::stats::{Counts, RecordingStats};
 use super::trouble::Trouble;
 use super::{Codec, Flush, Record, Sink, Unwritten};
 use crate::{Alarm, Cause, Clock, Entry, RecordingFailed};
@@ -95,19 +95,14 @@ impl Writer {
     fn add(&mut self, entry: Entry, batch: &mut Batch) {
         let entry = entry.numbered(self.sequence + 1);
         let codec = &self.codec;
-        let record = catch_unwind(AssertUnwindSafe(move || Record::of(&entry, codec)));
-        match record {
+        match guarded(move || Record::of(&entry, codec)) {
             Ok(Ok(record)) => {
                 self.sequence += 1;
                 batch.bytes += record.data().len();
                 batch.records.push(record);
             }
             Ok(Err(error)) => self.refuse(&error.to_string()),
-            Err(panic) => {
-                self.refuse(&Cause::of_panic(&*panic).to_string());
-                // Its own drop could panic as well.
-                std::mem::forget(panic);
-            }
+            Err(panic) => self.refuse(&panic),
         }
     }
 
@@ -120,7 +115,9 @@ impl Writer {
         if records.is_empty() {
             return;
         }
-        let result = self.sink.write(records);
+        let sink = &mut self.sink;
+        let result = guarded(|| sink.write(records))
+            .unwrap_or_else(|panic| Err(Unwritten { lost: records.len(), error: io::Error::other(panic) }));
         let lost = result.as_ref().map_or_else(|unwritten| unwritten.lost.min(records.len()), |()| 0);
         let written = (records.len() - lost) as u64;
         self.counts.written.add(written);
@@ -154,7 +151,8 @@ impl Writer {
             return;
         }
         self.unsynced = 0;
-        if let Err(error) = self.sink.sync() {
+        let sink = &mut self.sink;
+        if let Err(error) = guarded(|| sink.sync()).unwrap_or_else(|panic| Err(io::Error::other(panic))) {
             self.fail(error);
         }
     }
@@ -169,6 +167,27 @@ impl Writer {
         let lost = stats.lost + stats.unwritable + stats.failed;
         self.trouble.raise(RecordingFailed { recording: self.name.clone(), lost, error: error.into() });
     }
+}
+
+/// Whatever ends the thread before its time, somebody is told; what was queued has failed.
+impl Drop for Writer {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let RecordingStats { taken, written, unwritable, failed, .. } = self.counts.stats();
+            self.counts.failed.add(taken.saturating_sub(written + unwritable + failed));
+            self.raise("the thread that writes panicked, and is gone");
+        }
+    }
+}
+
+/// Calls foreign code; if it panics, says what of.
+fn guarded<R>(work: impl FnOnce() -> R) -> Result<R, String> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
+        let cause = Cause::of_panic(&*panic).to_string();
+        // Its own drop could panic as well.
+        std::mem::forget(panic);
+        cause
+    })
 }
 
 fn copy_of(error: &io::Error) -> io::Error {
@@ -224,7 +243,7 @@ impl Drop for Thread {
         if !self.is_current()
             && let Some(thread) = self.0.take()
         {
-            // A panic in a sink of yours ended it; its message was printed then.
+            // A panic that ended it was told when it happened.
             let _ = thread.join();
         }
     }

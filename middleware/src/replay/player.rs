@@ -68,6 +68,8 @@ pub struct Player {
     open: Box<dyn FnMut() -> Tape + Send>,
     tape: Option<Tape>,
     choices: Vec<Choice>,
+    /// The latest moment of all entries that were read off the tape, played or passed over.
+    read_to: Option<Duration>,
     /// The entry that is read and not yet emitted.
     ahead: Option<Entry>,
     /// Entries before this one are passed over, up to the first that is not.
@@ -116,6 +118,7 @@ impl Player {
         Self {
             open,
             tape: None,
+            read_to: None,
             choices: Vec::new(),
             ahead: None,
             sought: None,
@@ -209,8 +212,8 @@ impl Player {
 
     /// Goes to the first event that was emitted at this time on the recorded bus's clock, or later.
     pub fn seek(&mut self, offset: Duration) {
-        if offset <= self.control.position() || self.ahead.as_ref().is_some_and(|entry| entry.offset() >= offset) {
-            self.tape = None;
+        if self.read_to.is_some_and(|latest| latest >= offset) {
+            (self.tape, self.read_to) = (None, None);
         }
         self.ahead = None;
         self.sought = Some(offset);
@@ -283,9 +286,12 @@ impl Player {
         match tape.next() {
             None => Found::End,
             Some(None) => Found::Unread,
-            Some(Some(entry)) if !self.is_chosen(&entry) => Found::Nothing,
-            Some(entry) => {
-                self.ahead = entry;
+            Some(Some(entry)) => {
+                self.read_to = self.read_to.max(Some(entry.offset()));
+                if !self.is_chosen(&entry) {
+                    return Found::Nothing;
+                }
+                self.ahead = Some(entry);
                 Found::Entry
             }
         }
