@@ -136,8 +136,8 @@ impl RecordingBuilder {
     ///
     /// The file of this very name is the one being written; a full `flight.jsonl` becomes `flight.part-000001.jsonl` and so
     /// on. Full parts may be moved away, all of them, while an event stands in the one being written: the numbers go on
-    /// above theirs. If the last line is torn, the next one begins a new line, and a reader tells of the torn one. Two recordings must
-    /// not write to one path.
+    /// above theirs. If the last line is torn, the next one begins a new line, and a reader tells of the torn one. Two
+    /// recordings must not write to one path.
     ///
     /// # Errors
     ///
