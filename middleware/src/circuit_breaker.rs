@@ -299,6 +299,11 @@ impl Middleware for CircuitBreaker {
         next.run_each(event, self);
     }
 
+    /// Handlers are called also when an event goes on that a layer further on held.
+    fn stands_around(&self) -> bool {
+        true
+    }
+
     fn describe(&self) -> Cow<'static, str> {
         let Rules { threshold, open_for, .. } = &self.rules;
         let whose = if self.per_pattern { "pattern" } else { "connection" };

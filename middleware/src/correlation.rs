@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{Envelope, Event, EventId, Mark, Middleware, Next, Sealed, Topic};
+use crate::{Envelope, Event, EventId, Middleware, Next, Sealed, Topic};
 
 /// Gives events a correlation and a causation, and passes them on to what is emitted while they are handled.
 ///
@@ -156,7 +156,7 @@ impl Middleware for Correlation {
     }
 
     /// An event that a layer further on held is handled too, when it goes on.
-    fn holds(&self, _mark: Mark) -> bool {
+    fn stands_around(&self) -> bool {
         true
     }
 

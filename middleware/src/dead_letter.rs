@@ -63,7 +63,8 @@ use crate::{Advice, Answer, Entry, Event, HandlerCall, Middleware, Next, Place, 
 ///
 /// # Place
 ///
-/// It keeps the event as it is where it stands, and sees what layers further in make of a failure. So it belongs behind
+/// It keeps the event as it is where it stands, and sees what layers further in make of a failure. An event that one of
+/// them held it keeps as it was there: what changed it before that changes it again in a replay. So it belongs behind
 /// what changes payloads, lest they are changed again when it is replayed, and before a [`Retry`](crate::Retry), lest
 /// each try makes a letter:
 ///
@@ -312,6 +313,11 @@ impl Middleware for DeadLetter {
     }
 
     fn retains(&self) -> bool {
+        true
+    }
+
+    /// Handlers are called also when an event goes on that a layer further on held.
+    fn stands_around(&self) -> bool {
         true
     }
 

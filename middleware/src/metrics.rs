@@ -8,7 +8,7 @@ use std::time::Duration;
 use metrics::{Counter, Histogram, Unit, counter, describe_counter, describe_histogram, histogram};
 
 use crate::rows::{MOST, Rows};
-use crate::{Advice, Answer, Clock, Event, HandlerCall, Mark, Middleware, Next, Place, Problem};
+use crate::{Advice, Answer, Clock, Event, HandlerCall, Middleware, Next, Place, Problem};
 
 /// Tells the [`metrics`](https://docs.rs/metrics) facade what happens, for an exporter such as Prometheus's.
 ///
@@ -130,7 +130,7 @@ impl Middleware for Metrics {
     }
 
     /// Handlers are called also when an event goes on that a layer further on held.
-    fn holds(&self, _mark: Mark) -> bool {
+    fn stands_around(&self) -> bool {
         true
     }
 

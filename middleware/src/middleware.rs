@@ -57,13 +57,18 @@ pub trait Middleware: Send + Sync + 'static {
         true
     }
 
-    /// Whether events held under this mark come by on their way back; unless it says yes, they pass it by.
-    ///
-    /// The layer that holds them says yes, and so does one made of it. One that is around the handlers whenever they
-    /// are called, such as one that keeps a context, says yes to every mark; [`Emission::resuming`](crate::Emission::resuming)
-    /// tells it which events it has seen before.
+    /// Whether it holds events under this mark, or is made of a layer that does; on their way back they find it by this.
     fn holds(&self, mark: Mark) -> bool {
         let _ = mark;
+        false
+    }
+
+    /// Whether it is around the handlers whenever they are called: also when an event goes on that a layer further on held.
+    ///
+    /// Such an event passes by the layers before the one that held it, unless they say yes here: one that lends
+    /// [`Advice`](crate::Advice) or keeps a context does. It then sees the event twice, the second time as it is where it
+    /// was held; [`Emission::resuming`](crate::Emission::resuming) tells which time it is.
+    fn stands_around(&self) -> bool {
         false
     }
 
@@ -123,6 +128,10 @@ macro_rules! forward {
                 (**self).holds(mark)
             }
 
+            fn stands_around(&self) -> bool {
+                (**self).stands_around()
+            }
+
             fn flush(&self) {
                 (**self).flush();
             }
@@ -161,6 +170,10 @@ impl<M: Middleware> Middleware for Option<M> {
 
     fn holds(&self, mark: Mark) -> bool {
         self.as_ref().is_some_and(|layer| layer.holds(mark))
+    }
+
+    fn stands_around(&self) -> bool {
+        self.as_ref().is_some_and(Middleware::stands_around)
     }
 
     fn flush(&self) {
@@ -205,6 +218,12 @@ macro_rules! tuples {
                 #[allow(non_snake_case)]
                 let ($first, $($rest,)*) = self;
                 $first.holds(mark) $(|| $rest.holds(mark))*
+            }
+
+            fn stands_around(&self) -> bool {
+                #[allow(non_snake_case)]
+                let ($first, $($rest,)*) = self;
+                $first.stands_around() $(|| $rest.stands_around())*
             }
 
             fn flush(&self) {

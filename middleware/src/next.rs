@@ -82,7 +82,7 @@ impl<'n> Next<'n> {
             Link::Layers { mut rest, end, routed } => {
                 while let Some((layer, tail)) = rest.split_first() {
                     rest = tail;
-                    if layer.concerns(event, routed) && !passes_by(layer.middleware(), event) {
+                    if layer.concerns(event, routed) {
                         return layer.middleware().handle(event, Self(Link::Layers { rest, end, routed }));
                     }
                 }
@@ -252,12 +252,12 @@ impl fmt::Debug for Next<'_> {
     }
 }
 
-/// Whether the event was held by a layer further on, and is on its way back there.
+/// Whether the event was held by a layer further on, is on its way back there, and does not concern this one.
 #[inline]
 fn passes_by<M: Middleware + ?Sized>(layer: &M, event: &Event<'_>) -> bool {
     event.emission().resuming().is_some_and(
         #[cold]
-        |mark| !layer.holds(mark),
+        |mark| !layer.holds(mark) && !layer.stands_around(),
     )
 }
 

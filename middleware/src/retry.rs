@@ -21,7 +21,7 @@ use crate::{Advice, Answer, Event, HandlerCall, Middleware, Next, Problem};
 /// with a [`ManualClock`](crate::ManualClock) they take no time. The last failure is the one that is reported; those
 /// before it are only [counted](Retry::stats). It gives up early when the handler is disconnected or left out meanwhile, and
 /// when the next pause would go beyond the event's [deadline](Event::deadline). An event that a layer further in
-/// [holds](Next::hold) is no failure, and when it goes on later it has left this layer behind.
+/// [holds](Next::hold) is no failure; when it goes on, the handlers it meets are called again like any others.
 ///
 /// On a bus it concerns the handlers of that bus, in a [`Scoped`](crate::Scoped) those of some topics, on a connection
 /// that handler. The handle is a cheap clone.
@@ -218,6 +218,11 @@ impl Advice for Retry {
 impl Middleware for Retry {
     fn handle(&self, event: &Event<'_>, next: Next<'_>) {
         next.run_each(event, self);
+    }
+
+    /// Handlers are called also when an event goes on that a layer further on held.
+    fn stands_around(&self) -> bool {
+        true
     }
 
     fn describe(&self) -> Cow<'static, str> {

@@ -242,9 +242,24 @@ impl Layer {
         (self.applies || !routed) && self.middleware.retains()
     }
 
-    /// Whether it wants this event: known from the route, unless there is none or the event left it.
+    /// Whether it is to see this event: it wants its topic, and is not to be passed by on the event's way back.
     #[inline]
     pub(crate) fn concerns(&self, event: &Event<'_>, routed: bool) -> bool {
+        match event.emission().resuming() {
+            None => self.wants(event, routed),
+            Some(mark) => self.concerns_resuming(event, routed, mark),
+        }
+    }
+
+    /// The layer that holds an event is found by its mark alone: within it the event may have got another topic.
+    #[cold]
+    fn concerns_resuming(&self, event: &Event<'_>, routed: bool, mark: Mark) -> bool {
+        self.middleware.holds(mark) || (self.middleware.stands_around() && self.wants(event, routed))
+    }
+
+    /// Whether it wants the event's topic: known from the route, unless there is none or the event left it.
+    #[inline]
+    fn wants(&self, event: &Event<'_>, routed: bool) -> bool {
         if routed && !event.is_redirected() { self.applies } else { self.middleware.applies_to(event.topic()) }
     }
 }
@@ -265,6 +280,10 @@ impl Middleware for Stack {
 
     fn holds(&self, mark: Mark) -> bool {
         self.layers.iter().any(|layer| layer.middleware.holds(mark))
+    }
+
+    fn stands_around(&self) -> bool {
+        self.layers.iter().any(|layer| layer.middleware.stands_around())
     }
 
     fn flush(&self) {

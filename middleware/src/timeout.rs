@@ -30,7 +30,8 @@ use crate::{Advice, Answer, Envelope, Event, HandlerCall, Middleware, Next, Seal
 ///
 /// # Place
 ///
-/// The time runs from where it stands. Before a slow layer it covers the layer, behind one it does not:
+/// The time runs from where it stands. Before a slow layer, or one that holds events, it covers the layer, behind one it
+/// does not:
 ///
 /// ```
 /// use std::time::Duration;
@@ -158,6 +159,11 @@ impl Middleware for Timeout {
                 next.run_each(&event.with_envelope(Some(&sealed)), &Watch { timeout: self, deadline });
             }
         }
+    }
+
+    /// Handlers are called also when an event goes on that a layer further on held.
+    fn stands_around(&self) -> bool {
+        true
     }
 
     fn describe(&self) -> Cow<'static, str> {
