@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Weak};
 
-use sigtree_middleware::{Emission, Event, Held, Home, Kept, Middleware, Pattern, Sealed, Trail};
+use sigtree_middleware::{Emission, Event, Held, Home, Kept, Middleware, Pattern, Sealed, Topic, Trail};
 
 use crate::bus::Bus;
 use crate::dispatch::core::Core;
@@ -46,19 +46,22 @@ impl Bus {
 }
 
 /// A bus that takes back what its layers held. It keeps the bus alive.
-pub(crate) struct BusHome(pub(crate) Arc<Core>);
+pub(crate) struct BusHome {
+    pub(crate) core: Arc<Core>,
+    /// The topic it came by with, before any layer sent it to another one.
+    pub(crate) topic: Topic,
+}
 
 impl Home for BusHome {
     fn resume(&self, held: &Held) {
-        self.0.resume(held);
+        self.core.resume(held, &self.topic);
     }
 }
 
 impl Core {
-    fn resume(&self, held: &Held) {
+    fn resume(&self, held: &Held, topic: &Topic) {
         let inside = Inside::enter();
         let payload = held.share_erased();
-        let topic = held.topic();
         let payload_type = PayloadType { id: (*payload).type_id(), name: "a held payload" };
         let route = match self.route_named(topic, hash(topic), payload_type) {
             Ok(Some(route)) => route,
@@ -72,10 +75,15 @@ impl Core {
         let sealed = held.share_envelope().map(Sealed::from);
         let emission = Emission::new(self, self.at(self.stamps.version()), inside.depth()).with_held(held);
         let event = Event::new(&route.topic, &*payload, &kept, &emission).with_envelope(sealed.as_ref());
-        let event = if held.is_redirected() { event.redirected_to(topic) } else { event };
+        let event = redirected_like(held, event);
         self.deliver_around(&route, &event);
         self.finish(&route, &emission);
     }
+}
+
+/// The event, with the topic that a layer before the one that held it gave it.
+fn redirected_like<'e>(held: &'e Held, event: Event<'e>) -> Event<'e> {
+    if held.is_redirected() { event.redirected_to(held.topic()) } else { event }
 }
 
 /// Calls a handler past the bus's stack: what it emits is tied to the event all the same.
@@ -104,6 +112,7 @@ impl Home for ConnectionHome {
         let emission =
             Emission::new(&*self.core, self.core.at(self.core.stamps.version()), inside.depth()).with_held(held);
         let event = Event::new(held.topic(), &*payload, &kept, &emission).with_envelope(sealed.as_ref());
+        let event = redirected_like(held, event);
         let call =
             || Caller { core: &self.core, pattern: &self.pattern }.call_one(&*slot, &event, || slot.invoke(&event));
         follow_trail_of(&event, call);

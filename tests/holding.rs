@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use sigtree::middleware::{Alarm, Held, Mark};
-use sigtree::{Bus, Event, Filter, ManualClock, Middleware, Next, Stack, Topic};
+use sigtree::{Bus, Event, Filter, ManualClock, Middleware, Next, Scoped, Stack, Topic};
 use support::Recorder;
 
 /// Holds every event until it is flushed, and flushes when it is dropped.
@@ -128,7 +128,7 @@ fn it_finds_its_way_wherever_the_layer_stands() {
             Stack::new().with(((Filter::new(plain), (Filter::new(plain), Hold::new())), Filter::new(plain))),
         ),
         ("in a stack", Stack::new().with(Filter::new(plain)).with(Stack::new().with(Some(Arc::new(Hold::new()))))),
-        ("scoped", Stack::new().with(sigtree::Scoped::new("a", Hold::new()).unwrap())),
+        ("scoped", Stack::new().with(Scoped::new("a", Hold::new()).unwrap())),
     ];
     for (what, stack) in stacks {
         let seen = Recorder::new();
@@ -140,6 +140,38 @@ fn it_finds_its_way_wherever_the_layer_stands() {
         assert_eq!(seen.take(), ["before"], "{what}");
         bus.flush();
         assert_eq!(seen.take(), ["behind", "a 1"], "{what}");
+    }
+}
+
+#[test]
+fn it_finds_its_way_to_a_layer_of_topics_that_it_left_within() {
+    let to = Topic::new("b").unwrap();
+    let redirect = move |event: &Event<'_>, next: Next<'_>| next.redirect(event, &to);
+    let seen = Recorder::new();
+    let inner = seen.layer("inner");
+    let stacks: [(&str, Stack); 3] = [
+        ("a tuple", Stack::new().with(Scoped::new("a", (redirect.clone(), Hold::new(), inner.clone())).unwrap())),
+        (
+            "a stack",
+            Stack::new().with(
+                Scoped::new("a", Stack::new().with(redirect.clone()).with(Hold::new()).with(inner.clone())).unwrap(),
+            ),
+        ),
+        (
+            "a scope in a tuple",
+            Stack::new().with((
+                Filter::new(|_: &Event<'_>| true),
+                Scoped::new("a", (redirect.clone(), Hold::new(), inner)).unwrap(),
+            )),
+        ),
+    ];
+    for (what, stack) in stacks {
+        let bus = Bus::new();
+        let _handler = bus.connect("**", seen.events()).unwrap();
+        bus.set_stack(stack.with(seen.layer("behind")));
+        assert!(bus.emit("a", 1_u32).is_held(), "{what}");
+        bus.flush();
+        assert_eq!(seen.take(), ["inner", "behind", "b 1"], "{what}");
     }
 }
 

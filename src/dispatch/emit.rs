@@ -506,6 +506,6 @@ impl Terminal for End<'_> {
     }
 
     fn home(&self) -> Option<Arc<dyn Home>> {
-        Some(Arc::new(BusHome(self.core.me.upgrade()?)))
+        Some(Arc::new(BusHome { core: self.core.me.upgrade()?, topic: self.route.topic.clone() }))
     }
 }
