@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, OnceLock, Weak};
 
 use sigtree_middleware::{
-    Advised, Answer, Event, Home, Layer, Middleware, Next, Pattern, Place, Problem, Source, Stack, Terminal,
+    Advised, Answer, Event, Home, Layer, Mark, Middleware, Next, Pattern, Place, Problem, Source, Stack, Terminal,
 };
 
 use crate::dispatch::advised::{answer_of, site_of};
@@ -170,10 +170,9 @@ impl<C: Call> Guarded<C> {
     /// Runs the connection's own layers around the handler.
     fn run_layers(&self, event: &Event<'_>) -> Called {
         let end = End { guarded: self, called: Cell::new(Called::Skipped) };
-        // What a layer of one connection says is not why the event ended: it did not.
-        let reason = event.emission().take_reason();
+        let aside = event.emission().enter_connection();
         Next::new(self.conditions.layers.layers(), &end).run(event);
-        event.emission().put_reason(reason);
+        event.emission().leave_connection(aside);
         if event.emission().has_error() {
             // A layer broke a rule, or the handler's own error is still to be taken.
             return Called::Failed;
@@ -270,7 +269,7 @@ impl<C: Call> Terminal for End<'_, C> {
         Place::Connection { pattern: self.guarded.pattern.as_str(), name: self.guarded.conditions.name.as_deref() }
     }
 
-    fn home(&self) -> Option<Arc<dyn Home>> {
+    fn home(&self, _mark: Mark, _behind: usize) -> Option<Arc<dyn Home>> {
         let Guarded { core, slot, pattern, .. } = self.guarded;
         Some(Arc::new(ConnectionHome { core: core.upgrade()?, slot: slot.get()?.clone(), pattern: pattern.clone() }))
     }

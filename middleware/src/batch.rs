@@ -231,6 +231,12 @@ impl Middleware for Batch {
         self.0.flush();
     }
 
+    fn flush_unless(&self, stays: &dyn Fn(Mark) -> bool) {
+        if !stays(self.0.mark) {
+            self.0.flush();
+        }
+    }
+
     fn describe(&self) -> Cow<'static, str> {
         let Settings { n, time, by, .. } = &self.0.settings;
         format!("batch of {n} events or {time:?}, {by}").into()
@@ -320,8 +326,9 @@ impl Inner {
             panics.catch(|| look(batch));
         }
         for held in batch {
-            self.counts.pass();
-            panics.catch(|| held.resume());
+            panics.catch(|| {
+                self.counts.release(held);
+            });
         }
         if let Some(look) = &self.settings.after {
             panics.catch(|| look(batch));

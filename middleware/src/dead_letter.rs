@@ -337,7 +337,8 @@ impl Middleware for DeadLetter {
 }
 
 fn met_nobody(event: &Event<'_>) -> bool {
-    event.tally() == Tally::default() && !event.emission().is_held() && !event.emission().is_stopped()
+    let ended = event.emission().ended();
+    event.tally() == Tally::default() && !ended.is_held() && !ended.is_stopped()
 }
 
 /// Looks at what becomes of each handler, with the event as it came by the layer.

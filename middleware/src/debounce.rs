@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::flow::{Agenda, By, Counts, FlowStats, Key, ROOM, Time, keyed, release_all};
+use crate::flow::{Agenda, By, Counts, FlowStats, Key, ROOM, Time, keyed};
 use crate::{Alarm, Clock, Event, Held, Mark, Middleware, Next, Topic};
 
 /// Holds events until there was quiet for a time, and lets the last one go on; those before it are dropped, and counted.
@@ -205,6 +205,12 @@ impl Middleware for Debounce {
         self.0.flush();
     }
 
+    fn flush_unless(&self, stays: &dyn Fn(Mark) -> bool) {
+        if !stays(self.0.mark) {
+            self.0.flush();
+        }
+    }
+
     fn describe(&self) -> Cow<'static, str> {
         let Settings { quiet, at_latest, by, .. } = &self.0.settings;
         match *at_latest {
@@ -232,8 +238,7 @@ impl Inner {
             drop(older);
         }
         if let Some((_, early)) = surplus {
-            self.counts.pass_early();
-            early.held.release();
+            self.counts.release_early(&early.held);
         }
     }
 
@@ -254,8 +259,7 @@ impl Inner {
     }
 
     fn release(&self, waiting: Vec<Waiting>) {
-        waiting.iter().for_each(|_| self.counts.pass());
-        release_all(waiting.into_iter().map(|waiting| waiting.held));
+        self.counts.release_all(waiting.into_iter().map(|waiting| waiting.held));
     }
 
     fn wake(&self, clock: &dyn Clock, alarm: Option<Duration>) {

@@ -32,7 +32,8 @@ pub(crate) const ROOM: usize = 10_000;
 pub struct FlowStats {
     /// Went on, at once or later.
     pub passed: u64,
-    /// Never go on: ended with a reason, or held and replaced by a newer event.
+    /// Never go on: ended with a reason, held and replaced by a newer event, or held for a handler that was gone, or muted,
+    /// when their time came.
     pub dropped: u64,
     /// Are held now.
     pub held: u64,
@@ -68,6 +69,37 @@ impl Counts {
         self.early.fetch_add(n as u64, Ordering::Relaxed);
     }
 
+    /// Lets an event go on that was held, and counts what became of it; whether it went anywhere.
+    pub(crate) fn release(&self, held: &Held) -> bool {
+        // First, so that whoever looks on the way finds it counted.
+        self.pass();
+        let passes = held.resume();
+        if !passes {
+            self.passed.fetch_sub(1, Ordering::Relaxed);
+            self.drop();
+        }
+        passes
+    }
+
+    /// The same before its time.
+    pub(crate) fn release_early(&self, held: &Held) {
+        if self.release(held) {
+            self.hurry(1);
+        }
+    }
+
+    /// Lets events go on one after the other; the panic of one waits for the others.
+    pub(crate) fn release_all(&self, held: impl IntoIterator<Item = Held>) {
+        let mut panics = Panics::default();
+        for held in held {
+            panics.catch(|| {
+                self.release(&held);
+            });
+            panics.catch(|| drop(held));
+        }
+        panics.resume();
+    }
+
     pub(crate) fn drop(&self) {
         self.dropped.fetch_add(1, Ordering::Relaxed);
     }
@@ -101,15 +133,6 @@ impl Time {
     pub(crate) fn known(&self) -> Option<&Arc<dyn Clock>> {
         self.0.get()
     }
-}
-
-/// Lets events go on one after the other; the panic of one waits for the others.
-pub(crate) fn release_all(held: impl IntoIterator<Item = Held>) {
-    let mut panics = Panics::default();
-    for held in held {
-        panics.catch(|| held.release());
-    }
-    panics.resume();
 }
 
 impl fmt::Debug for Time {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::flow::{Agenda, By, Counts, FlowStats, Key, ROOM, Time, keyed, release_all};
+use crate::flow::{Agenda, By, Counts, FlowStats, Key, ROOM, Time, keyed};
 use crate::{Alarm, Clock, Event, Held, Mark, Middleware, Next, Topic};
 
 /// Lets at most one event pass in an interval: the first at once, then the newest there is when the interval is over.
@@ -205,6 +205,12 @@ impl Middleware for Latest {
         self.0.flush();
     }
 
+    fn flush_unless(&self, stays: &dyn Fn(Mark) -> bool) {
+        if !stays(self.0.mark) {
+            self.0.flush();
+        }
+    }
+
     fn describe(&self) -> Cow<'static, str> {
         format!("latest in {:?}, {}", self.0.settings.interval, self.0.settings.by).into()
     }
@@ -254,10 +260,7 @@ impl Inner {
     /// Ends an interval that there was no room for.
     fn end_early(&self, surplus: Option<Option<Held>>) {
         match surplus {
-            Some(Some(held)) => {
-                self.counts.pass_early();
-                held.release();
-            }
+            Some(Some(held)) => self.counts.release_early(&held),
             Some(None) => drop(self.forgotten.fetch_add(1, Ordering::Relaxed)),
             None => (),
         }
@@ -276,12 +279,7 @@ impl Inner {
 
     fn flush(&self) {
         let all: Vec<_> = self.running.lock().take_all().flatten().collect();
-        self.release(all);
-    }
-
-    fn release(&self, held: Vec<Held>) {
-        held.iter().for_each(|_| self.counts.pass());
-        release_all(held);
+        self.counts.release_all(all);
     }
 
     fn wake(&self, clock: &dyn Clock, alarm: Option<Duration>) {
@@ -316,7 +314,7 @@ impl Alarm for Inner {
             (due, running.alarm_for(Option::is_some))
         };
         self.wake(&**clock, alarm);
-        self.release(due);
+        self.counts.release_all(due);
     }
 }
 

@@ -75,6 +75,14 @@ pub trait Middleware: Send + Sync + 'static {
     /// Releases what it holds, now and in this thread.
     fn flush(&self) {}
 
+    /// The same when it leaves a stack, unless it is in the new one too: `stays` tells by the [mark](Self::holds).
+    ///
+    /// A piece that leaves this as it is releases its events early if it stays.
+    fn flush_unless(&self, stays: &dyn Fn(Mark) -> bool) {
+        let _ = stays;
+        self.flush();
+    }
+
     /// What it counted of the calls through a connection, if it counts such, by the connection's
     /// [id](crate::HandlerCall::id): for whoever looks into a bus.
     fn calls_of(&self, connection: u64) -> Option<CallCount> {
@@ -136,6 +144,10 @@ macro_rules! forward {
                 (**self).flush();
             }
 
+            fn flush_unless(&self, stays: &dyn Fn(Mark) -> bool) {
+                (**self).flush_unless(stays);
+            }
+
             fn calls_of(&self, connection: u64) -> Option<CallCount> {
                 (**self).calls_of(connection)
             }
@@ -179,6 +191,12 @@ impl<M: Middleware> Middleware for Option<M> {
     fn flush(&self) {
         if let Some(layer) = self {
             layer.flush();
+        }
+    }
+
+    fn flush_unless(&self, stays: &dyn Fn(Mark) -> bool) {
+        if let Some(layer) = self {
+            layer.flush_unless(stays);
         }
     }
 
@@ -231,6 +249,13 @@ macro_rules! tuples {
                 let ($first, $($rest,)*) = self;
                 $first.flush();
                 $( $rest.flush(); )*
+            }
+
+            fn flush_unless(&self, stays: &dyn Fn(Mark) -> bool) {
+                #[allow(non_snake_case)]
+                let ($first, $($rest,)*) = self;
+                $first.flush_unless(stays);
+                $( $rest.flush_unless(stays); )*
             }
 
             fn calls_of(&self, connection: u64) -> Option<CallCount> {

@@ -32,8 +32,10 @@ pub trait Terminal {
     /// What the chain stands around.
     fn place(&self) -> Place<'_>;
 
-    /// Where events held in the chain go on, if it takes them back.
-    fn home(&self) -> Option<Arc<dyn Home>> {
+    /// Where an event goes on that a layer of the chain holds under this mark, if it is taken back; `behind` layers of the
+    /// chain's stack are further on than that layer.
+    fn home(&self, mark: Mark, behind: usize) -> Option<Arc<dyn Home>> {
+        let _ = (mark, behind);
         None
     }
 }
@@ -163,17 +165,16 @@ impl<'n> Next<'n> {
     /// `None` if the event cannot be kept, or the chain's end does not take events back.
     #[must_use]
     pub fn hold(&self, event: &Event<'_>, mark: Mark) -> Option<Held> {
-        let held = Held::of(event, mark, self.home()?)?;
+        let held = Held::of(event, mark, self.home(mark)?)?;
         event.emission().note_held();
         Some(held)
     }
 
-    /// Where events held in this chain go on: for those who write a bus.
-    #[must_use]
-    pub fn home(&self) -> Option<Arc<dyn Home>> {
+    /// Where an event goes on that is held here.
+    fn home(&self, mark: Mark) -> Option<Arc<dyn Home>> {
         match self.0 {
-            Link::Layers { end, .. } => end.home(),
-            Link::Before { after, .. } => after.home(),
+            Link::Layers { rest, end, .. } => end.home(mark, rest.len()),
+            Link::Before { after, .. } => after.home(mark),
         }
     }
 
@@ -241,8 +242,9 @@ impl Terminal for Next<'_> {
         Next::place(self)
     }
 
-    fn home(&self) -> Option<Arc<dyn Home>> {
-        Next::home(self)
+    /// The layers of the stack within are no layers of the one around it.
+    fn home(&self, mark: Mark, _behind: usize) -> Option<Arc<dyn Home>> {
+        Next::home(self, mark)
     }
 }
 

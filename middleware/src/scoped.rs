@@ -93,6 +93,10 @@ impl<M: Middleware> Middleware for Scoped<M> {
         self.middleware.flush();
     }
 
+    fn flush_unless(&self, stays: &dyn Fn(Mark) -> bool) {
+        self.middleware.flush_unless(stays);
+    }
+
     fn calls_of(&self, connection: u64) -> Option<CallCount> {
         self.middleware.calls_of(connection)
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::thread::Result as Caught;
 
 use sigtree_middleware::{
-    Cause, Emission, Erased, Event, EventId, Home, Kept, Next, Place, Sealed, Stamp, Terminal, Topic,
+    Cause, Emission, Erased, Event, EventId, Home, Kept, Mark, Next, Place, Sealed, Stack, Stamp, Terminal, Topic,
 };
 
 use super::cell::Cell;
@@ -342,12 +342,18 @@ impl Core {
     }
 
     /// Delivers through layers, with mutes, down to sinks and up to the parent.
-    pub(crate) fn deliver_around(&self, route: &Route, event: &Event<'_>) {
-        let end = End { core: self, route, reached: StdCell::new(false) };
-        if route.layers.is_empty() {
+    fn deliver_around(&self, route: &Route, event: &Event<'_>) {
+        self.deliver_through(&route.layers, route, event);
+    }
+
+    /// The same through other layers than the route's.
+    #[inline]
+    pub(crate) fn deliver_through(&self, layers: &Stack, route: &Route, event: &Event<'_>) {
+        let end = End { core: self, route, layers, reached: StdCell::new(false) };
+        if layers.is_empty() {
             return end.deliver(event);
         }
-        let run = || Next::routed(route.layers.layers(), &end).run(event);
+        let run = || Next::routed(layers.layers(), &end).run(event);
         let caught = catch_unwind(AssertUnwindSafe(run));
         if let Some(error) = event.emission().take_error() {
             layer_failed(self, Cause::Error(error), event);
@@ -420,7 +426,7 @@ impl Core {
         if tally.called + tally.skipped + tally.muted == 0
             && emission.reason().is_none()
             && !emission.is_stopped()
-            && !emission.is_held()
+            && !emission.ended().is_held()
         {
             self.report_dead(&route.topic);
         }
@@ -464,6 +470,7 @@ impl Core {
 struct End<'r> {
     core: &'r Core,
     route: &'r Route,
+    layers: &'r Stack,
     reached: StdCell<bool>,
 }
 
@@ -505,7 +512,8 @@ impl Terminal for End<'_> {
         Place::Bus
     }
 
-    fn home(&self) -> Option<Arc<dyn Home>> {
-        Some(Arc::new(BusHome { core: self.core.me.upgrade()?, topic: self.route.topic.clone() }))
+    fn home(&self, mark: Mark, behind: usize) -> Option<Arc<dyn Home>> {
+        let core = self.core.me.upgrade()?;
+        Some(Arc::new(BusHome { core, topic: self.route.topic.clone(), layers: self.layers.with_gap(mark, behind) }))
     }
 }
