@@ -29,7 +29,11 @@ use crate::{Advice, Answer, Event, HandlerCall, Middleware, Next, Problem};
 /// # Cost
 ///
 /// Each handler is called by itself, rather than all in one go. **The emitter waits**, and so do the handlers whose turn
-/// comes later: all pauses are spent in the emit.
+/// comes later: all pauses are spent in the emit. For an event that a layer held that is the clock's thread, where
+/// [nothing else that is due](crate::Clock::wake) goes on meanwhile.
+///
+/// Each try is a call of the handler. So a connection that is for one call (`once`, `times(1)`) is over when the first try
+/// failed, if the `Retry` stands on the bus; around the connection all tries are one call.
 ///
 /// # Place
 ///
