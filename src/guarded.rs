@@ -1,12 +1,12 @@
 //! Conditions around one handler: made by the `on` builder, and paid for only by handlers that have them.
 
 use std::any::TypeId;
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, OnceLock, Weak};
 
 use sigtree_middleware::{
-    Advised, Answer, Event, Home, Layer, Mark, Middleware, Next, Pattern, Place, Problem, Source, Stack, Terminal,
+    Advised, Answer, Event, Home, Host, Layer, Mark, Middleware, Next, Pattern, Place, Problem, Source, Stack, Terminal,
 };
 
 use crate::dispatch::advised::{answer_of, site_of};
@@ -169,7 +169,7 @@ impl<C: Call> Guarded<C> {
 
     /// Runs the connection's own layers around the handler.
     fn run_layers(&self, event: &Event<'_>) -> Called {
-        let end = End { guarded: self, called: Cell::new(Called::Skipped) };
+        let end = End { guarded: self, called: Cell::new(Called::Skipped), core: OnceCell::new() };
         let aside = event.emission().enter_connection();
         Next::new(self.conditions.layers.layers(), &end).run(event);
         event.emission().leave_connection(aside);
@@ -253,6 +253,8 @@ impl<C: Call> Call for Guarded<C> {
 struct End<'c, C> {
     guarded: &'c Guarded<C>,
     called: Cell<Called>,
+    /// Its bus, once a layer asks for it.
+    core: OnceCell<Option<Arc<Core>>>,
 }
 
 impl<C: Call> Terminal for End<'_, C> {
@@ -267,6 +269,11 @@ impl<C: Call> Terminal for End<'_, C> {
 
     fn place(&self) -> Place<'_> {
         Place::Connection { pattern: self.guarded.pattern.as_str(), name: self.guarded.conditions.name.as_deref() }
+    }
+
+    fn host(&self) -> Option<&dyn Host> {
+        let core = self.core.get_or_init(|| self.guarded.core.upgrade());
+        core.as_deref().map(|core| core as &dyn Host)
     }
 
     fn home(&self, _mark: Mark, _behind: usize) -> Option<Arc<dyn Home>> {

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use sigtree::middleware::{Alarm, Batch, Correlation, Counters, Debounce, FlowStats, Held, Inspect, Latest, Mark};
+use sigtree::middleware::{
+    Alarm, Batch, Correlation, Counters, Debounce, FlowStats, Held, Inspect, Latest, Mark, Timeout,
+};
 use sigtree::{Bus, Event, Filter, History, ManualClock, Middleware, Next, Scoped, Stack, Topic, sys};
 use support::Recorder;
 
@@ -477,4 +479,23 @@ fn what_its_handlers_emit_is_tied_to_it_wherever_it_was_held() {
     let _flushing = child.connect("flush", move |_: &u32| weak.upgrade().unwrap().flush()).unwrap();
     child.emit("flush", 3_u32);
     assert_eq!(seen.take(), ["true"]);
+}
+
+#[test]
+fn its_deadline_is_kept_in_the_time_of_the_bus_where_it_goes_on() {
+    let seen = Recorder::new();
+    let (here_clock, there_clock) = (ManualClock::new(), ManualClock::new());
+    let here = Bus::builder().clock(here_clock.clone()).build();
+    let there = Bus::builder().clock(there_clock.clone()).build();
+    here_clock.advance(100 * SECOND);
+    here.layer(Timeout::new(10 * SECOND));
+    let _bridge = here.bridge("**", &there).unwrap();
+    let list = seen.clone();
+    let _handler =
+        there.connect("n", move |_: &u32, event: &Event<'_>| list.note(event.time_left().unwrap().as_secs()));
+    there.layer(Hold::new());
+    here.emit("n", 1_u32);
+    there_clock.advance(3 * SECOND);
+    there.flush();
+    assert_eq!(seen.take(), ["7"]);
 }

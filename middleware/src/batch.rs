@@ -54,8 +54,11 @@ use crate::{Alarm, Clock, Event, Held, Mark, Middleware, Next, Topic};
 /// # What is not lost
 ///
 /// An event that is held goes on with its id, its time and its envelope, behind this layer: with its batch, when the bus
-/// is flushed, when the layer leaves its stack, or when its last handle is dropped. It keeps its bus alive until then.
-/// Around a connection it goes to that handler, if that is still connected.
+/// is flushed, when the layer leaves its stack, or when its last handle is dropped. Around a connection it goes to that
+/// handler, if that is still connected and not muted.
+///
+/// It keeps its bus alive until then: with a time that never comes, such as [`Duration::MAX`] or one on a clock that nobody
+/// moves, a bus whose handles are gone stays for ever with what is in a batch that is not full. Flush it before.
 ///
 /// It holds [10,000 events](Self::events) at most, whether they wait for their batch or are on their way. At the bound the
 /// oldest batch goes on early, and is counted. If that makes no room, because handlers are slower than emitters, the new
@@ -74,7 +77,9 @@ use crate::{Alarm, Clock, Event, Held, Mark, Middleware, Next, Topic};
 /// Batches go on one after the other, in the order in which they were full or due, and never two at a time: in the thread
 /// that filled one, the clock's, the one that flushes, or the one that swaps the stack. That thread then also takes those
 /// that others fill meanwhile, and the others go on at once; so does a flush from another thread, or from inside a
-/// handler of a batch, which returns before all of it is done.
+/// handler of a batch, which returns before all of it is done. Where emits are nested as deep as they may be, the events
+/// of a batch go on when the outermost one ends, and [`after`](Self::after) is called before that.
+/// The clock's thread is [one for all](crate::Clock::wake): a handler that takes long there delays what other pieces hold.
 ///
 /// # Place
 ///
@@ -206,7 +211,7 @@ impl Middleware for Batch {
             return next.discard(event, "batch is full");
         }
         match next.hold(event, inner.mark) {
-            Some(held) => inner.hold(key, held, &**inner.time.clock(event)),
+            Some(held) => inner.hold(key, held, &**inner.time.clock(event, &next)),
             None => {
                 inner.hurry(|batches| batches.filling.take(key));
                 inner.counts.pass_early();

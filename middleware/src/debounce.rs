@@ -52,7 +52,7 @@ use crate::{Alarm, Clock, Event, Held, Mark, Middleware, Next, Topic};
 ///
 /// An event that is held goes on with its id, its time and its envelope, behind this layer: after the quiet, when the bus
 /// is flushed, when the layer leaves its stack, or when its last handle is dropped. It keeps its bus alive until then.
-/// Around a connection it goes to that handler, if that is still connected.
+/// Around a connection it goes to that handler, if that is still connected and not muted.
 ///
 /// When events of more than [10,000 topics or keys](Self::keys) are held, the one whose quiet is next to end goes on
 /// early, and is counted. An event that cannot be kept, because its payload was only lent and cannot be cloned, goes on at
@@ -68,6 +68,7 @@ use crate::{Alarm, Clock, Event, Held, Mark, Middleware, Next, Topic};
 ///
 /// What is held goes on in the clock's thread, in the one that flushes, or in the one that swaps the stack. Events of
 /// different topics or keys may go on at the same time, in different threads, in any order.
+/// The clock's thread is [one for all](crate::Clock::wake): a handler that takes long there delays what other pieces hold.
 ///
 /// # Place
 ///
@@ -180,7 +181,7 @@ impl Middleware for Debounce {
         }
         let Some(key) = inner.settings.by.key_of(event) else { return next.run(event) };
         match next.hold(event, inner.mark) {
-            Some(held) => inner.hold(key, held, &**inner.time.clock(event)),
+            Some(held) => inner.hold(key, held, &**inner.time.clock(event, &next)),
             None => {
                 inner.drop_older(key);
                 inner.counts.pass_early();

@@ -273,7 +273,7 @@ impl<'e> Emission<'e> {
         self.depth
     }
 
-    /// The bus the event was emitted on.
+    /// The bus the event was emitted on, or goes on from if it was held; [`Next::host`](crate::Next::host) is a layer's own.
     #[inline]
     pub fn host(&self) -> &'e dyn Host {
         self.host

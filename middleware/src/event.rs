@@ -193,7 +193,8 @@ impl<'e> Event<'e> {
         self.envelope()?.meta(key)
     }
 
-    /// When handlers are to be done, as time on the clock of the bus it was emitted on.
+    /// When handlers are to be done, as time on the clock of the bus it was emitted on; if it was held, of the bus it goes on
+    /// from.
     #[must_use]
     pub fn deadline(&self) -> Option<Duration> {
         self.envelope()?.deadline

@@ -19,7 +19,7 @@ pub(crate) use key::{By, Key, keyed};
 pub(crate) use memory::Memory;
 pub(crate) use panics::Panics;
 
-use crate::{Clock, Event, Held};
+use crate::{Clock, Event, Held, Next};
 
 /// How many keys, or events held, a piece has room for unless told otherwise.
 pub(crate) const ROOM: usize = 10_000;
@@ -114,19 +114,19 @@ impl Counts {
     }
 }
 
-/// The time of a piece: that of the bus whose event came by first.
+/// The time of a piece: that of the bus it stands on, the first one if it is a handle on several.
 ///
-/// Not the time of the event, which may have been held, or be a replay.
+/// Not the time of the event, which may come from another bus, have been held, or be a replay.
 #[derive(Default)]
 pub(crate) struct Time(OnceLock<Arc<dyn Clock>>);
 
 impl Time {
-    pub(crate) fn clock(&self, event: &Event<'_>) -> &Arc<dyn Clock> {
-        self.0.get_or_init(|| event.emission().host().share_clock())
+    pub(crate) fn clock(&self, event: &Event<'_>, next: &Next<'_>) -> &Arc<dyn Clock> {
+        self.0.get_or_init(|| next.host(event).share_clock())
     }
 
-    pub(crate) fn now(&self, event: &Event<'_>) -> Duration {
-        self.clock(event).elapsed()
+    pub(crate) fn now(&self, event: &Event<'_>, next: &Next<'_>) -> Duration {
+        self.clock(event, next).elapsed()
     }
 
     /// The clock, once an event came by.

@@ -4,7 +4,7 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::{At, Envelope, Erased, Event, EventId, Stamp, Topic};
+use crate::{At, Envelope, Erased, Event, EventId, Host, Stamp, Topic};
 
 /// Tells layers that hold events apart: each has one, and a held event goes on behind the layer whose mark it bears.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -130,11 +130,11 @@ impl Held {
         &self.visited
     }
 
-    pub(crate) fn of(event: &Event<'_>, mark: Mark, home: Arc<dyn Home>) -> Option<Self> {
+    pub(crate) fn of(event: &Event<'_>, mark: Mark, home: Arc<dyn Home>, host: &dyn Host) -> Option<Self> {
         Some(Self {
             topic: event.topic().clone(),
             payload: event.share_erased()?,
-            envelope: event.share_envelope(),
+            envelope: envelope_on(event, host),
             id: event.id(),
             stamp: event.emission().stamp(),
             redirected: event.is_redirected(),
@@ -144,6 +144,14 @@ impl Held {
             home,
         })
     }
+}
+
+/// The envelope, with its deadline as time on the clock of the bus where it goes on.
+fn envelope_on(event: &Event<'_>, host: &dyn Host) -> Option<Arc<Envelope>> {
+    let from = event.emission().host();
+    let (Some(left), false) = (event.time_left(), std::ptr::addr_eq(from, host)) else { return event.share_envelope() };
+    let deadline = Some(host.clock().elapsed().saturating_add(left));
+    Some(Arc::new(Envelope { deadline, ..event.envelope()?.clone() }))
 }
 
 impl fmt::Debug for Held {

@@ -55,7 +55,7 @@ use crate::{Alarm, Clock, Event, Held, Mark, Middleware, Next, Topic};
 ///
 /// An event that is held goes on with its id, its time and its envelope, behind this layer: after the interval, when the
 /// bus is flushed, when the layer leaves its stack, or when its last handle is dropped. It keeps its bus alive until
-/// then. Around a connection it goes to that handler, if that is still connected.
+/// then. Around a connection it goes to that handler, if that is still connected and not muted.
 ///
 /// When intervals of more than [10,000 topics or keys](Self::keys) run, the one that is next to end does so early: if an
 /// event is held in it, that goes on and is counted as early; if not, the topic or key is counted as forgotten. An event
@@ -72,6 +72,7 @@ use crate::{Alarm, Clock, Event, Held, Mark, Middleware, Next, Topic};
 ///
 /// What is held goes on in the clock's thread, in the one that flushes, or in the one that swaps the stack. Events of
 /// different topics or keys may go on at the same time, in different threads, in any order.
+/// The clock's thread is [one for all](crate::Clock::wake): a handler that takes long there delays what other pieces hold.
 ///
 /// # Place
 ///
@@ -174,7 +175,7 @@ impl Middleware for Latest {
             return next.run(event);
         }
         let Some(key) = inner.settings.by.key_of(event) else { return next.run(event) };
-        let clock = &**inner.time.clock(event);
+        let clock = &**inner.time.clock(event, &next);
         if inner.begins_interval(key, clock.elapsed()) {
             inner.counts.pass();
             return next.run(event);

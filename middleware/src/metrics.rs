@@ -112,7 +112,7 @@ impl Default for Metrics {
 
 impl Middleware for Metrics {
     fn handle(&self, event: &Event<'_>, next: Next<'_>) {
-        let host = event.emission().host();
+        let host = next.host(event);
         let bus = self.buses.get(host.name(), OfBus::new);
         // What was held further on was told of when it first came by.
         let is_new = event.emission().resuming().is_none();

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::thread::Result as Caught;
 
 use sigtree_middleware::{
-    Cause, Emission, Erased, Event, EventId, Home, Kept, Mark, Next, Place, Sealed, Stack, Stamp, Terminal, Topic,
+    Cause, Emission, Erased, Event, EventId, Home, Host, Kept, Mark, Next, Place, Sealed, Stack, Stamp, Terminal, Topic,
 };
 
 use super::cell::Cell;
@@ -510,6 +510,10 @@ impl Terminal for End<'_> {
 
     fn place(&self) -> Place<'_> {
         Place::Bus
+    }
+
+    fn host(&self) -> Option<&dyn Host> {
+        Some(self.core)
     }
 
     fn home(&self, mark: Mark, behind: usize) -> Option<Arc<dyn Home>> {
