@@ -464,7 +464,7 @@ fn what_its_handlers_emit_is_tied_to_it_wherever_it_was_held() {
     child.layer(Correlation::new());
     let list = seen.clone();
     let _effects = child.connect("effect", move |cause: &u128, event: &Event<'_>| {
-        list.note(event.causation().map(|id| id.to_bits()) == Some(*cause));
+        list.note(event.causation().map(sigtree::EventId::to_bits) == Some(*cause));
     });
     let weak = child.downgrade();
     let _handler = parent.connect("c.a", move |_: &u32, event: &Event<'_>| {
