@@ -1,12 +1,12 @@
 //! Conditions around one handler: made by the `on` builder, and paid for only by handlers that have them.
 
 use std::any::TypeId;
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, OnceLock, Weak};
 
 use sigtree_middleware::{
-    Advised, Answer, Event, Home, Layer, Middleware, Next, Pattern, Place, Problem, Source, Stack, Terminal,
+    Advised, Answer, Event, Home, Host, Layer, Mark, Middleware, Next, Pattern, Place, Problem, Source, Stack, Terminal,
 };
 
 use crate::dispatch::advised::{answer_of, site_of};
@@ -169,11 +169,10 @@ impl<C: Call> Guarded<C> {
 
     /// Runs the connection's own layers around the handler.
     fn run_layers(&self, event: &Event<'_>) -> Called {
-        let end = End { guarded: self, called: Cell::new(Called::Skipped) };
-        // What a layer of one connection says is not why the event ended: it did not.
-        let reason = event.emission().take_reason();
+        let end = End { guarded: self, called: Cell::new(Called::Skipped), core: OnceCell::new() };
+        let aside = event.emission().enter_connection();
         Next::new(self.conditions.layers.layers(), &end).run(event);
-        event.emission().put_reason(reason);
+        event.emission().leave_connection(aside);
         if event.emission().has_error() {
             // A layer broke a rule, or the handler's own error is still to be taken.
             return Called::Failed;
@@ -254,6 +253,8 @@ impl<C: Call> Call for Guarded<C> {
 struct End<'c, C> {
     guarded: &'c Guarded<C>,
     called: Cell<Called>,
+    /// Its bus, once a layer asks for it.
+    core: OnceCell<Option<Arc<Core>>>,
 }
 
 impl<C: Call> Terminal for End<'_, C> {
@@ -270,7 +271,12 @@ impl<C: Call> Terminal for End<'_, C> {
         Place::Connection { pattern: self.guarded.pattern.as_str(), name: self.guarded.conditions.name.as_deref() }
     }
 
-    fn home(&self) -> Option<Arc<dyn Home>> {
+    fn host(&self) -> Option<&dyn Host> {
+        let core = self.core.get_or_init(|| self.guarded.core.upgrade());
+        core.as_deref().map(|core| core as &dyn Host)
+    }
+
+    fn home(&self, _mark: Mark, _behind: usize) -> Option<Arc<dyn Home>> {
         let Guarded { core, slot, pattern, .. } = self.guarded;
         Some(Arc::new(ConnectionHome { core: core.upgrade()?, slot: slot.get()?.clone(), pattern: pattern.clone() }))
     }

@@ -2,14 +2,16 @@
 
 use std::sync::{Arc, Weak};
 
-use sigtree_middleware::{Emission, Event, Held, Home, Kept, Middleware, Pattern, Sealed, Trail};
+use sigtree_middleware::{
+    Emission, Envelope, Erased, Event, Held, Home, Kept, Middleware, Pattern, Sealed, Stack, Topic, Trail,
+};
 
 use crate::bus::Bus;
 use crate::dispatch::core::Core;
 use crate::dispatch::failure::Caller;
 use crate::dispatch::index::hash;
-use crate::dispatch::slot::Slot;
-use crate::dispatch::thread::Inside;
+use crate::dispatch::slot::{Called, Slot};
+use crate::dispatch::thread::{self, Inside};
 use crate::payload::PayloadType;
 
 impl Bus {
@@ -45,36 +47,56 @@ impl Bus {
     }
 }
 
-/// A bus takes back what its layers held, which keeps it alive.
-impl Home for Core {
-    fn resume(&self, held: &Held) {
-        let inside = Inside::enter();
-        let payload = held.share_erased();
-        let topic = held.topic();
-        let payload_type = PayloadType { id: (*payload).type_id(), name: "a held payload" };
-        let route = match self.route_named(topic, hash(topic), payload_type) {
-            Ok(Some(route)) => route,
-            Ok(None) => return,
-            Err(error) => return drop(self.refuse(error)),
-        };
-        if let Some(error) = self.too_deep(&route, &inside) {
-            return drop(self.refuse(error));
-        }
-        let kept = Kept::shared(payload.clone());
-        let sealed = held.share_envelope().map(Sealed::from);
-        let emission = Emission::new(self, self.at(self.stamps.version()), inside.depth()).with_held(held);
-        let event = Event::new(&route.topic, &*payload, &kept, &emission).with_envelope(sealed.as_ref()).returning();
-        let event = if held.is_redirected() { event.redirected_to(topic) } else { event };
-        self.deliver_around(&route, &event);
-        self.finish(&route, &emission);
+/// A bus that takes back what its layers held. It keeps the bus alive.
+pub(crate) struct BusHome {
+    pub(crate) core: Arc<Core>,
+    /// The topic it came by with, before any layer sent it to another one.
+    pub(crate) topic: Topic,
+    /// The stack that held it, and how many of its layers are behind the one that did: what it meets if that is taken out.
+    pub(crate) layers: Stack,
+    pub(crate) behind: usize,
+}
+
+impl Home for BusHome {
+    fn resume(&self, held: &Held) -> bool {
+        self.core.resume(held, self)
     }
 }
 
-/// Calls a handler past the bus's stack: what it emits is tied to the event all the same.
-pub(crate) fn follow_trail_of(event: &Event<'_>, call: impl FnOnce()) {
-    match Trail::of(event) {
-        Some(trail) => trail.follow(call),
-        None => call(),
+impl Core {
+    fn resume(&self, held: &Held, home: &BusHome) -> bool {
+        let inside = Inside::enter();
+        if inside.depth() > self.depth_limit {
+            // It is nobody's fault how deep this thread is: it goes on as soon as it is not.
+            let held = held.again();
+            thread::later(Box::new(move || {
+                held.release();
+            }));
+            return true;
+        }
+        let payload = held.share_erased();
+        let payload_type = PayloadType { id: (*payload).type_id(), name: "a held payload" };
+        let route = match self.route_named(&home.topic, hash(&home.topic), payload_type) {
+            Ok(Some(route)) => route,
+            Ok(None) => return true,
+            Err(error) => {
+                self.refuse(error);
+                return false;
+            }
+        };
+        let kept = Kept::shared(payload.clone());
+        let sealed = held.share_envelope().map(Sealed::from);
+        let emission = Emission::new(self, held.at(), inside.depth()).with_held(held);
+        let event = Event::new(&route.topic, &*payload, &kept, &emission).with_envelope(sealed.as_ref()).returning();
+        let event = if held.is_redirected() { event.redirected_to(held.topic()) } else { event };
+        let deliver = |layers: &Stack| Trail::lead(&event, || self.deliver_through(layers, &route, &event));
+        if route.layers.holds(held.mark()) {
+            deliver(&route.layers);
+        } else {
+            deliver(&home.layers.with_gap(held.mark(), home.behind));
+        }
+        self.finish(&route, &emission);
+        true
     }
 }
 
@@ -86,19 +108,50 @@ pub(crate) struct ConnectionHome {
 }
 
 impl Home for ConnectionHome {
-    fn resume(&self, held: &Held) {
+    fn resume(&self, held: &Held) -> bool {
         // A handler that was disconnected meanwhile is not called any more.
-        let Some(slot) = self.slot.upgrade() else { return };
+        let Some(slot) = self.slot.upgrade() else { return false };
         let inside = Inside::enter();
-        let payload = held.share_erased();
-        let kept = Kept::shared(payload.clone());
-        let sealed = held.share_envelope().map(Sealed::from);
-        let emission =
-            Emission::new(&*self.core, self.core.at(self.core.stamps.version()), inside.depth()).with_held(held);
-        let event = Event::new(held.topic(), &*payload, &kept, &emission).with_envelope(sealed.as_ref()).returning();
-        let call =
-            || Caller { core: &self.core, pattern: &self.pattern }.call_one(&*slot, &event, || slot.invoke(&event));
-        follow_trail_of(&event, call);
+        let emission = Emission::new(&*self.core, held.at(), inside.depth()).with_held(held);
+        let parcel = Parcel {
+            topic: held.topic(),
+            payload: held.share_erased(),
+            envelope: held.share_envelope(),
+            is_redirected: held.is_redirected(),
+        };
+        let caller = Caller { core: &self.core, pattern: &self.pattern };
+        let called = parcel.hand_over(caller, &*slot, &emission, |event| slot.invoke(event));
         self.core.pass_panic_on(&emission);
+        called
+    }
+}
+
+/// What was kept of an event for one handler, which gets it past the layers of the bus.
+pub(crate) struct Parcel<'k> {
+    pub(crate) topic: &'k Topic,
+    pub(crate) payload: Arc<Erased>,
+    pub(crate) envelope: Option<Arc<Envelope>>,
+    pub(crate) is_redirected: bool,
+}
+
+impl Parcel<'_> {
+    /// Calls the handler with it; `false` if that is muted or gone.
+    pub(crate) fn hand_over(
+        self,
+        caller: Caller<'_>,
+        slot: &dyn Slot,
+        emission: &Emission<'_>,
+        call: impl FnOnce(&Event<'_>) -> Called,
+    ) -> bool {
+        if slot.header().is_muted() || slot.header().is_dead() || caller.core.mutes(self.topic) {
+            return false;
+        }
+        let kept = Kept::shared(self.payload.clone());
+        let sealed = self.envelope.map(Sealed::from);
+        let event = Event::new(self.topic, &*self.payload, &kept, emission).with_envelope(sealed.as_ref());
+        let event = if emission.resuming().is_some() { event.returning() } else { event };
+        let event = if self.is_redirected { event.redirected_to(self.topic) } else { event };
+        Trail::lead(&event, || caller.call_one(slot, &event, || call(&event)));
+        true
     }
 }

@@ -12,14 +12,14 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::Mutex;
 use sigtree_middleware::{
-    At, Emission, Entry, Envelope, Erased, Event, EventId, History, Kept, Late, Layer, Pattern, Sealed, Stamp, Topic,
+    At, Emission, Entry, Envelope, Erased, Event, EventId, History, Late, Layer, Pattern, Stamp, Topic,
 };
 
 use crate::dispatch::core::Core;
 use crate::dispatch::failure::{Caller, discard};
 use crate::dispatch::slot::{Call, Called, Slot};
 use crate::dispatch::thread::{AtDepth, Inside};
-use crate::held::follow_trail_of;
+use crate::held::Parcel;
 use crate::payload::PayloadType;
 use crate::policy::Policy;
 
@@ -106,19 +106,18 @@ impl<C: Call> CatchUp<C> {
         }
         let slot = self.slot.get().and_then(Weak::upgrade);
         let (core, slot) = (self.core.upgrade()?, slot?);
-        if slot.header().is_muted() || slot.header().is_dead() {
-            return None;
-        }
         // A handler that answers on its own topic comes deeper with each answer, as it would in an emit.
         let _deep = AtDepth::new(waiting.depth.saturating_sub(1));
         let inside = Inside::enter();
         let emission = Emission::new(&*core, core.at(since), inside.depth()).with_identity(waiting.id, waiting.stamp);
-        let sealed = waiting.envelope.clone().map(Sealed::from);
-        let kept = Kept::shared(waiting.payload.clone());
-        let event = Event::new(&waiting.topic, &*waiting.payload, &kept, &emission).with_envelope(sealed.as_ref());
-        let call =
-            || Caller { core: &core, pattern: &self.pattern }.call_one(&*slot, &event, || self.call.call(&event));
-        follow_trail_of(&event, call);
+        let parcel = Parcel {
+            topic: &waiting.topic,
+            payload: waiting.payload.clone(),
+            envelope: waiting.envelope.clone(),
+            is_redirected: false,
+        };
+        let caller = Caller { core: &core, pattern: &self.pattern };
+        parcel.hand_over(caller, &*slot, &emission, |event| self.call.call(event));
         emission.take_panic()
     }
 }

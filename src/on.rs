@@ -66,6 +66,28 @@ impl On {
     }
 
     /// Ends the connection with its n-th call; however many threads emit, there are no more.
+    ///
+    /// A [`Retry`](crate::middleware::Retry) on the bus makes a call of each try, and finds the connection over when the last
+    /// one failed; in the connection's own [layers](On::middleware) all its tries are one call:
+    ///
+    /// ```
+    /// use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+    /// use sigtree::Bus;
+    /// use sigtree::middleware::Retry;
+    ///
+    /// static TRIES: AtomicU32 = AtomicU32::new(0);
+    /// let fails_once = |_: &u32| if TRIES.fetch_add(1, Relaxed) == 0 { Err("busy") } else { Ok(()) };
+    /// let bus = Bus::new();
+    /// let _right = bus.on("a").once().middleware(Retry::times(3)).connect(fails_once)?;
+    /// assert_eq!((bus.emit("a", 1_u32).failed(), TRIES.swap(0, Relaxed)), (0, 2));
+    ///
+    /// // The wrong way: the first try is the only call.
+    /// bus.layer(Retry::times(3));
+    /// let _wrong = bus.on("b").once().connect(fails_once)?;
+    /// bus.emit("b", 1_u32);
+    /// assert_eq!(TRIES.swap(0, Relaxed), 1);
+    /// # Ok::<(), sigtree::Error>(())
+    /// ```
     pub fn times(mut self, n: u64) -> Self {
         self.conditions.times = Some(n);
         self
@@ -137,6 +159,10 @@ impl On {
     }
 
     /// Puts a layer around this handler; the first one added sees the event first.
+    ///
+    /// An event that such a layer holds comes to the handler later, past the layers of the bus and their
+    /// [advice](crate::middleware::Advice): what counts, retries or keeps failures there does not see that call. Put it in
+    /// here, before the layer that holds.
     #[track_caller]
     pub fn middleware(mut self, middleware: impl Middleware) -> Self {
         let layers = std::mem::take(&mut self.conditions.layers);
@@ -151,7 +177,8 @@ impl On {
     /// is given before `connect` returns, in the connecting thread, marked as [replayed](Event::is_replayed); what other threads emit
     /// meanwhile waits its turn, and each thread's events stay in order, but for one: an emit that began before the connect and
     /// reaches a busy history after it may be handed over by another thread, behind an event its own thread emitted next. No
-    /// lock is held while the handler runs.
+    /// lock is held while the handler runs. The past, and what waited for it, comes past the layers of the bus and their
+    /// [advice](crate::middleware::Advice), but through the connection's own.
     ///
     /// # Examples
     ///

@@ -148,3 +148,28 @@ fn a_handler_that_is_muted_or_takes_another_type_is_not_asked_about() {
     assert_eq!((delivery.called(), delivery.muted(), delivery.skipped()), (1, 1, 1));
     assert_eq!(seen.take(), ["killer of a on a"]);
 }
+
+#[test]
+fn advice_that_forgives_a_failure_does_not_forget_a_stop() {
+    struct Forgive;
+    impl Advice for Forgive {
+        fn around(&self, handler: &HandlerCall<'_>, _: &Event<'_>) -> Answer {
+            match handler.call() {
+                Answer::Failed(_) => Answer::Done,
+                answer => answer,
+            }
+        }
+    }
+    let seen = Recorder::new();
+    let bus = Bus::new();
+    let stops = |event: &Event<'_>| -> Result<(), &str> {
+        event.stop();
+        Err("no")
+    };
+    let _first = bus.on("a").priority(1).connect(stops).unwrap();
+    let _second = bus.connect("a", seen.label("second")).unwrap();
+    assert_eq!(bus.emit("a", 1_u32).failed(), 1);
+    bus.layer(|event: &Event<'_>, next: Next<'_>| next.run_each(event, &Forgive));
+    assert_eq!(bus.emit("a", 1_u32).failed(), 0);
+    assert_eq!(seen.take(), [""; 0]);
+}

@@ -256,3 +256,21 @@ fn of_many_threads_one_has_the_trial() {
     });
     assert_eq!((calls.load(Ordering::Relaxed), breaker.stats().left_out, breaker.circuits().len()), (2, 3, 0));
 }
+
+#[test]
+fn it_lives_by_the_clock_of_its_own_bus_and_reports_there() {
+    let ((here, clock), (there, _)) = (timed(), timed());
+    let seen = Recorder::new();
+    listen(&there, &seen);
+    let breaker = CircuitBreaker::consecutive(1).open_for(30 * SECOND);
+    there.layer(breaker.clone());
+    let _bridge = here.bridge("**", &there).unwrap();
+    let broken = Arc::new(AtomicBool::new(true));
+    let _handler = there.on("a").connect(switched(&broken)).unwrap();
+    here.emit("a", 1_u32);
+    assert_eq!(seen.take(), ["site: a - from closed to open"]);
+    // It is ten minutes later there where nobody asks.
+    clock.advance(600 * SECOND);
+    assert_eq!(here.emit("a", 2_u32).called(), 0);
+    assert_eq!(breaker.stats().left_out, 1);
+}

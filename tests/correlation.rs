@@ -119,7 +119,9 @@ impl Middleware for Hold {
 
     fn flush(&self) {
         let held = std::mem::take(&mut *self.1.lock());
-        held.into_iter().for_each(Held::release);
+        for held in held {
+            held.release();
+        }
     }
 }
 

@@ -6,9 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use sigtree::middleware::{Alarm, Held, Mark};
-use sigtree::{Bus, Event, Filter, ManualClock, Middleware, Next, Stack, Topic};
+use sigtree::middleware::{
+    Alarm, Batch, Correlation, Counters, Debounce, FlowStats, Held, Inspect, Latest, Mark, Timeout,
+};
+use sigtree::{Bus, Event, Filter, History, ManualClock, Middleware, Next, Scoped, Stack, Topic, sys};
 use support::Recorder;
+
+const SECOND: Duration = Duration::from_secs(1);
 
 /// Holds every event until it is flushed, and flushes when it is dropped.
 #[derive(Clone)]
@@ -28,7 +32,9 @@ impl Hold {
 impl Held2 {
     fn release(&self) {
         let held = std::mem::take(&mut *self.held.lock());
-        held.into_iter().for_each(Held::release);
+        for held in held {
+            held.release();
+        }
     }
 }
 
@@ -128,7 +134,7 @@ fn it_finds_its_way_wherever_the_layer_stands() {
             Stack::new().with(((Filter::new(plain), (Filter::new(plain), Hold::new())), Filter::new(plain))),
         ),
         ("in a stack", Stack::new().with(Filter::new(plain)).with(Stack::new().with(Some(Arc::new(Hold::new()))))),
-        ("scoped", Stack::new().with(sigtree::Scoped::new("a", Hold::new()).unwrap())),
+        ("scoped", Stack::new().with(Scoped::new("a", Hold::new()).unwrap())),
     ];
     for (what, stack) in stacks {
         let seen = Recorder::new();
@@ -140,6 +146,38 @@ fn it_finds_its_way_wherever_the_layer_stands() {
         assert_eq!(seen.take(), ["before"], "{what}");
         bus.flush();
         assert_eq!(seen.take(), ["behind", "a 1"], "{what}");
+    }
+}
+
+#[test]
+fn it_finds_its_way_to_a_layer_of_topics_that_it_left_within() {
+    let to = Topic::new("b").unwrap();
+    let redirect = move |event: &Event<'_>, next: Next<'_>| next.redirect(event, &to);
+    let seen = Recorder::new();
+    let inner = seen.layer("inner");
+    let stacks: [(&str, Stack); 3] = [
+        ("a tuple", Stack::new().with(Scoped::new("a", (redirect.clone(), Hold::new(), inner.clone())).unwrap())),
+        (
+            "a stack",
+            Stack::new().with(
+                Scoped::new("a", Stack::new().with(redirect.clone()).with(Hold::new()).with(inner.clone())).unwrap(),
+            ),
+        ),
+        (
+            "a scope in a tuple",
+            Stack::new().with((
+                Filter::new(|_: &Event<'_>| true),
+                Scoped::new("a", (redirect.clone(), Hold::new(), inner)).unwrap(),
+            )),
+        ),
+    ];
+    for (what, stack) in stacks {
+        let bus = Bus::new();
+        let _handler = bus.connect("**", seen.events()).unwrap();
+        bus.set_stack(stack.with(seen.layer("behind")));
+        assert!(bus.emit("a", 1_u32).is_held(), "{what}");
+        bus.flush();
+        assert_eq!(seen.take(), ["inner", "behind", "b 1"], "{what}");
     }
 }
 
@@ -167,7 +205,7 @@ fn nothing_is_lost_when_the_stack_is_swapped_or_the_bus_dropped() {
     bus.emit("a", 1_u32);
     drop(bus.set_stack(Stack::new().with(seen.layer("new"))));
     // Its layer is gone, and the new ones are not behind it.
-    assert_eq!(seen.take(), ["a 1"]);
+    assert_eq!(seen.take(), ["behind", "a 1"]);
 
     bus.set_stack(Stack::new().with(Hold::new()));
     bus.emit("a", 2_u32);
@@ -246,4 +284,218 @@ fn a_redirected_event_stays_redirected_and_a_circle_stays_broken() {
         there.flush();
     }
     assert_eq!(seen.take(), ["a 1"]);
+}
+
+#[test]
+fn nothing_is_lost_where_emits_are_as_deep_as_they_may_be() {
+    let seen = Recorder::new();
+    let bus = Bus::builder().depth_limit(8).build();
+    let batch = Batch::new(2, SECOND);
+    bus.layer(Scoped::new("row", batch.clone()).unwrap());
+    let _rows = bus.connect("row", seen.events()).unwrap();
+    let weak = bus.downgrade();
+    let _deep = bus.connect("deep", move |n: &u32| {
+        let bus = weak.upgrade().unwrap();
+        let delivery = if *n < 7 { bus.emit("deep", n + 1) } else { bus.emit("row", 2_u32) };
+        assert!(delivery.refusal().is_none());
+    });
+    bus.emit("row", 1_u32);
+    let delivery = bus.emit("deep", 1_u32);
+    assert_eq!(delivery.failed(), 0);
+    assert_eq!(seen.take(), ["row 1", "row 2"]);
+    assert_eq!((batch.stats().passed, batch.stats().held), (2, 0));
+}
+
+#[test]
+fn a_late_connection_gets_it_from_the_past_or_from_the_layer_but_once() {
+    for (what, stack) in [
+        ("history first", (|history, hold| Stack::new().with(history).with(hold)) as fn(History, Hold) -> Stack),
+        ("history behind", |history, hold| Stack::new().with(hold).with(history)),
+    ] {
+        let seen = Recorder::new();
+        let bus = Bus::new();
+        let history = History::new();
+        bus.set_stack(stack(history.clone(), Hold::new()));
+        bus.emit("n", 1_u32);
+        let _late = bus.on("n").replay_last(&history, 10).connect(seen.labelled("late")).unwrap();
+        bus.flush();
+        bus.emit("n", 2_u32);
+        bus.flush();
+        let numbers: Vec<_> = seen.take().iter().map(|line| line.replace('*', "")).collect();
+        assert_eq!(numbers, ["late: n 1", "late: n 2"], "{what}");
+    }
+}
+
+#[test]
+fn it_meets_the_layers_that_stood_behind_the_one_that_left() {
+    let refusing = || Filter::new(|_: &Event<'_>| false).reason("refused");
+    type Edit = fn(&Bus) -> Stack;
+    let edits: [(&str, Edit); 4] = [
+        ("without", |bus| bus.edit_stack(|stack| stack.without("hold")).unwrap()),
+        ("replaced", |bus| bus.edit_stack(|stack| stack.with_replaced("hold", Hold::new())).unwrap()),
+        ("emptied", |bus| bus.set_stack(Stack::new())),
+        ("another", |bus| bus.set_stack(Stack::new().with_named("hold", Hold::new()))),
+    ];
+    for (what, edit) in edits {
+        let seen = Recorder::new();
+        let bus = Bus::new();
+        let _handler = bus.connect("a", seen.events()).unwrap();
+        let counters = Counters::new();
+        bus.set_stack(
+            Stack::new()
+                .with(seen.layer("before"))
+                .with(counters.clone())
+                .with_named("hold", Hold::new())
+                .with(seen.layer("behind"))
+                .with(refusing()),
+        );
+        bus.emit("a", 1_u32);
+        edit(&bus);
+        assert_eq!(seen.take(), ["before", "behind"], "{what}");
+        let all = counters.snapshot().all;
+        assert_eq!((all.emitted, all.filtered), (1, 1), "{what}: the layer around it is still there");
+    }
+}
+
+#[test]
+fn what_is_on_its_way_meets_them_though_a_handler_takes_the_layer_out() {
+    let seen = Recorder::new();
+    let bus = Bus::new();
+    bus.set_stack(Stack::new().with_named("batch", Batch::new(3, SECOND)).with(Filter::payload(|n: &u32| n % 2 == 1)));
+    let (list, weak) = (seen.clone(), bus.downgrade());
+    let _handler = bus.connect("a", move |n: &u32| {
+        list.note(n);
+        // Only the first one finds it.
+        let _ = weak.upgrade().unwrap().edit_stack(|stack| stack.without("batch"));
+    });
+    (1..=3_u32).for_each(|n| drop(bus.emit("a", n)));
+    assert_eq!(seen.take(), ["1", "3"]);
+}
+
+#[test]
+fn a_piece_that_stays_keeps_what_it_holds() {
+    let bus = Bus::new();
+    let pieces = (Debounce::new(SECOND), Latest::new(SECOND), Batch::new(9, SECOND));
+    let held = || [pieces.0.stats(), pieces.1.stats(), pieces.2.stats()].map(|stats: FlowStats| stats.held);
+    let scoped = |topic, piece: Arc<dyn Middleware>| Scoped::new(topic, piece).unwrap();
+    let all = || -> [Scoped<Arc<dyn Middleware>>; 3] {
+        [
+            scoped("a", Arc::new(pieces.0.clone())),
+            scoped("b", Arc::new(pieces.1.clone())),
+            scoped("c", Arc::new(pieces.2.clone())),
+        ]
+    };
+    bus.set_stack(all().into_iter().collect());
+    for topic in ["a", "b", "b", "c"] {
+        bus.emit(topic, 1_u32);
+    }
+    assert_eq!(held(), [1, 1, 1]);
+    let [a, b, c] = all();
+    bus.set_stack(Stack::new().with((Inspect::new(|_: &Event<'_>| {}), a)).with(Stack::new().with(Some(b))).with(c));
+    assert_eq!(held(), [1, 1, 1]);
+    let [a, _, _] = all();
+    bus.set_stack(Stack::new().with(a));
+    assert_eq!(held(), [1, 0, 0]);
+}
+
+#[test]
+fn that_a_connection_or_a_child_holds_it_says_nothing_of_the_bus() {
+    let reports = Recorder::new();
+    let (parent, counters) = (Bus::new(), Counters::new());
+    let child = parent.child("c").unwrap();
+    parent.set_stack(Stack::new().with(counters.clone()).with(Filter::new(|_: &Event<'_>| false).reason("no")));
+    let list = reports.clone();
+    let _reports = parent.connect("$sys.filtered", move |report: &sys::Filtered| list.note(&report.topic)).unwrap();
+    let _held = child.on("a").middleware(Hold::new()).connect(|_: &u32| {}).unwrap();
+    let around = Counters::new();
+    let refused = Stack::new().with(around.clone()).with(Filter::new(|_: &Event<'_>| false));
+    let _refused = child.on("a").middleware(refused).connect(|_: &u32| {}).unwrap();
+    let delivery = child.emit("a", 1_u32);
+    assert!(delivery.is_held(), "by one of them");
+    assert_eq!(reports.take(), ["c.a"]);
+    assert_eq!((counters.snapshot().all.filtered, around.snapshot().all.filtered), (1, 1));
+}
+
+#[test]
+fn a_muted_pattern_is_silent_also_for_what_was_held_around_a_connection() {
+    let seen = Recorder::new();
+    let clock = ManualClock::new();
+    let bus = Bus::builder().clock(clock.clone()).build();
+    let debounce = Debounce::new(SECOND);
+    let _handler = bus.on("a").middleware(debounce.clone()).connect(seen.events()).unwrap();
+    bus.emit("a", 1_u32);
+    let mute = bus.mute("**").unwrap();
+    clock.advance(SECOND);
+    assert_eq!(seen.take(), [""; 0]);
+    assert_eq!((debounce.stats().passed, debounce.stats().dropped), (0, 1));
+
+    let history = History::new();
+    bus.layer(history.clone());
+    bus.emit("b", 1_u32);
+    let _late = bus.on("b").replay_last(&history, 1).connect(seen.events()).unwrap();
+    drop(mute);
+    assert_eq!(seen.take(), [""; 0]);
+}
+
+#[test]
+fn what_nobody_waits_for_any_more_is_not_counted_as_passed() {
+    let bus = Bus::new();
+    let (debounce, latest, batch) = (Debounce::new(SECOND), Latest::new(SECOND), Batch::new(9, SECOND));
+    let connections = [
+        bus.on("n").middleware(debounce.clone()).connect(|_: &u32| {}).unwrap(),
+        bus.on("n").middleware(latest.clone()).connect(|_: &u32| {}).unwrap(),
+        bus.on("n").middleware(batch.clone()).connect(|_: &u32| {}).unwrap(),
+    ];
+    bus.emit("n", 1_u32);
+    bus.emit("n", 2_u32);
+    drop(connections);
+    debounce.flush();
+    latest.flush();
+    batch.flush();
+    let books = |stats: FlowStats| (stats.passed, stats.dropped, stats.held);
+    assert_eq!([debounce.stats(), latest.stats(), batch.stats()].map(books), [(0, 2, 0), (1, 1, 0), (0, 2, 0)]);
+}
+
+#[test]
+fn what_its_handlers_emit_is_tied_to_it_wherever_it_was_held() {
+    let seen = Recorder::new();
+    let parent = Bus::new();
+    let child = parent.child("c").unwrap();
+    child.layer(Correlation::new());
+    let list = seen.clone();
+    let _effects = child.connect("effect", move |cause: &u128, event: &Event<'_>| {
+        list.note(event.causation().map(sigtree::EventId::to_bits) == Some(*cause));
+    });
+    let weak = child.downgrade();
+    let _handler = parent.connect("c.a", move |_: &u32, event: &Event<'_>| {
+        weak.upgrade().unwrap().emit("effect", event.id().to_bits());
+    });
+    child.emit("a", 1_u32);
+    assert_eq!(seen.take(), ["true"]);
+    parent.layer(Scoped::new("c.a", Hold::new()).unwrap());
+    child.emit("a", 2_u32);
+    // Who happens to flush is not what led to it.
+    let weak = parent.downgrade();
+    let _flushing = child.connect("flush", move |_: &u32| weak.upgrade().unwrap().flush()).unwrap();
+    child.emit("flush", 3_u32);
+    assert_eq!(seen.take(), ["true"]);
+}
+
+#[test]
+fn its_deadline_is_kept_in_the_time_of_the_bus_where_it_goes_on() {
+    let seen = Recorder::new();
+    let (here_clock, there_clock) = (ManualClock::new(), ManualClock::new());
+    let here = Bus::builder().clock(here_clock.clone()).build();
+    let there = Bus::builder().clock(there_clock.clone()).build();
+    here_clock.advance(100 * SECOND);
+    here.layer(Timeout::new(10 * SECOND));
+    let _bridge = here.bridge("**", &there).unwrap();
+    let list = seen.clone();
+    let _handler =
+        there.connect("n", move |_: &u32, event: &Event<'_>| list.note(event.time_left().unwrap().as_secs()));
+    there.layer(Hold::new());
+    here.emit("n", 1_u32);
+    there_clock.advance(3 * SECOND);
+    there.flush();
+    assert_eq!(seen.take(), ["7"]);
 }

@@ -165,3 +165,16 @@ fn a_handle_counts_for_all_its_clones() {
     bus.emit("a", 1_u32);
     assert_eq!(timeout.stats().late, 2);
 }
+
+#[test]
+fn what_is_late_is_told_of_where_the_layer_stands() {
+    let ((here, clock), (there, _)) = (timed(), timed());
+    there.layer(Timeout::new(SECOND));
+    let seen = Recorder::new();
+    let list = seen.clone();
+    let _late = there.connect("$sys.late", move |late: &sys::HandlerLate| list.note(&late.topic)).unwrap();
+    let _slow = there.connect("a", taking(2, &clock)).unwrap();
+    let _bridge = here.bridge("**", &there).unwrap();
+    here.emit("a", 1_u32);
+    assert_eq!(seen.take(), ["a"]);
+}

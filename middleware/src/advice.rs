@@ -11,7 +11,9 @@ use crate::Event;
 ///
 /// A layer goes on with [`Next::run_each`](crate::Next::run_each) and lends its advice, which is then asked for each
 /// handler in turn that would be called: to call it, to call it again, to leave it out. Around a connection it is that one handler. Advice of
-/// several layers nests like the layers. It ends with the bus: the handlers of a parent are the parent's.
+/// several layers nests like the layers. It ends with the bus: the handlers of a parent are the parent's. A bus's advice is not
+/// asked about what comes to a handler past the bus's layers: the past that a late connection is given, and what a
+/// connection's own layer held.
 ///
 /// It may be made for one event, and hold a reference to it.
 ///

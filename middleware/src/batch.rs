@@ -53,8 +53,11 @@ use crate::{Clock, Event, Held, Mark, Middleware, Next, Topic};
 /// # What is not lost
 ///
 /// An event that is held goes on with its id, its time and its envelope, behind this layer: with its batch, when the bus
-/// is flushed, when the layer leaves its stack, or when its last handle is dropped. It keeps its bus alive until then.
-/// Around a connection it goes to that handler, if that is still connected.
+/// is flushed, when the layer leaves its stack, or when its last handle is dropped. Around a connection it goes to that
+/// handler, if that is still connected and not muted.
+///
+/// It keeps its bus alive until then: with a time that never comes, such as [`Duration::MAX`] or one on a clock that nobody
+/// moves, a bus whose handles are gone stays for ever with what is in a batch that is not full. Flush it before.
 ///
 /// It holds [10,000 events](Self::room) at most, whether they wait for their batch or are on their way. Without room the
 /// oldest batch goes on early, and is counted. If that makes no room, because handlers are slower than emitters, the new
@@ -73,7 +76,9 @@ use crate::{Clock, Event, Held, Mark, Middleware, Next, Topic};
 /// Batches go on one after the other, in the order in which they were full or due, and never two at a time: in the thread
 /// that filled one, the clock's, the one that flushes, or the one that swaps the stack. That thread then also takes those
 /// that others fill meanwhile, and the others go on at once; so does a flush from another thread, or from inside a
-/// handler of a batch, which returns before all of it is done.
+/// handler of a batch, which returns before all of it is done. Where emits are nested as deep as they may be, the events
+/// of a batch go on when the outermost one ends, and [`after`](Self::after) is called before that.
+/// The clock's thread is [one for all](crate::Clock::wake): a handler that takes long there delays what other pieces hold.
 ///
 /// # Place
 ///
@@ -179,7 +184,7 @@ impl Middleware for Batch {
             return next.discard(event, "batch is full");
         }
         match next.hold(event, holder.mark) {
-            Some(held) => holder.hold(key, held, holder.clock(event)),
+            Some(held) => holder.hold(key, held, holder.clock(event, &next)),
             None => {
                 holder.hurry(|batches| batches.filling.take(key));
                 holder.counts.pass_early();
@@ -202,6 +207,12 @@ impl Middleware for Batch {
 
     fn flush(&self) {
         self.0.flush();
+    }
+
+    fn flush_unless(&self, stays: &dyn Fn(Mark) -> bool) {
+        if !stays(self.0.mark) {
+            self.0.flush();
+        }
     }
 
     fn describe(&self) -> Cow<'static, str> {
@@ -303,8 +314,7 @@ impl Hold for Settings {
             panics.catch(|| look(batch));
         }
         for held in batch {
-            counts.pass();
-            panics.catch(|| held.resume());
+            panics.catch(|| counts.release(held));
         }
         if let Some(look) = &self.after {
             panics.catch(|| look(batch));

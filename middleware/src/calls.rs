@@ -210,6 +210,11 @@ impl Middleware for Calls {
         self.get(connection)
     }
 
+    /// Handlers are called also when an event goes on that a layer further on held.
+    fn stands_around(&self) -> bool {
+        true
+    }
+
     fn describe(&self) -> Cow<'static, str> {
         format!("count the calls of at most {} connections", self.books.most).into()
     }

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::{Advice, Answer, Event, HandlerCall, Middleware, Next, Problem, clock};
+use crate::{Advice, Answer, Event, HandlerCall, Host, Middleware, Next, Problem};
 
 use machine::{Machine, Outcome, Rules, Threshold, Turn};
 
@@ -251,12 +251,12 @@ impl CircuitBreaker {
         Self { shared: Arc::default(), ..self }
     }
 
-    fn admit(&self, handler: &HandlerCall<'_>, event: &Event<'_>) -> Option<Turn> {
+    fn admit(&self, handler: &HandlerCall<'_>, host: &dyn Host) -> Option<Turn> {
         // Relaxed: who is told of a failure by other means sees its circuit too.
         if self.shared.known.load(Ordering::Relaxed) == 0 {
             return Some(Turn::default());
         }
-        let now = clock::now(event);
+        let now = host.clock().elapsed();
         let mut circuits = self.shared.circuits.lock();
         let Some((known, turns)) = circuits.get(handler, self.per_pattern) else { return Some(Turn::default()) };
         let turn = known.machine.admit(&self.rules, now, turns);
@@ -264,17 +264,17 @@ impl CircuitBreaker {
         let spent_at = known.machine.spent_at();
         circuits.note_spent_at(spent_at);
         drop(circuits);
-        report(change, event);
+        report(change, host);
         turn
     }
 
-    fn settle(&self, turn: Turn, outcome: Outcome, handler: &HandlerCall<'_>, event: &Event<'_>) {
+    fn settle(&self, turn: Turn, outcome: Outcome, handler: &HandlerCall<'_>, host: &dyn Host) {
         let in_a_row = matches!(self.rules.threshold, Threshold::Consecutive(_));
         let tells = outcome == Outcome::Failed || (outcome == Outcome::Succeeded && !in_a_row);
         if !tells && self.shared.known.load(Ordering::Relaxed) == 0 {
             return;
         }
-        let now = clock::now(event);
+        let now = host.clock().elapsed();
         let mut circuits = self.shared.circuits.lock();
         if tells && !circuits.make_room(handler, self, now) {
             self.shared.unwatched.fetch_add(1, Ordering::Relaxed);
@@ -291,30 +291,43 @@ impl CircuitBreaker {
         }
         self.shared.known.store(circuits.len(), Ordering::Relaxed);
         drop(circuits);
-        report(change, event);
+        report(change, host);
     }
 }
 
-impl Advice for CircuitBreaker {
-    fn around(&self, handler: &HandlerCall<'_>, event: &Event<'_>) -> Answer {
-        let Some(turn) = self.admit(handler, event) else {
-            self.shared.left_out.fetch_add(1, Ordering::Relaxed);
+/// Stands around the handlers of one event.
+struct Around<'b> {
+    breaker: &'b CircuitBreaker,
+    host: &'b dyn Host,
+}
+
+impl Advice for Around<'_> {
+    fn around(&self, handler: &HandlerCall<'_>, _event: &Event<'_>) -> Answer {
+        let Self { breaker, host } = *self;
+        let Some(turn) = breaker.admit(handler, host) else {
+            breaker.shared.left_out.fetch_add(1, Ordering::Relaxed);
             return Answer::Skipped(Cow::Borrowed("the circuit is open"));
         };
         let answer = handler.call();
         let outcome = match &answer {
             Answer::Done => Outcome::Succeeded,
-            Answer::Failed(problem) if (self.when)(problem) => Outcome::Failed,
+            Answer::Failed(problem) if (breaker.when)(problem) => Outcome::Failed,
             Answer::Failed(_) | Answer::Skipped(_) => Outcome::Neither,
         };
-        self.settle(turn, outcome, handler, event);
+        breaker.settle(turn, outcome, handler, host);
         answer
     }
 }
 
 impl Middleware for CircuitBreaker {
     fn handle(&self, event: &Event<'_>, next: Next<'_>) {
-        next.run_each(event, self);
+        let host = next.host(event);
+        next.run_each(event, &Around { breaker: self, host });
+    }
+
+    /// Handlers are called also when an event goes on that a layer further on held.
+    fn stands_around(&self) -> bool {
+        true
     }
 
     fn describe(&self) -> Cow<'static, str> {
@@ -409,9 +422,8 @@ impl Known {
     }
 }
 
-fn report(change: Option<(Circuit, CircuitState)>, event: &Event<'_>) {
+fn report(change: Option<(Circuit, CircuitState)>, host: &dyn Host) {
     let Some((circuit, from)) = change else { return };
-    let host = event.emission().host();
     host.report("$sys.breaker", &mut || {
         Arc::new(BreakerChanged { bus: host.name().into(), circuit: circuit.clone(), from })
     });

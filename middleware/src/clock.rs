@@ -26,7 +26,10 @@ pub trait Clock: Send + Sync + 'static {
 
     /// Rings an alarm once `elapsed` has reached `at`, from a thread of the clock's; at once if it has.
     ///
-    /// By default a thread that all clocks share rings it when as much real time has passed.
+    /// By default a thread that the whole process shares rings it when as much real time has passed, one alarm after the
+    /// other. What an alarm leads to runs there: as long as a handler takes that is called with an event which was held,
+    /// no other alarm rings, whatever bus it is for. A handler that works long or waits hands that to a thread of its
+    /// own; a clock of your own that rings elsewhere is another way.
     fn wake(&self, at: Duration, alarm: Weak<dyn Alarm>) {
         timer::ring_after(at.saturating_sub(self.elapsed()), alarm);
     }

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{Envelope, Event, EventId, Mark, Middleware, Next, Sealed, Topic};
+use crate::{Envelope, Event, EventId, Middleware, Next, Sealed, Topic};
 
 /// Gives events a correlation and a causation, and passes them on to what is emitted while they are handled.
 ///
@@ -127,6 +127,13 @@ impl Trail {
         Some(Self { id: event.id(), correlation, emission: emission_of(event) })
     }
 
+    /// Calls what handles an event that comes from nowhere, such as one that was held: what is emitted there is tied to that
+    /// event, if it has a correlation, and not to what this thread was handling. For those who write a bus.
+    pub fn lead<R>(event: &Event<'_>, handle: impl FnOnce() -> R) -> R {
+        let _inside = Inside::enter(Self::of(event));
+        handle()
+    }
+
     /// The event that is being handled: what is emitted gets it as its causation.
     #[must_use]
     pub fn id(&self) -> EventId {
@@ -142,7 +149,7 @@ impl Trail {
     /// Runs a closure as if it were called by a handler of the event.
     pub fn follow<R>(&self, run: impl FnOnce() -> R) -> R {
         // The emit may be over, and another one stand where it stood.
-        let _inside = Inside::enter(Self { emission: 0, ..self.clone() });
+        let _inside = Inside::enter(Some(Self { emission: 0, ..self.clone() }));
         run()
     }
 }
@@ -151,12 +158,12 @@ impl Middleware for Correlation {
     fn handle(&self, event: &Event<'_>, next: Next<'_>) {
         let tied = Sealed::new(tied(event));
         let event = event.with_envelope(Some(&tied));
-        let _inside = Trail::of(&event).map(Inside::enter);
+        let _inside = Trail::of(&event).map(|trail| Inside::enter(Some(trail)));
         next.run(&event);
     }
 
     /// An event that a layer further on held is handled too, when it goes on.
-    fn holds(&self, _mark: Mark) -> bool {
+    fn stands_around(&self) -> bool {
         true
     }
 
@@ -202,8 +209,8 @@ fn emission_of(event: &Event<'_>) -> usize {
 struct Inside(Option<Trail>);
 
 impl Inside {
-    fn enter(trail: Trail) -> Self {
-        Self(HANDLED.try_with(|handled| handled.replace(Some(trail))).ok().flatten())
+    fn enter(trail: Option<Trail>) -> Self {
+        Self(HANDLED.try_with(|handled| handled.replace(trail)).ok().flatten())
     }
 }
 

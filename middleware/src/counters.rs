@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 
 use crate::rows::{MOST, Rows};
 use crate::{
-    Advice, Answer, Event, HandlerCall, IntoPattern, Limits, Mark, Middleware, Next, ParseError, Pattern, Place, table,
+    Advice, Answer, Event, HandlerCall, IntoPattern, Limits, Middleware, Next, ParseError, Pattern, Place, table,
 };
 
 /// Counts events and calls: of everything, of the [patterns of topics](Counters::topics) you name, and of the pattern of
@@ -203,7 +203,7 @@ impl Middleware for Counters {
     }
 
     /// Handlers are called also when an event goes on that a layer further on held.
-    fn holds(&self, _mark: Mark) -> bool {
+    fn stands_around(&self) -> bool {
         true
     }
 

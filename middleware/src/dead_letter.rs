@@ -68,7 +68,8 @@ use crate::{
 ///
 /// # Place
 ///
-/// It keeps the event as it is where it stands, and sees what layers further in make of a failure. So it belongs behind
+/// It keeps the event as it is where it stands, and sees what layers further in make of a failure. An event that one of
+/// them held it keeps as it was there: what changed it before that changes it again in a replay. So it belongs behind
 /// what changes payloads, lest they are changed again when it is replayed, and before a [`Retry`](crate::Retry), lest
 /// each try makes a letter:
 ///
@@ -382,6 +383,11 @@ impl Middleware for DeadLetter {
         true
     }
 
+    /// Handlers are called also when an event goes on that a layer further on held.
+    fn stands_around(&self) -> bool {
+        true
+    }
+
     fn describe(&self) -> Cow<'static, str> {
         let mut line = format!("dead letters, at most {}", self.count);
         if self.bytes < usize::MAX {
@@ -398,7 +404,8 @@ impl Middleware for DeadLetter {
 }
 
 fn met_nobody(event: &Event<'_>) -> bool {
-    event.tally() == Tally::default() && !event.emission().is_held() && !event.emission().is_stopped()
+    let ended = event.emission().ended();
+    event.tally() == Tally::default() && !ended.is_held() && !ended.is_stopped()
 }
 
 /// Looks at what becomes of each handler, with the event as it came by the layer.

@@ -51,7 +51,7 @@ use crate::{Clock, Event, Held, Mark, Middleware, Next, Topic};
 ///
 /// An event that is held goes on with its id, its time and its envelope, behind this layer: after the quiet, when the bus
 /// is flushed, when the layer leaves its stack, or when its last handle is dropped. It keeps its bus alive until then.
-/// Around a connection it goes to that handler, if that is still connected.
+/// Around a connection it goes to that handler, if that is still connected and not muted.
 ///
 /// When events of more than [10,000 topics or keys](Self::room) are held, the one whose quiet is next to end goes on
 /// early, and is counted. An event that cannot be kept, because its payload was only lent and cannot be cloned, goes on at
@@ -67,6 +67,7 @@ use crate::{Clock, Event, Held, Mark, Middleware, Next, Topic};
 ///
 /// What is held goes on in the clock's thread, in the one that flushes, or in the one that swaps the stack. Events of
 /// different topics or keys may go on at the same time, in different threads, in any order.
+/// The clock's thread is [one for all](crate::Clock::wake): a handler that takes long there delays what other pieces hold.
 ///
 /// Those of one topic or key go on one after the other, so the last of them is the last that handlers see. One that is due
 /// while another is on its way goes on in the thread of that one; a flush from another thread, or from inside a handler,
@@ -158,7 +159,7 @@ impl Middleware for Debounce {
         let holder = &*self.0;
         let Some(key) = holder.key_of(event) else { return next.run(event) };
         match next.hold(event, holder.mark) {
-            Some(held) => holder.hold(key, held, holder.clock(event)),
+            Some(held) => holder.hold(key, held, holder.clock(event, &next)),
             None => {
                 holder.drop_older(key);
                 holder.counts.pass_early();
@@ -181,6 +182,12 @@ impl Middleware for Debounce {
 
     fn flush(&self) {
         self.0.flush();
+    }
+
+    fn flush_unless(&self, stays: &dyn Fn(Mark) -> bool) {
+        if !stays(self.0.mark) {
+            self.0.flush();
+        }
     }
 
     fn describe(&self) -> Cow<'static, str> {
@@ -272,8 +279,7 @@ impl Hold for Settings {
     }
 
     fn let_go_of(&self, (_, waiting): &Self::Ready, counts: &Counts, panics: &mut Panics) {
-        counts.pass();
-        panics.catch(|| waiting.held.resume());
+        panics.catch(|| counts.release(&waiting.held));
     }
 
     fn arrive(line: &mut Line<Waiting>, (key, _): &Self::Ready) {

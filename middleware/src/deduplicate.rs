@@ -151,7 +151,7 @@ impl Deduplicate {
 impl Middleware for Deduplicate {
     fn handle(&self, event: &Event<'_>, next: Next<'_>) {
         let Some(key) = self.0.settings.by.key_of(event) else { return next.run(event) };
-        if self.0.is_first(key, self.0.time.now(event)) {
+        if self.0.is_first(key, self.0.time.now(event, &next)) {
             self.0.counts.pass();
             next.run(event);
         } else {

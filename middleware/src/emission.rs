@@ -122,6 +122,8 @@ const STOPPED: u8 = 8;
 const HELD: u8 = 16;
 /// The layers of this level let it through.
 const ARRIVED: u8 = 32;
+/// A layer of this level holds it.
+const HELD_HERE: u8 = 64;
 
 /// Where an event was before it went on to another bus, and what was said of it there.
 #[derive(Debug)]
@@ -129,6 +131,14 @@ const ARRIVED: u8 = 32;
 pub struct Level {
     at: At,
     stop: u8,
+    reason: Reason,
+}
+
+/// What was said of an event before it came to the layers of one connection.
+#[derive(Debug)]
+#[must_use = "what was said must be put back"]
+pub struct Aside {
+    held: u8,
     reason: Reason,
 }
 
@@ -217,13 +227,28 @@ impl<'e> Emission<'e> {
 
     /// Notes that a layer holds the event.
     pub fn note_held(&self) {
-        self.stop.set(self.stop.get() | HELD);
+        self.stop.set(self.stop.get() | HELD | HELD_HERE);
     }
 
-    /// Whether a layer holds the event.
+    /// Whether a layer around the bus it is on holds the event, or around the connection whose layers it is in;
+    /// [`ended`](Self::ended) tells whether any does.
     #[inline]
     pub fn is_held(&self) -> bool {
-        self.stop.get() & HELD != 0
+        self.stop.get() & HELD_HERE != 0
+    }
+
+    /// Begins the layers of one connection, which say for themselves whether they hold the event and why they end it;
+    /// what was said before, to be given to [`leave_connection`](Self::leave_connection).
+    pub fn enter_connection(&self) -> Aside {
+        let held = self.stop.get() & HELD_HERE;
+        self.stop.set(self.stop.get() & !HELD_HERE);
+        Aside { held, reason: self.take_reason() }
+    }
+
+    /// Ends the layers of one connection: what they said is not why the event ended, for it did not.
+    pub fn leave_connection(&self, aside: Aside) {
+        self.stop.set(self.stop.get() & !HELD_HERE | aside.held);
+        self.put_reason(aside.reason);
     }
 
     /// The event's id, made now if nobody asked before.
@@ -251,7 +276,7 @@ impl<'e> Emission<'e> {
         self.depth
     }
 
-    /// The bus the event was emitted on.
+    /// The bus the event was emitted on, or goes on from if it was held; [`Next::host`](crate::Next::host) is a layer's own.
     #[inline]
     pub fn host(&self) -> &'e dyn Host {
         self.host
@@ -486,7 +511,7 @@ impl<'e> Emission<'e> {
 /// What of all that ended an event also counts on other buses.
 #[inline]
 fn beyond_a_level(stop: u8) -> u8 {
-    stop & if stop & STOP_FAILED == 0 { STOPPED | HELD } else { !ARRIVED }
+    stop & if stop & STOP_FAILED == 0 { STOPPED | HELD } else { !(ARRIVED | HELD_HERE) }
 }
 
 /// What ended an event early, or keeps it back.
@@ -498,7 +523,7 @@ impl Ended {
     #[inline]
     #[must_use]
     pub fn is_stopped(self) -> bool {
-        self.0 & !(HELD | ARRIVED) != 0
+        self.0 & !(HELD | ARRIVED | HELD_HERE) != 0
     }
 
     /// Whether a layer holds it.

@@ -201,7 +201,8 @@ impl<'e> Event<'e> {
         self.envelope()?.meta(key)
     }
 
-    /// When handlers are to be done, as time on the clock of the bus it was emitted on.
+    /// When handlers are to be done, as time on the clock of the bus it was emitted on; if it was held, of the bus it goes on
+    /// from.
     #[must_use]
     pub fn deadline(&self) -> Option<Duration> {
         self.envelope()?.deadline
@@ -360,10 +361,15 @@ impl<'e> Event<'e> {
         self.turns == 0
     }
 
+    /// The layer that held it, if it is on its way back there.
+    pub(crate) fn returning_to(&self) -> Option<Mark> {
+        if self.turns & RETURNING == 0 { None } else { self.emission.resuming() }
+    }
+
     /// Whether a layer further on held it, and it passes this one by on its way back there.
     #[cold]
     pub(crate) fn passes_by(&self, layer: &(impl Middleware + ?Sized)) -> bool {
-        self.turns & RETURNING != 0 && self.emission.resuming().is_some_and(|mark| !layer.holds(mark))
+        self.returning_to().is_some_and(|mark| !layer.holds(mark) && !layer.stands_around())
     }
 }
 

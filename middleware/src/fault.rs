@@ -22,8 +22,9 @@ use crate::{Advice, Answer, Event, HandlerCall, Middleware, Next, Problem};
 /// of the same seed.
 ///
 /// Failures happen to each handler by itself, after it was called: as if it failed in its last line, with all it did
-/// done. So a [`Retry`](crate::Retry) before this layer meets what is hardest to bear. What happened is
-/// [counted](Self::stats); the handle is a cheap clone.
+/// done. So a [`Retry`](crate::Retry) before this layer meets what is hardest to bear. What happens to an event happens
+/// when it first comes by, also if a layer further on holds it. What happened is [counted](Self::stats); the handle is a
+/// cheap clone.
 ///
 /// # Cost
 ///
@@ -170,6 +171,10 @@ impl Fault {
 
 impl Middleware for Fault {
     fn handle(&self, event: &Event<'_>, next: Next<'_>) {
+        if event.emission().resuming().is_some() {
+            // It had its share when it first came by; what is left are its handlers.
+            return next.run_each(event, self);
+        }
         if self.discard.falls() {
             return next.discard(event, "dropped by a fault");
         }
@@ -180,6 +185,11 @@ impl Middleware for Fault {
             next.clone().run_each(event, self);
         }
         next.run_each(event, self);
+    }
+
+    /// Handlers are called also when an event goes on that a layer further on held.
+    fn stands_around(&self) -> bool {
+        true
     }
 
     fn describe(&self) -> Cow<'static, str> {

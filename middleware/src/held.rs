@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::emission::Visited;
-use crate::{Envelope, Erased, Event, EventId, Stamp, Topic};
+use crate::{At, Envelope, Erased, Event, EventId, Host, Stamp, Topic};
 
 /// Tells layers that hold events apart: each has one, and a held event goes on behind the layer whose mark it bears.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -34,26 +34,41 @@ pub struct Held {
     pub(crate) stamp: Stamp,
     pub(crate) redirected: bool,
     pub(crate) visited: Visited,
+    pub(crate) at: At,
     pub(crate) mark: Mark,
     pub(crate) home: Arc<dyn Home>,
 }
 
 /// Where held events go on: for those who write a bus.
 pub trait Home: Send + Sync {
-    /// Lets the event go on behind the layer that held it.
-    fn resume(&self, held: &Held);
+    /// Lets the event go on behind the layer that held it, now or, if that cannot be, soon; `false` if it goes nowhere.
+    fn resume(&self, held: &Held) -> bool;
 }
 
 impl Held {
-    /// Lets the event go on in this thread, behind the layer that held it; straight to the handlers if that layer is no
-    /// longer there.
-    pub fn release(self) {
-        self.resume();
+    /// Lets the event go on in this thread, behind the layer that held it; `false` if it goes nowhere, because it was held
+    /// around a handler that is disconnected, or muted now.
+    ///
+    /// Within emits that are nested as deep as they may be, it goes on when the outermost of them ends.
+    pub fn release(self) -> bool {
+        self.resume()
     }
 
     /// The same for one that is looked at afterwards, and not released twice.
-    pub(crate) fn resume(&self) {
-        self.home.resume(self);
+    pub(crate) fn resume(&self) -> bool {
+        self.home.resume(self)
+    }
+
+    /// The same event once more, of which one is to be released: for a bus that lets it go on later.
+    pub fn again(&self) -> Self {
+        Self {
+            topic: self.topic.clone(),
+            payload: self.payload.clone(),
+            envelope: self.envelope.clone(),
+            visited: self.visited.clone(),
+            home: self.home.clone(),
+            ..*self
+        }
     }
 
     /// Its topic, as it was where the layer stands.
@@ -92,6 +107,12 @@ impl Held {
         self.stamp
     }
 
+    /// Where it was when it was held: a late connection tells by this whether the past that it was given has the event.
+    #[must_use]
+    pub fn at(&self) -> At {
+        self.at
+    }
+
     /// The mark of the layer that held it.
     #[must_use]
     pub fn mark(&self) -> Mark {
@@ -110,19 +131,28 @@ impl Held {
         &self.visited
     }
 
-    pub(crate) fn of(event: &Event<'_>, mark: Mark, home: Arc<dyn Home>) -> Option<Self> {
+    pub(crate) fn of(event: &Event<'_>, mark: Mark, home: Arc<dyn Home>, host: &dyn Host) -> Option<Self> {
         Some(Self {
             topic: event.topic().clone(),
             payload: event.share_erased()?,
-            envelope: event.share_envelope(),
+            envelope: envelope_on(event, host),
             id: event.id(),
             stamp: event.emission().stamp(),
             redirected: event.is_redirected(),
             visited: event.emission().visited(),
+            at: event.emission().at(),
             mark,
             home,
         })
     }
+}
+
+/// The envelope, with its deadline as time on the clock of the bus where it goes on.
+fn envelope_on(event: &Event<'_>, host: &dyn Host) -> Option<Arc<Envelope>> {
+    let from = event.emission().host();
+    let (Some(left), false) = (event.time_left(), std::ptr::addr_eq(from, host)) else { return event.share_envelope() };
+    let deadline = Some(host.clock().elapsed().saturating_add(left));
+    Some(Arc::new(Envelope { deadline, ..event.envelope()?.clone() }))
 }
 
 impl fmt::Debug for Held {

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 
 use crate::clock::Stopwatch;
 use crate::rows::Rows;
-use crate::{Advice, Answer, Event, HandlerCall, Mark, Middleware, Next, table};
+use crate::{Advice, Answer, Event, HandlerCall, Middleware, Next, table};
 
 /// Measures how long the rest of the chain takes, and each handler in it, and keeps percentiles by handler pattern.
 ///
@@ -198,7 +198,7 @@ impl Middleware for Latency {
     }
 
     /// Handlers are called also when an event goes on that a layer further on held.
-    fn holds(&self, _mark: Mark) -> bool {
+    fn stands_around(&self) -> bool {
         true
     }
 

@@ -52,7 +52,7 @@ use crate::{Clock, Event, Held, Mark, Middleware, Next, Topic};
 ///
 /// An event that is held goes on with its id, its time and its envelope, behind this layer: after the interval, when the
 /// bus is flushed, when the layer leaves its stack, or when its last handle is dropped. It keeps its bus alive until
-/// then. Around a connection it goes to that handler, if that is still connected.
+/// then. Around a connection it goes to that handler, if that is still connected and not muted.
 ///
 /// When intervals of more than [10,000 topics or keys](Self::room) run, the one that is next to end does so early: if an
 /// event is held in it, that goes on and is counted as early; if not, the topic or key is counted as forgotten. An event
@@ -69,6 +69,7 @@ use crate::{Clock, Event, Held, Mark, Middleware, Next, Topic};
 ///
 /// What is held goes on in the clock's thread, in the one that flushes, or in the one that swaps the stack. Events of
 /// different topics or keys may go on at the same time, in different threads, in any order.
+/// The clock's thread is [one for all](crate::Clock::wake): a handler that takes long there delays what other pieces hold.
 ///
 /// Those of one topic or key go on one after the other, so the newest is the last that handlers see. An event that comes
 /// while another is on its way is held; if it is due before that is through, the thread of that one takes it along, and a
@@ -155,7 +156,7 @@ impl Middleware for Latest {
     fn handle(&self, event: &Event<'_>, next: Next<'_>) {
         let holder = &*self.0;
         let Some(key) = holder.key_of(event) else { return next.run(event) };
-        let clock = holder.clock(event);
+        let clock = holder.clock(event, &next);
         if holder.begins_interval(key, clock.elapsed()) {
             return holder.pass(key, || next.run(event));
         }
@@ -183,6 +184,12 @@ impl Middleware for Latest {
 
     fn flush(&self) {
         self.0.flush();
+    }
+
+    fn flush_unless(&self, stays: &dyn Fn(Mark) -> bool) {
+        if !stays(self.0.mark) {
+            self.0.flush();
+        }
     }
 
     fn describe(&self) -> Cow<'static, str> {
@@ -324,8 +331,7 @@ impl Hold for Settings {
     }
 
     fn let_go_of(&self, (_, held): &Self::Ready, counts: &Counts, panics: &mut Panics) {
-        counts.pass();
-        panics.catch(|| held.resume());
+        panics.catch(|| counts.release(held));
     }
 
     fn arrive(state: &mut State, (key, _): &Self::Ready) {

@@ -9,7 +9,7 @@ use metrics::{Counter, Histogram, Unit, counter, describe_counter, describe_hist
 
 use crate::clock::Stopwatch;
 use crate::rows::{MOST, Rows};
-use crate::{Advice, Answer, Event, HandlerCall, Mark, Middleware, Next, Place, Problem};
+use crate::{Advice, Answer, Event, HandlerCall, Middleware, Next, Place, Problem};
 
 /// Tells the [`metrics`](https://docs.rs/metrics) facade what happens, for an exporter such as Prometheus's.
 ///
@@ -113,7 +113,7 @@ impl Default for Metrics {
 
 impl Middleware for Metrics {
     fn handle(&self, event: &Event<'_>, next: Next<'_>) {
-        let host = event.emission().host();
+        let host = next.host(event);
         let bus = self.buses.get(host.name(), OfBus::new);
         // What was held further on was told of when it first came by.
         let is_new = event.emission().resuming().is_none();
@@ -130,7 +130,7 @@ impl Middleware for Metrics {
     }
 
     /// Handlers are called also when an event goes on that a layer further on held.
-    fn holds(&self, _mark: Mark) -> bool {
+    fn stands_around(&self) -> bool {
         true
     }
 

@@ -57,18 +57,31 @@ pub trait Middleware: Send + Sync + 'static {
         true
     }
 
-    /// Whether events held under this mark come by on their way back; unless it says yes, they pass it by.
-    ///
-    /// The layer that holds them says yes, and so does one made of it. One that is around the handlers whenever they
-    /// are called, such as one that keeps a context, says yes to every mark; [`Emission::resuming`](crate::Emission::resuming)
-    /// tells it which events it has seen before.
+    /// Whether it holds events under this mark, or is made of a layer that does; on their way back they find it by this.
     fn holds(&self, mark: Mark) -> bool {
         let _ = mark;
         false
     }
 
+    /// Whether it is around the handlers whenever they are called: also when an event goes on that a layer further on held.
+    ///
+    /// Such an event passes by the layers before the one that held it, unless they say yes here: one that lends
+    /// [`Advice`](crate::Advice) or keeps a context does. It then sees the event twice, the second time as it is where it
+    /// was held; [`Emission::resuming`](crate::Emission::resuming) tells which time it is.
+    fn stands_around(&self) -> bool {
+        false
+    }
+
     /// Releases what it holds, now and in this thread.
     fn flush(&self) {}
+
+    /// The same when it leaves a stack, unless it is in the new one too: `stays` tells by the [mark](Self::holds).
+    ///
+    /// A piece that leaves this as it is releases its events early if it stays.
+    fn flush_unless(&self, stays: &dyn Fn(Mark) -> bool) {
+        let _ = stays;
+        self.flush();
+    }
 
     /// What it counted of the calls through a connection, if it counts such, by the connection's
     /// [id](crate::HandlerCall::id): for whoever looks into a bus.
@@ -123,8 +136,16 @@ macro_rules! forward {
                 (**self).holds(mark)
             }
 
+            fn stands_around(&self) -> bool {
+                (**self).stands_around()
+            }
+
             fn flush(&self) {
                 (**self).flush();
+            }
+
+            fn flush_unless(&self, stays: &dyn Fn(Mark) -> bool) {
+                (**self).flush_unless(stays);
             }
 
             fn calls_of(&self, connection: u64) -> Option<CallCount> {
@@ -163,9 +184,19 @@ impl<M: Middleware> Middleware for Option<M> {
         self.as_ref().is_some_and(|layer| layer.holds(mark))
     }
 
+    fn stands_around(&self) -> bool {
+        self.as_ref().is_some_and(Middleware::stands_around)
+    }
+
     fn flush(&self) {
         if let Some(layer) = self {
             layer.flush();
+        }
+    }
+
+    fn flush_unless(&self, stays: &dyn Fn(Mark) -> bool) {
+        if let Some(layer) = self {
+            layer.flush_unless(stays);
         }
     }
 
@@ -207,11 +238,24 @@ macro_rules! tuples {
                 $first.holds(mark) $(|| $rest.holds(mark))*
             }
 
+            fn stands_around(&self) -> bool {
+                #[allow(non_snake_case)]
+                let ($first, $($rest,)*) = self;
+                $first.stands_around() $(|| $rest.stands_around())*
+            }
+
             fn flush(&self) {
                 #[allow(non_snake_case)]
                 let ($first, $($rest,)*) = self;
                 $first.flush();
                 $( $rest.flush(); )*
+            }
+
+            fn flush_unless(&self, stays: &dyn Fn(Mark) -> bool) {
+                #[allow(non_snake_case)]
+                let ($first, $($rest,)*) = self;
+                $first.flush_unless(stays);
+                $( $rest.flush_unless(stays); )*
             }
 
             fn calls_of(&self, connection: u64) -> Option<CallCount> {

@@ -3,7 +3,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{Advice, Advised, Erased, Event, Held, Home, Kept, Layer, Mark, Middleware, Topic};
+use crate::{Advice, Advised, Erased, Event, Held, Home, Host, Kept, Layer, Mark, Middleware, Topic};
 
 /// The rest of the chain: run it, run it with another payload or topic, or end the event with a reason.
 ///
@@ -32,8 +32,15 @@ pub trait Terminal {
     /// What the chain stands around.
     fn place(&self) -> Place<'_>;
 
-    /// Where events held in the chain go on, if it takes them back.
-    fn home(&self) -> Option<Arc<dyn Home>> {
+    /// The bus that the chain stands on, if it stands on one: not the one the event was emitted on, as a rule.
+    fn host(&self) -> Option<&dyn Host> {
+        None
+    }
+
+    /// Where an event goes on that a layer of the chain holds under this mark, if it is taken back; `behind` layers of the
+    /// chain's stack are further on than that layer.
+    fn home(&self, mark: Mark, behind: usize) -> Option<Arc<dyn Home>> {
+        let _ = (mark, behind);
         None
     }
 }
@@ -163,17 +170,16 @@ impl<'n> Next<'n> {
     /// `None` if the event cannot be kept, or the chain's end does not take events back.
     #[must_use]
     pub fn hold(&self, event: &Event<'_>, mark: Mark) -> Option<Held> {
-        let held = Held::of(event, mark, self.home()?)?;
+        let held = Held::of(event, mark, self.home(mark)?, self.host(event))?;
         event.emission().note_held();
         Some(held)
     }
 
-    /// Where events held in this chain go on: for those who write a bus.
-    #[must_use]
-    pub fn home(&self) -> Option<Arc<dyn Home>> {
+    /// Where an event goes on that is held here.
+    fn home(&self, mark: Mark) -> Option<Arc<dyn Home>> {
         match self.0 {
-            Link::Layers { end, .. } => end.home(),
-            Link::Before { after, .. } => after.home(),
+            Link::Layers { rest, end, .. } => end.home(mark, rest.len()),
+            Link::Before { after, .. } => after.home(mark),
         }
     }
 
@@ -217,6 +223,22 @@ impl<'n> Next<'n> {
         }
     }
 
+    /// The bus that the chain stands on, whose clock and reports are a layer's own; the event may come from another one, whose
+    /// [host](crate::Emission::host) its deadline is on.
+    pub fn host<'h>(&self, event: &'h Event<'_>) -> &'h dyn Host
+    where
+        'n: 'h,
+    {
+        self.end_host().unwrap_or(event.emission().host())
+    }
+
+    fn end_host(&self) -> Option<&'n dyn Host> {
+        match self.0 {
+            Link::Layers { end, .. } => end.host(),
+            Link::Before { after, .. } => after.end_host(),
+        }
+    }
+
     /// What the chain stands around.
     #[must_use]
     pub fn place(&self) -> Place<'n> {
@@ -241,8 +263,13 @@ impl Terminal for Next<'_> {
         Next::place(self)
     }
 
-    fn home(&self) -> Option<Arc<dyn Home>> {
-        Next::home(self)
+    fn host(&self) -> Option<&dyn Host> {
+        self.end_host()
+    }
+
+    /// The layers of the stack within are no layers of the one around it.
+    fn home(&self, mark: Mark, _behind: usize) -> Option<Arc<dyn Home>> {
+        Next::home(self, mark)
     }
 }
 

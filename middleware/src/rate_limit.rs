@@ -138,7 +138,7 @@ impl RateLimit {
 impl Middleware for RateLimit {
     fn handle(&self, event: &Event<'_>, next: Next<'_>) {
         let Some(key) = self.0.settings.by.key_of(event) else { return next.run(event) };
-        if self.0.gcra.allows(key, event) {
+        if self.0.gcra.allows(key, event, &next) {
             self.0.counts.pass();
             next.run(event);
         } else {

@@ -233,7 +233,7 @@ impl Recording {
 
 impl Middleware for Recording {
     fn handle(&self, event: &Event<'_>, next: Next<'_>) {
-        self.0.trouble.report(event);
+        self.0.trouble.report(event, &next);
         if self.0.wants(event) {
             self.0.record(event);
         }

@@ -22,7 +22,7 @@ use crate::{Advice, Answer, Event, HandlerCall, Middleware, Next, Problem};
 /// with a [`ManualClock`](crate::ManualClock) they take no time. The last failure is the one that is reported; those
 /// before it are only [counted](Retry::stats). It gives up early when the handler is disconnected or left out meanwhile, and
 /// when the next pause would go beyond the event's [deadline](Event::deadline). An event that a layer further in
-/// [holds](Next::hold) is no failure, and when it goes on later it has left this layer behind.
+/// [holds](Next::hold) is no failure; when it goes on, the handlers it meets are called again like any others.
 ///
 /// On a bus it concerns the handlers of that bus, in a [`Scoped`](crate::Scoped) those of some topics, on a connection
 /// that handler. It is a handle: give a bus a clone, keep one, and read its [`stats`](Retry::stats). A setter makes a
@@ -31,7 +31,11 @@ use crate::{Advice, Answer, Event, HandlerCall, Middleware, Next, Problem};
 /// # Cost
 ///
 /// Each handler is called by itself, rather than all in one go. **The emitter waits**, and so do the handlers whose turn
-/// comes later: all pauses are spent in the emit.
+/// comes later: all pauses are spent in the emit. For an event that a layer held that is the clock's thread, where
+/// [nothing else that is due](crate::Clock::wake) goes on meanwhile.
+///
+/// Each try is a call of the handler. So a connection that is for one call (`once`, `times(1)`) is over when the first try
+/// failed, if the `Retry` stands on the bus; around the connection all tries are one call.
 ///
 /// # Place
 ///
@@ -220,6 +224,11 @@ impl Advice for Retry {
 impl Middleware for Retry {
     fn handle(&self, event: &Event<'_>, next: Next<'_>) {
         next.run_each(event, self);
+    }
+
+    /// Handlers are called also when an event goes on that a layer further on held.
+    fn stands_around(&self) -> bool {
+        true
     }
 
     fn describe(&self) -> Cow<'static, str> {

@@ -131,7 +131,7 @@ impl Sample {
 impl Middleware for Sample {
     fn handle(&self, event: &Event<'_>, next: Next<'_>) {
         let Some(key) = self.0.settings.by.key_of(event) else { return next.run(event) };
-        if self.0.takes(key, event) {
+        if self.0.takes(key, event, &next) {
             self.0.counts.pass();
             next.run(event);
         } else {
@@ -150,14 +150,14 @@ impl Middleware for Sample {
 }
 
 impl Inner {
-    fn takes(&self, key: Key, event: &Event<'_>) -> bool {
+    fn takes(&self, key: Key, event: &Event<'_>, next: &Next<'_>) -> bool {
         match self.settings.rate {
             Rate::OneIn(n) => self.last.change(key, |since| {
                 let since = since.unwrap_or(0);
                 (Some((since + 1) % n), since == 0)
             }),
             Rate::OnePer(span) => {
-                let span = span_of(self.time.now(event), span);
+                let span = span_of(self.time.now(event, next), span);
                 self.last.change(key, |last| match last {
                     Some(last) if span <= last => (None, false),
                     _ => (Some(span), true),

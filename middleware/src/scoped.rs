@@ -18,7 +18,8 @@ use crate::{CallCount, Event, IntoPattern, Limits, Mark, Middleware, Next, Parse
 ///
 /// # Place
 ///
-/// It looks at the topic that the event has when it comes by. Behind a layer that redirects, that is the new one:
+/// It looks at the topic that the event has when it comes by. Behind a layer that redirects, that is the new one; for an
+/// event that goes on after a layer further on held it, the one it had there:
 ///
 /// ```
 /// use sigtree::{Bus, Event, Next, Stack};
@@ -55,10 +56,17 @@ impl<M: Middleware> Scoped<M> {
     }
 }
 
+impl<M: Middleware> Scoped<M> {
+    /// Whether an event comes back that was held within, where it may have got another topic.
+    fn held(&self, event: &Event<'_>) -> bool {
+        event.emission().resuming().is_some_and(|mark| self.middleware.holds(mark))
+    }
+}
+
 impl<M: Middleware> Middleware for Scoped<M> {
     #[inline]
     fn handle(&self, event: &Event<'_>, next: Next<'_>) {
-        if self.applies_to(event.topic()) {
+        if self.applies_to(event.topic()) || self.held(event) {
             self.middleware.handle(event, next);
         } else {
             next.run(event);
@@ -77,8 +85,16 @@ impl<M: Middleware> Middleware for Scoped<M> {
         self.middleware.holds(mark)
     }
 
+    fn stands_around(&self) -> bool {
+        self.middleware.stands_around()
+    }
+
     fn flush(&self) {
         self.middleware.flush();
+    }
+
+    fn flush_unless(&self, stays: &dyn Fn(Mark) -> bool) {
+        self.middleware.flush_unless(stays);
     }
 
     fn calls_of(&self, connection: u64) -> Option<CallCount> {

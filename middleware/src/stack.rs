@@ -127,14 +127,29 @@ impl Stack {
         self.layers.iter().filter(|layer| layer.middleware.retains()).count()
     }
 
-    /// Releases what those layers hold that are not in the other stack: for those who write a bus.
+    /// Releases what those pieces hold that are not in the other stack: for those who write a bus.
     pub fn flush_unless_in(&self, other: &Self) {
+        let stays = |mark| other.holds(mark);
         for layer in &*self.layers {
-            let stays = other.layers.iter().any(|kept| Arc::ptr_eq(&kept.middleware, &layer.middleware));
-            if !stays {
-                layer.middleware.flush();
+            if !other.layers.iter().any(|kept| Arc::ptr_eq(&kept.middleware, &layer.middleware)) {
+                layer.middleware.flush_unless(&stays);
             }
         }
+    }
+
+    /// What an event meets that goes on when the layer which held it is no longer in its stack: for those who write a bus.
+    ///
+    /// These are the layers `behind` that one, and of those before it the ones that stand around handlers. Where it stood
+    /// there is a gap with its mark.
+    #[must_use]
+    pub fn with_gap(&self, mark: Mark, behind: usize) -> Self {
+        let (before, behind) = self.layers.split_at(self.layers.len().saturating_sub(behind));
+        let around = before.iter().rev().skip(1).rev().filter(|layer| layer.middleware.stands_around());
+        if behind.is_empty() && around.clone().next().is_none() {
+            return Self::new();
+        }
+        let gap = Layer::new(Gap(mark));
+        Self { layers: around.cloned().chain([gap]).chain(behind.iter().cloned()).collect() }
     }
 
     /// How many layers there are.
@@ -248,11 +263,33 @@ impl Layer {
         if routed && event.is_straight() { self.applies } else { self.takes_off_the_way(event, routed) }
     }
 
+    /// The layer that held an event is found by its mark alone: within it the event may have got another topic.
     #[cold]
     fn takes_off_the_way(&self, event: &Event<'_>, routed: bool) -> bool {
-        let by_route = routed && !event.is_redirected();
-        let concerned = if by_route { self.applies } else { self.middleware.applies_to(event.topic()) };
-        concerned && !event.passes_by(&*self.middleware)
+        match event.returning_to() {
+            None => self.wants(event, routed),
+            Some(mark) => {
+                self.middleware.holds(mark) || (self.middleware.stands_around() && self.wants(event, routed))
+            }
+        }
+    }
+
+    fn wants(&self, event: &Event<'_>, routed: bool) -> bool {
+        if routed && !event.is_redirected() { self.applies } else { self.middleware.applies_to(event.topic()) }
+    }
+}
+
+/// Stands where a layer stood, for the events that layer held.
+struct Gap(Mark);
+
+impl Middleware for Gap {
+    fn handle(&self, event: &Event<'_>, next: Next<'_>) {
+        event.emission().end_resuming();
+        next.run(event);
+    }
+
+    fn holds(&self, mark: Mark) -> bool {
+        mark == self.0
     }
 }
 
@@ -274,8 +311,16 @@ impl Middleware for Stack {
         self.layers.iter().any(|layer| layer.middleware.holds(mark))
     }
 
+    fn stands_around(&self) -> bool {
+        self.layers.iter().any(|layer| layer.middleware.stands_around())
+    }
+
     fn flush(&self) {
         self.layers.iter().for_each(|layer| layer.middleware.flush());
+    }
+
+    fn flush_unless(&self, stays: &dyn Fn(Mark) -> bool) {
+        self.layers.iter().for_each(|layer| layer.middleware.flush_unless(stays));
     }
 
     fn calls_of(&self, connection: u64) -> Option<CallCount> {

@@ -121,7 +121,7 @@ impl Throttle {
 impl Middleware for Throttle {
     fn handle(&self, event: &Event<'_>, next: Next<'_>) {
         let Some(key) = self.0.settings.by.key_of(event) else { return next.run(event) };
-        if self.0.gcra.allows(key, event) {
+        if self.0.gcra.allows(key, event, &next) {
             self.0.counts.pass();
             next.run(event);
         } else {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::{Advice, Answer, Envelope, Event, HandlerCall, Middleware, Next, Sealed, Topic, clock};
+use crate::{Advice, Answer, Envelope, Event, HandlerCall, Host, Middleware, Next, Sealed, Topic, clock};
 
 /// Gives events a deadline, and tells of the handlers that are not done by then.
 ///
@@ -31,7 +31,8 @@ use crate::{Advice, Answer, Envelope, Event, HandlerCall, Middleware, Next, Seal
 ///
 /// # Place
 ///
-/// The time runs from where it stands. Before a slow layer it covers the layer, behind one it does not:
+/// The time runs from where it stands. Before a slow layer, or one that holds events, it covers the layer, behind one it
+/// does not:
 ///
 /// ```
 /// use std::time::Duration;
@@ -157,15 +158,23 @@ impl Timeout {
 
 impl Middleware for Timeout {
     fn handle(&self, event: &Event<'_>, next: Next<'_>) {
+        let host = next.host(event);
         let deadline = clock::now(event).saturating_add(self.limit);
         match event.deadline() {
-            Some(earlier) if earlier <= deadline => next.run_each(event, &Watch { timeout: self, deadline: earlier }),
+            Some(earlier) if earlier <= deadline => {
+                next.run_each(event, &Watch { timeout: self, deadline: earlier, host });
+            }
             _ => {
                 let envelope = event.envelope().cloned().unwrap_or_default();
                 let sealed = Sealed::new(Envelope { deadline: Some(deadline), ..envelope });
-                next.run_each(&event.with_envelope(Some(&sealed)), &Watch { timeout: self, deadline });
+                next.run_each(&event.with_envelope(Some(&sealed)), &Watch { timeout: self, deadline, host });
             }
         }
+    }
+
+    /// Handlers are called also when an event goes on that a layer further on held.
+    fn stands_around(&self) -> bool {
+        true
     }
 
     fn describe(&self) -> Cow<'static, str> {
@@ -177,7 +186,10 @@ impl Middleware for Timeout {
 /// Looks at the clock around each handler of one event.
 struct Watch<'t> {
     timeout: &'t Timeout,
+    /// On the clock of the bus where the event was emitted.
     deadline: Duration,
+    /// The bus that is told of what is late.
+    host: &'t dyn Host,
 }
 
 impl Advice for Watch<'_> {
@@ -200,7 +212,7 @@ impl Advice for Watch<'_> {
 
 impl Watch<'_> {
     fn report(&self, handler: &HandlerCall<'_>, event: &Event<'_>, began: Duration, ended: Duration) {
-        let host = event.emission().host();
+        let host = self.host;
         host.report("$sys.late", &mut || {
             Arc::new(HandlerLate {
                 bus: host.name().into(),

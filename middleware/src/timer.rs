@@ -22,7 +22,12 @@ struct Due {
     order: BinaryHeap<Reverse<(Instant, u64)>>,
     alarms: std::collections::HashMap<u64, Weak<dyn Alarm>>,
     next: u64,
+    /// With so many alarms it is time to look for those that nobody waits for any more.
+    crowded: usize,
 }
+
+/// Fewer alarms than this are not worth a look.
+const FEW: usize = 64;
 
 static TIMER: LazyLock<Timer> = LazyLock::new(|| {
     let started = std::thread::Builder::new().name("sigtree-timer".into()).spawn(|| TIMER.run());
@@ -41,8 +46,22 @@ pub(crate) fn ring_after(pause: Duration, alarm: Weak<dyn Alarm>) {
     let number = due.next;
     due.order.push(Reverse((at, number)));
     due.alarms.insert(number, alarm);
+    due.forget_the_dead();
     drop(due);
     TIMER.changed.notify_one();
+}
+
+impl Due {
+    /// Looks for alarms whose owner is gone whenever there are twice as many as were alive the last time, so that the dead
+    /// never outnumber the living by far, however late they are due.
+    fn forget_the_dead(&mut self) {
+        if self.alarms.len() < self.crowded.max(FEW) {
+            return;
+        }
+        self.alarms.retain(|_, alarm| alarm.strong_count() > 0);
+        self.order.retain(|Reverse((_, number))| self.alarms.contains_key(number));
+        self.crowded = 2 * self.alarms.len();
+    }
 }
 
 impl Timer {
@@ -74,4 +93,33 @@ fn ring(alarm: Option<Weak<dyn Alarm>>) {
         discard(panic);
     }
     discard(alarm);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    struct Silent;
+
+    impl Alarm for Silent {
+        fn ring(&self) {}
+    }
+
+    #[test]
+    fn alarms_that_nobody_waits_for_do_not_pile_up() {
+        let mut due = Due::default();
+        let living: Vec<Arc<dyn Alarm>> = (0..100).map(|_| Arc::new(Silent) as _).collect();
+        let far_off = Instant::now() + Duration::from_secs(3600);
+        for number in 0..10_000 {
+            let gone: Arc<dyn Alarm> = Arc::new(Silent);
+            let alarm = living.get(number as usize).unwrap_or(&gone);
+            due.order.push(Reverse((far_off, number)));
+            due.alarms.insert(number, Arc::downgrade(alarm));
+            due.forget_the_dead();
+            assert!(due.alarms.len() <= 200 && due.order.len() == due.alarms.len());
+        }
+        assert!((0..100).all(|number| due.alarms.contains_key(&number)));
+    }
 }

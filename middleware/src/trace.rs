@@ -16,6 +16,9 @@ const TARGET: &str = "sigtree::middleware";
 /// with `handler` (its name, if it has one) and `pattern`. Before the span closes, one event in it has what became of
 /// the emit behind this layer: `called`, `skipped`, `muted`, `failed`.
 ///
+/// An event that a layer further on holds has two spans with the same id: one when it comes, which calls nobody, and one
+/// when it goes on.
+///
 /// The target is `sigtree::middleware`, the level [`TRACE`](Level::TRACE) unless you choose [another](Trace::at).
 ///
 /// # Cost
@@ -76,6 +79,11 @@ impl Middleware for Trace {
         } else {
             self.run_traced(event, next);
         }
+    }
+
+    /// Handlers are called also when an event goes on that a layer further on held.
+    fn stands_around(&self) -> bool {
+        true
     }
 
     fn describe(&self) -> Cow<'static, str> {

@@ -8,7 +8,7 @@ use sigtree_middleware::{Advised, Answer, Event, Pattern, Problem, Site};
 use slotmap::Key;
 
 use super::core::Core;
-use super::failure::{Caller, Flow};
+use super::failure::{Caller, Flow, flow_of};
 use super::route::Parts;
 use super::slot::{Called, Slot};
 
@@ -58,10 +58,10 @@ impl Caller<'_> {
         match answer {
             Answer::Done => match last {
                 Called::Last | Called::Stop => self.note(last, slot, event),
-                // Called once at least, or made up for by the advice.
+                // Called once at least, or made up for by the advice; what it said on the event stands.
                 _ => {
                     event.emission().add_called(1);
-                    Flow::Go
+                    flow_of(event)
                 }
             },
             Answer::Skipped(_) if matches!(last, Called::Dead | Called::Muted | Called::OtherType) => {

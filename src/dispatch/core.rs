@@ -161,6 +161,12 @@ impl Core {
         })
     }
 
+    /// Whether a mute of patterns has this topic.
+    pub(crate) fn mutes(&self, topic: &Topic) -> bool {
+        let settings = self.settings.load();
+        settings.as_ref().is_some_and(|settings| settings.mutes.iter().any(|pattern| pattern.matches(topic)))
+    }
+
     /// Whether anything above keeps payloads.
     pub(crate) fn ancestors_retain(&self) -> bool {
         self.upwards().skip(1).any(|core| core.retainers.load(Ordering::Acquire) > 0)

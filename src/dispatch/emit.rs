@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::thread::Result as Caught;
 
 use sigtree_middleware::{
-    Cause, Emission, Erased, Event, EventId, Home, Kept, Next, Place, Sealed, Stamp, Terminal, Topic,
+    Cause, Emission, Erased, Event, EventId, Home, Host, Kept, Mark, Next, Place, Sealed, Stack, Stamp, Terminal, Topic,
 };
 
 use super::cell::Cell;
@@ -21,6 +21,7 @@ use super::slot::{Called, Slot};
 use super::thread::{self, Inside};
 use crate::delivery::Delivery;
 use crate::error::Error;
+use crate::held::BusHome;
 use crate::payload::{Offer, Owned, PayloadType};
 use crate::sync::Ordering;
 use crate::sys::{self, Report};
@@ -340,12 +341,18 @@ impl Core {
     }
 
     /// Delivers through layers, with mutes, down to sinks and up to the parent.
-    pub(crate) fn deliver_around(&self, route: &Route, event: &Event<'_>) {
-        let end = End { core: self, route };
-        if route.layers.is_empty() {
+    fn deliver_around(&self, route: &Route, event: &Event<'_>) {
+        self.deliver_through(&route.layers, route, event);
+    }
+
+    /// The same through other layers than the route's.
+    #[inline]
+    pub(crate) fn deliver_through(&self, layers: &Stack, route: &Route, event: &Event<'_>) {
+        let end = End { core: self, route, layers };
+        if layers.is_empty() {
             return end.deliver(event);
         }
-        let run = || Next::routed(route.layers.layers(), &end).run(event);
+        let run = || Next::routed(layers.layers(), &end).run(event);
         let caught = catch_unwind(AssertUnwindSafe(run));
         if let Some(error) = event.emission().take_error() {
             layer_failed(self, Cause::Error(error), event);
@@ -418,7 +425,7 @@ impl Core {
         if tally.called + tally.skipped + tally.muted == 0
             && emission.reason().is_none()
             && !emission.is_stopped()
-            && !emission.is_held()
+            && !emission.ended().is_held()
         {
             self.report_dead(&route.topic);
         }
@@ -462,6 +469,7 @@ impl Core {
 struct End<'r> {
     core: &'r Core,
     route: &'r Route,
+    layers: &'r Stack,
 }
 
 impl End<'_> {
@@ -494,7 +502,7 @@ impl End<'_> {
     /// The ways down and up.
     #[inline(never)]
     fn pass_on(&self, event: &Event<'_>) {
-        let Self { core, route } = self;
+        let Self { core, route, .. } = self;
         for Sink { child, topic, hash } in &route.sinks {
             match child.upgrade() {
                 Some(child) => child.receive(topic, *hash, event, route.payload),
@@ -531,7 +539,12 @@ impl Terminal for End<'_> {
         Place::Bus
     }
 
-    fn home(&self) -> Option<Arc<dyn Home>> {
-        Some(self.core.me.upgrade()?)
+    fn host(&self) -> Option<&dyn Host> {
+        Some(self.core)
+    }
+
+    fn home(&self, _mark: Mark, behind: usize) -> Option<Arc<dyn Home>> {
+        let core = self.core.me.upgrade()?;
+        Some(Arc::new(BusHome { core, topic: self.route.topic.clone(), layers: self.layers.clone(), behind }))
     }
 }

@@ -125,7 +125,7 @@ impl Caller<'_> {
 }
 
 /// Whether the handlers of the level go on, by what they said on the event.
-fn flow_of(event: &Event<'_>) -> Flow {
+pub(super) fn flow_of(event: &Event<'_>) -> Flow {
     if event.emission().level_is_stopped() { Flow::End } else { Flow::Go }
 }
 

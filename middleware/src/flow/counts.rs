@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::Held;
+
 /// What became of the events that came by a piece which governs their flow.
 ///
 /// Each event is in one of the first three; a piece without a use for a field leaves it at 0.
@@ -10,7 +12,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct FlowStats {
     /// Went on, at once or later.
     pub passed: u64,
-    /// Never go on: ended with a reason, or held and replaced by a newer event.
+    /// Never go on: ended with a reason, held and replaced by a newer event, or held for a handler that was gone, or muted,
+    /// when their time came.
     pub dropped: u64,
     /// Are held now.
     pub held: u64,
@@ -44,6 +47,16 @@ impl Counts {
     /// Notes that so many events will go on before their time.
     pub(crate) fn hurry(&self, n: usize) {
         self.early.fetch_add(n as u64, Ordering::Relaxed);
+    }
+
+    /// Lets an event go on that was held, and counts what became of it.
+    pub(crate) fn release(&self, held: &Held) {
+        // First, so that whoever looks on the way finds it counted.
+        self.pass();
+        if !held.resume() {
+            self.passed.fetch_sub(1, Ordering::Relaxed);
+            self.drop();
+        }
     }
 
     pub(crate) fn drop(&self) {

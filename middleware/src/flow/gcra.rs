@@ -10,7 +10,7 @@ use governor::state::StateStore;
 use governor::{Quota, RateLimiter, clock};
 
 use super::{Key, Memory, Time};
-use crate::{Clock, Event};
+use crate::{Clock, Event, Next};
 
 /// A limit for each key, on the clock of the bus.
 pub(crate) struct Gcra {
@@ -36,9 +36,9 @@ impl Gcra {
     }
 
     /// Whether the event passes; then it is counted against the limit.
-    pub(crate) fn allows(&self, key: Key, event: &Event<'_>) -> bool {
+    pub(crate) fn allows(&self, key: Key, event: &Event<'_>, next: &Next<'_>) -> bool {
         let limiter = self.limiter.get_or_init(|| {
-            let clock = BusClock(self.time.clock(event).clone());
+            let clock = BusClock(self.time.clock(event, next).clone());
             RateLimiter::new(self.quota, Store(self.memory.clone()), clock)
         });
         limiter.check_key(&key).is_ok()

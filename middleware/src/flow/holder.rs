@@ -7,7 +7,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::{By, Counts, Key, Time};
 use crate::panics::Panics;
-use crate::{Alarm, Clock, Event, Mark};
+use crate::{Alarm, Clock, Event, Mark, Next};
 
 /// A piece that holds events: what its clones share.
 pub(crate) struct Holder<H: Hold> {
@@ -74,8 +74,8 @@ impl<H: Hold> Holder<H> {
         if event.resumes(self.mark) { None } else { self.settings.by().key_of(event) }
     }
 
-    pub(crate) fn clock(&self, event: &Event<'_>) -> &dyn Clock {
-        &**self.time.clock(event)
+    pub(crate) fn clock(&self, event: &Event<'_>, next: &Next<'_>) -> &dyn Clock {
+        &**self.time.clock(event, next)
     }
 
     /// Sets the alarm, if it is to be set.

@@ -4,21 +4,21 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use crate::{Clock, Event};
+use crate::{Clock, Event, Next};
 
-/// The time of a piece: that of the bus whose event came by first.
+/// The time of a piece: that of the bus it stands on, the first one if it is a handle on several.
 ///
-/// Not the time of the event, which may have been held, or be a replay.
+/// Not the time of the event, which may come from another bus, have been held, or be a replay.
 #[derive(Default)]
 pub(crate) struct Time(OnceLock<Arc<dyn Clock>>);
 
 impl Time {
-    pub(crate) fn clock(&self, event: &Event<'_>) -> &Arc<dyn Clock> {
-        self.0.get_or_init(|| event.emission().host().share_clock())
+    pub(crate) fn clock(&self, event: &Event<'_>, next: &Next<'_>) -> &Arc<dyn Clock> {
+        self.0.get_or_init(|| next.host(event).share_clock())
     }
 
-    pub(crate) fn now(&self, event: &Event<'_>) -> Duration {
-        self.clock(event).elapsed()
+    pub(crate) fn now(&self, event: &Event<'_>, next: &Next<'_>) -> Duration {
+        self.clock(event, next).elapsed()
     }
 
     /// The clock, once an event came by.

@@ -16,7 +16,8 @@ pub enum Flush {
     Batch,
     /// Once so many events were written since the last time.
     Events(u64),
-    /// Once so much time has passed since the first event that was not synced.
+    /// Once so much time has passed since the first event that was not synced; later if
+    /// [the clock's thread](crate::Clock::wake) is busy.
     Every(Duration),
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 
-use crate::{Erased, Event, RecordingFailed};
+use crate::{Erased, Event, Next, RecordingFailed};
 
 /// The topic of the report.
 const TOPIC: &str = "$sys.recording.failed";
@@ -30,14 +30,14 @@ impl Trouble {
         self.latest.lock().clone()
     }
 
-    /// Tells the event's bus of what is new.
-    pub(super) fn report(&self, event: &Event<'_>) {
+    /// Tells the bus of what is new.
+    pub(super) fn report(&self, event: &Event<'_>, next: &Next<'_>) {
         // A plain load first, for every event comes by here, and threads would fight over a swap.
         if !self.fresh.load(Ordering::Relaxed) || !self.fresh.swap(false, Ordering::Acquire) {
             return;
         }
         if let Some(latest) = self.latest() {
-            event.emission().host().report(TOPIC, &mut || -> Arc<Erased> { Arc::new(latest.clone()) });
+            next.host(event).report(TOPIC, &mut || -> Arc<Erased> { Arc::new(latest.clone()) });
         }
     }
 }
