@@ -10,7 +10,7 @@ use sigtree::middleware::{
     Batch, Calls, CircuitBreaker, CircuitState, Correlation, DeadLetter, Debounce, Deduplicate, Fault, Inspect, Latest,
     Letter, Retry, Route, Sample, Timeout, Validate,
 };
-use sigtree::{Bus, Clock, Event, Filter, History, ManualClock, Middleware, Next, Scoped, Stack, Transform};
+use sigtree::{Bus, Clock, Event, Filter, History, ManualClock, Middleware, Next, Scoped, Stack, Transform, sys};
 use support::Recorder;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -78,20 +78,24 @@ fn handlers_of_an_event_that_was_held_are_called_again_wherever_the_retry_stands
     }
 }
 
+/// A piece in whatever pieces can be packed into.
+fn packed<M: Middleware + Clone>(piece: &M) -> [(&'static str, Stack); 7] {
+    let piece = || piece.clone();
+    let all = || Filter::new(|_: &Event<'_>| true);
+    [
+        ("alone", Stack::new().with(piece())),
+        ("scoped", Stack::new().with(Scoped::new("a", piece()).unwrap())),
+        ("optional", Stack::new().with(Some(piece()))),
+        ("shared", Stack::new().with(Arc::new(piece()))),
+        ("in a tuple", Stack::new().with((all(), piece()))),
+        ("in a stack", Stack::new().with(Stack::new().with(all()).with(piece()))),
+        ("in a box", [Box::new(piece()) as Box<dyn Middleware>].into_iter().collect()),
+    ]
+}
+
 #[test]
 fn whatever_a_retry_is_packed_into_it_stands_around_events_that_were_held() {
-    let retry = || Retry::times(1).every(SECOND);
-    let all = || Filter::new(|_: &Event<'_>| true);
-    let packed: [(&str, Stack); 7] = [
-        ("alone", Stack::new().with(retry())),
-        ("scoped", Stack::new().with(Scoped::new("a", retry()).unwrap())),
-        ("optional", Stack::new().with(Some(retry()))),
-        ("shared", Stack::new().with(Arc::new(retry()))),
-        ("in a tuple", Stack::new().with((all(), retry()))),
-        ("in a stack", Stack::new().with(Stack::new().with(all()).with(retry()))),
-        ("in a box", [Box::new(retry()) as Box<dyn Middleware>].into_iter().collect()),
-    ];
-    for (how, stack) in packed {
+    for (how, stack) in packed(&Retry::times(1).every(SECOND)) {
         let seen = Recorder::new();
         let (bus, _) = timed(stack.with(Batch::new(9, SECOND)));
         let _moody = bus.connect("*", failing(1, &seen)).unwrap();
@@ -100,11 +104,43 @@ fn whatever_a_retry_is_packed_into_it_stands_around_events_that_were_held() {
         assert_eq!((seen.take().len(), bus.failures()), (2, 0), "{how}");
     }
     // Of other topics than its own it does not concern itself then either.
-    let (bus, _) = timed(Stack::new().with(Scoped::new("b", retry()).unwrap()).with(Batch::new(9, SECOND)));
+    let elsewhere = Scoped::new("b", Retry::times(1).every(SECOND)).unwrap();
+    let (bus, _) = timed(Stack::new().with(elsewhere).with(Batch::new(9, SECOND)));
     let _moody = bus.connect("*", failing(1, &Recorder::new())).unwrap();
     bus.emit("a", 1_u32);
     bus.flush();
     assert_eq!(bus.failures(), 1);
+}
+
+#[test]
+fn whatever_they_are_packed_into_pieces_keep_hold_and_count_as_they_do_alone() {
+    let history = History::new();
+    for (how, stack) in packed(&history) {
+        // A payload that cannot be cloned is kept only if the bus was told that somebody keeps it.
+        let bus = Bus::new();
+        bus.set_stack(stack);
+        let _handler = bus.connect("a", |_: &Box<u32>| {}).unwrap();
+        bus.emit("a", Box::new(1_u32));
+        assert_eq!((history.len(), history.stats().unkept), (1, 0), "{how}");
+        history.clear();
+    }
+    for (how, stack) in packed(&Calls::new()) {
+        let bus = Bus::new();
+        bus.set_stack(stack);
+        let handler = bus.connect("a", |_: &u32| {}).unwrap();
+        bus.emit("a", 1_u32);
+        assert!(bus.inspect().connections().all(|connection| connection.calls.is_some()), "{how}");
+        drop(handler);
+    }
+    let debounce = Debounce::new(60 * SECOND);
+    for (how, stack) in packed(&debounce) {
+        let (bus, seen) = (Bus::new(), Recorder::new());
+        bus.set_stack(stack.with(seen.layer("behind")));
+        let _handler = bus.connect("a", seen.events()).unwrap();
+        assert!(bus.emit("a", 1_u32).is_held(), "{how}");
+        bus.flush();
+        assert_eq!((seen.take(), debounce.stats().held), (vec!["behind".to_owned(), "a 1".to_owned()], 0), "{how}");
+    }
 }
 
 #[test]
@@ -265,6 +301,31 @@ fn a_deadline_before_a_debounce_covers_the_wait_and_behind_it_the_handlers() {
     bus.emit("a", 1_u32);
     clock.advance(2 * SECOND);
     assert_eq!((seen.take(), timeout.late()), (vec!["Some(0ns)".to_owned()], 1));
+}
+
+#[test]
+fn a_deadline_before_a_retry_is_told_of_all_tries_and_behind_it_of_the_late_one() {
+    for (is_behind, began) in [(false, Duration::ZERO), (true, SECOND)] {
+        let timeout = Timeout::new(SECOND * 3 / 2);
+        let [before, behind] = orders(|| timeout.clone(), || Retry::times(9).every(SECOND / 2));
+        let (bus, clock) = timed(if is_behind { behind } else { before });
+        let seen = Recorder::new();
+        let list = seen.clone();
+        let _late =
+            bus.connect("$sys.late", move |late: &sys::HandlerLate| list.note(format_args!("{:?}", late.began)));
+        let (work, calls) = (clock.clone(), Arc::new(AtomicU32::new(0)));
+        let count = calls.clone();
+        let _slow = bus.connect("a", move |_: &u32| {
+            count.fetch_add(1, Ordering::Relaxed);
+            // The second try goes beyond the deadline.
+            work.sleep(SECOND / 2 + Duration::from_millis(1));
+            Err("no")
+        });
+        bus.emit("a", 1_u32);
+        let expected = began + Duration::from_millis(u64::from(is_behind));
+        assert_eq!((seen.take(), timeout.late()), (vec![format!("{expected:?}")], 1));
+        assert_eq!(calls.load(Ordering::Relaxed), 2);
+    }
 }
 
 #[test]
