@@ -119,8 +119,8 @@ fn whatever_they_are_packed_into_pieces_keep_hold_and_count_as_they_do_alone() {
         // A payload that cannot be cloned is kept only if the bus was told that somebody keeps it.
         let bus = Bus::new();
         bus.set_stack(stack);
-        let _handler = bus.connect("a", |_: &Box<u32>| {}).unwrap();
-        bus.emit("a", Box::new(1_u32));
+        let _handler = bus.connect("a", |_: &AtomicU32| {}).unwrap();
+        bus.emit("a", AtomicU32::new(1));
         assert_eq!((history.len(), history.stats().unkept), (1, 0), "{how}");
         history.clear();
     }

@@ -32,7 +32,7 @@ pub(crate) fn outcome(pair: [Piece; 2]) -> Outcome {
     let mut stages = vec![script().into_iter().map(emitted).collect::<Vec<_>>()];
     let mut ended = Vec::new();
     for (place, piece) in pair.into_iter().enumerate() {
-        let came: Vec<Passing> = stages[place].iter().map(|event| event.came_by()).collect();
+        let came: Vec<Passing> = stages[place].iter().map(Passing::came_by).collect();
         let (passed, refused) = flow(piece, place, &came);
         stages.push(passed);
         ended.push(refused);
@@ -59,10 +59,10 @@ impl Passing {
 fn flow(piece: Piece, place: usize, came: &[Passing]) -> Fate {
     let hold = |passed: Vec<(Duration, Passing)>| (held(place, passed), vec![]);
     match piece {
-        Piece::Filter => judge(came, "filtered", |event| event.n % 5 != 0 && !CLOSED.contains(&event.at)),
+        Piece::Filter => judge(came, "filtered", |event| !event.n.is_multiple_of(5) && !CLOSED.contains(&event.at)),
         Piece::Validate => judge(came, "too large", |event| event.n < 100),
-        Piece::Tower => judge(came, "a multiple of seven", |event| event.n % 7 != 0),
-        Piece::Scoped => judge(came, "odd", |event| event.topic != "b" || event.n % 2 == 0),
+        Piece::Tower => judge(came, "a multiple of seven", |event| !event.n.is_multiple_of(7)),
+        Piece::Scoped => judge(came, "odd", |event| event.topic != "b" || event.n.is_multiple_of(2)),
         Piece::Deduplicate => deduplicate(came),
         Piece::Sample => sample(came),
         Piece::Throttle => bucket(came, 1, APART, "throttled"),

@@ -38,8 +38,11 @@ pieces! {
     Latest Metrics RateLimit Retry Route Sample Scoped Throttle Timeout Tower Trace Transform Validate
 }
 
-/// A stack with a piece more, and how to ask the piece in the end.
-type Added = (Stack, Box<dyn Fn(&Bus) -> Vec<String>>);
+/// Asks a piece, in the end, what it has to tell.
+type Ask = Box<dyn Fn(&Bus) -> Vec<String>>;
+
+/// A stack with a piece more, and how to ask the piece.
+type Added = (Stack, Ask);
 
 impl Piece {
     /// Puts it into a stack.
@@ -47,12 +50,13 @@ impl Piece {
         let seen: Arc<Mutex<Vec<String>>> = Arc::default();
         match self {
             Self::Filter => {
-                let open =
-                    |event: &Event<'_>| event.payload::<u32>().unwrap() % 5 != 0 && !CLOSED.contains(&now(event));
+                let open = |event: &Event<'_>| {
+                    !event.payload::<u32>().unwrap().is_multiple_of(5) && !CLOSED.contains(&now(event))
+                };
                 (stack.with(Filter::new(open)), silent())
             }
             Self::Scoped => {
-                let even = Filter::payload(|n: &u32| n % 2 == 0).reason("odd");
+                let even = Filter::payload(|n: &u32| n.is_multiple_of(2)).reason("odd");
                 (stack.with(Scoped::new("b", even).unwrap()), silent())
             }
             Self::Transform => (stack.with(Transform::new(|n: &u32| n + 1)), silent()),
@@ -65,8 +69,8 @@ impl Piece {
                 let called = Arc::new(AtomicU64::new(0));
                 let sum = called.clone();
                 let service = service_fn(move |passing: Passing<'_>| {
-                    ready(match passing.event().payload() {
-                        Some(n) if n % 7_u32 == 0 => Err("a multiple of seven"),
+                    ready(match passing.event().payload::<u32>() {
+                        Some(n) if n.is_multiple_of(7) => Err("a multiple of seven"),
                         _ => {
                             let tally = passing.run();
                             sum.fetch_add(tally.called.into(), Relaxed);
@@ -210,15 +214,15 @@ impl Piece {
     }
 }
 
-fn silent() -> Box<dyn Fn(&Bus) -> Vec<String>> {
+fn silent() -> Ask {
     Box::new(|_| vec![])
 }
 
-fn told(line: impl Fn() -> String + 'static) -> Box<dyn Fn(&Bus) -> Vec<String>> {
+fn told(line: impl Fn() -> String + 'static) -> Ask {
     Box::new(move |_| vec![line()])
 }
 
-fn flow(stats: impl Fn() -> FlowStats + 'static) -> Box<dyn Fn(&Bus) -> Vec<String>> {
+fn flow(stats: impl Fn() -> FlowStats + 'static) -> Ask {
     told(move || {
         let stats = stats();
         assert_eq!((stats.held, stats.early, stats.forgotten), (0, 0, 0));

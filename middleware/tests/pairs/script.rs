@@ -43,7 +43,7 @@ pub(crate) fn script() -> Vec<(Duration, &'static str, u32)> {
 
 /// How the second handler takes a number: those that end in 3 never, those that end in 4 at every second call.
 pub(crate) fn fails(n: u32, earlier_calls: u32) -> bool {
-    n % 10 == 3 || (n % 10 == 4 && earlier_calls % 2 == 0)
+    n % 10 == 3 || (n % 10 == 4 && earlier_calls.is_multiple_of(2))
 }
 
 /// What happened.
