@@ -82,6 +82,8 @@ use crate::{Clock, Event, Held, Mark, Middleware, Next, Topic};
 ///
 /// # Place
 ///
+/// What layers before it see of events that it held is on the page of [pairs](crate::pairs#events-that-are-held).
+///
 /// It counts what comes by. So it belongs behind what ends events, or batches are not what they seem:
 ///
 /// ```

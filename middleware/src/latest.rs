@@ -78,6 +78,8 @@ use crate::{Clock, Event, Held, Mark, Middleware, Next, Topic};
 ///
 /// # Place
 ///
+/// What layers before it see of events that it held is on the page of [pairs](crate::pairs#events-that-are-held).
+///
 /// The newest event counts, whatever becomes of it behind. So it belongs behind what ends events:
 ///
 /// ```

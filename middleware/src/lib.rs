@@ -44,6 +44,8 @@
 //! | have a state that is folded from events | [`Projection`] |
 //! | show that two runs led to the same events | [`EventTree`] |
 //!
+//! What the order of any two of them means is on the page of [`pairs`].
+//!
 //! # Middleware of one's own
 //!
 //! One trait, one method. `next.run(event)` goes on; returning without it ends the event, best with a reason.
@@ -218,6 +220,9 @@ pub use tower_layer::{TowerError, TowerFuture, TowerLayer, TowerService};
 pub use trace::Trace;
 pub use transform::Transform;
 pub use validate::{Validate, ValidateStats};
+
+#[doc = include_str!("../PAIRS.md")]
+pub mod pairs {}
 
 /// The tests at the foot of a file share their rig with those in `tests/`.
 #[cfg(test)]
