@@ -114,11 +114,11 @@ fn audit_layer<M: Middleware + Clone>(layer: &M, stats: impl Fn(&M) -> FlowStats
 fn debounce_and_latest_let_every_event_go_on_or_replace_it() {
     let (account, ended) = audit_layer(&Debounce::new(SECOND).at_latest(SECOND * 3), Debounce::stats);
     assert!(account.dropped > 0 && ended == 0);
-    let (account, ended) = audit_layer(&Debounce::new(SECOND).keys(5), Debounce::stats);
+    let (account, ended) = audit_layer(&Debounce::new(SECOND).room(5), Debounce::stats);
     assert!(account.dropped > 0 && ended == 0);
     let (account, ended) = audit_layer(&Latest::new(SECOND), Latest::stats);
     assert!(account.dropped > 0 && ended == 0);
-    let (account, ended) = audit_layer(&Latest::new(SECOND).keys(5), Latest::stats);
+    let (account, ended) = audit_layer(&Latest::new(SECOND).room(5), Latest::stats);
     assert!(account.dropped > 0 && ended == 0);
 }
 
@@ -126,7 +126,7 @@ fn debounce_and_latest_let_every_event_go_on_or_replace_it() {
 fn a_batch_lets_every_event_go_on_or_ends_it_because_it_is_full() {
     let (account, ended) = audit_layer(&Batch::new(7, SECOND), Batch::stats);
     assert_eq!(account.dropped, ended);
-    let (account, ended) = audit_layer(&Batch::new(40, SECOND).events(20), Batch::stats);
+    let (account, ended) = audit_layer(&Batch::new(40, SECOND).room(20), Batch::stats);
     assert_eq!(account.dropped, ended);
 }
 
@@ -134,7 +134,7 @@ fn a_batch_lets_every_event_go_on_or_ends_it_because_it_is_full() {
 fn what_is_not_sampled_or_a_duplicate_is_ended_with_a_reason() {
     let (account, ended) = audit_layer(&Sample::one_in(3), Sample::stats);
     assert!(account.dropped > 0 && account.dropped == ended);
-    let once = Deduplicate::within(SECOND).by_payload(|number: &u64| number / 2).keys(1_000);
+    let once = Deduplicate::within(SECOND).by_payload(|number: &u64| number / 2).room(1_000);
     let (account, ended) = audit_layer(&once, Deduplicate::stats);
     assert!(account.dropped > 0 && account.dropped == ended);
 }

@@ -268,9 +268,7 @@ impl Layer {
     fn takes_off_the_way(&self, event: &Event<'_>, routed: bool) -> bool {
         match event.returning_to() {
             None => self.wants(event, routed),
-            Some(mark) => {
-                self.middleware.holds(mark) || (self.middleware.stands_around() && self.wants(event, routed))
-            }
+            Some(mark) => self.middleware.holds(mark) || (self.middleware.stands_around() && self.wants(event, routed)),
         }
     }
 

@@ -63,7 +63,7 @@ impl Piece {
             Self::Correlation => (stack.with(Correlation::new()), silent()),
             Self::Validate => {
                 let it = Validate::<u32>::new().rule("too large", |n| *n < 100);
-                (stack.with(it.clone()), told(move || format!("refused {}", it.refused())))
+                (stack.with(it.clone()), told(move || format!("refused {}", it.stats().refused)))
             }
             Self::Tower => {
                 let called = Arc::new(AtomicU64::new(0));
@@ -110,7 +110,7 @@ impl Piece {
             }
             Self::Timeout => {
                 let it = Timeout::new(DEADLINE);
-                (stack.with(it.clone()), told(move || format!("late {}", it.late())))
+                (stack.with(it.clone()), told(move || format!("late {}", it.stats().late)))
             }
             Self::Fault => {
                 let it = Fault::seeded(1).duplicate(1.0);
@@ -118,7 +118,7 @@ impl Piece {
             }
             Self::Route => {
                 let it = Route::to_topic("a", "b").unwrap();
-                (stack.with(it.clone()), told(move || format!("sent {}", it.sent())))
+                (stack.with(it.clone()), told(move || format!("sent {}", it.stats().sent)))
             }
             Self::Retry => {
                 let it = Retry::times(TRIES).every(ms(0));
@@ -134,7 +134,7 @@ impl Piece {
                 let breaker = it.clone();
                 let stats = move || {
                     let open = breaker.circuits().iter().filter(|circuit| circuit.state == CircuitState::Open).count();
-                    format!("left out {}, open {open}", breaker.left_out())
+                    format!("left out {}, open {open}", breaker.stats().left_out)
                 };
                 (stack.with(it), told(stats))
             }
