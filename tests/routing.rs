@@ -131,7 +131,7 @@ fn what_failed_elsewhere_and_ends_here_was_filtered_here() {
     let list = seen.clone();
     let _filtered = bus
         .connect("$sys.filtered", move |told: &sys::Filtered| {
-            list.note(format_args!("{}: {}", told.topic, told.reason))
+            list.note(format_args!("{}: {}", told.topic, told.reason));
         })
         .unwrap();
     bus.emit("a", 1_u32);

@@ -345,7 +345,7 @@ impl Core {
         if route.layers.is_empty() {
             return end.deliver(event);
         }
-        let run = || Next::routed(route.layers.layers(), &end).run(event);
+        let run = || Next::run_routed(route.layers.layers(), &end, event);
         let caught = catch_unwind(AssertUnwindSafe(run));
         if let Some(error) = event.emission().take_error() {
             layer_failed(self, Cause::Error(error), event);
