@@ -41,7 +41,8 @@ fn builder() -> RecordingBuilder {
 fn rate(what: &str, since: Instant, bytes: u64) {
     let seconds = since.elapsed().as_secs_f64();
     let (events, megabytes) = (EVENTS as f64 / seconds, bytes as f64 / 1e6);
-    println!("{what}: {events:.0} events/s, {megabytes:.0} MB, {:.0} MB/s", megabytes / seconds);
+    let each = bytes as f64 / EVENTS as f64;
+    println!("{what}: {events:.0} events/s, {each:.0} bytes each, {:.0} MB/s", megabytes / seconds);
 }
 
 fn emit_all(recording: &Recording) {

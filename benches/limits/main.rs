@@ -3,9 +3,11 @@
 //! The bare limit is a `Vec<Box<dyn Fn(&T) + Send + Sync>>` loop with the same handlers. What is compared is sampled in turns, and
 //! medians and ratios of medians are printed, because absolute figures move with the machine.
 
+mod allocations;
 mod clock;
 mod emit;
 mod memory;
+mod pieces;
 mod scale;
 mod table;
 mod threads;
@@ -19,6 +21,7 @@ fn main() {
     let names: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
     let mut table = table::Table::new(names);
     emit::rows(&mut table);
+    pieces::rows(&mut table);
     threads::rows(&mut table);
     write::rows(&mut table);
     scale::rows(&mut table);

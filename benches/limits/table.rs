@@ -56,6 +56,11 @@ impl Table {
         self.row(what, &text(ours), &text(bare), ours / bare, "", true);
     }
 
+    /// Rows that this build cannot measure.
+    pub(crate) fn missing(&self, what: &str, feature: &str) {
+        println!("{what:<62} needs `--features {feature}`");
+    }
+
     pub(crate) fn finish(&self) {
         println!("\n{} rows, {} over their limit", self.rows, self.missed.len());
         for missed in &self.missed {

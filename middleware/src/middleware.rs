@@ -217,7 +217,11 @@ macro_rules! tuples {
             #[allow(non_snake_case)]
             fn handle(&self, event: &Event<'_>, next: Next<'_>) {
                 let ($first, $($rest,)*) = self;
-                tuples!(@link event, next, [] $first $($rest)*);
+                if event.is_straight() {
+                    tuples!(@link event, next, [] $first $($rest)*);
+                } else {
+                    next.through_each(&[$first, $($rest,)*], event);
+                }
             }
 
             fn retains(&self) -> bool {
@@ -280,7 +284,7 @@ macro_rules! tuples {
     (@link $event:expr, $next:expr, [$($seen:ident)*] $first:ident $($rest:ident)+) => {
         tuples!(@link $event, $next, [$first $($seen)*] $($rest)+)
     };
-    (@call $event:expr, $next:ident, $layer:ident,) => { $next.through($layer, $event) };
+    (@call $event:expr, $next:ident, $layer:ident,) => { $layer.handle($event, $next) };
     (@call $event:expr, $next:ident, $layer:ident, $before:ident $($more:ident)*) => {{
         let next = Next::before($layer, &$next);
         tuples!(@call $event, next, $before, $($more)*)

@@ -19,6 +19,8 @@ enum Link<'n> {
     Layers { rest: &'n [Layer], end: &'n dyn Terminal, routed: bool },
     /// One layer of a tuple, then the rest; the compiler sees through it.
     Before { layer: &'n dyn Middleware, after: &'n Next<'n> },
+    /// Layers of a tuple for an event that may be on its way back to one of them, then the rest.
+    Each { layers: &'n [&'n dyn Middleware], after: &'n Next<'n> },
 }
 
 /// What stands at the end of a chain: for those who write a bus.
@@ -67,14 +69,13 @@ impl<'n> Next<'n> {
         Self(Link::Layers { rest: layers, end, routed: false })
     }
 
-    /// A chain of layers that [`Stack::for_topic`](crate::Stack::for_topic) asked already: for those who write a bus.
+    /// Goes through layers that [`Stack::for_topic`](crate::Stack::for_topic) asked already: for those who write a bus.
     #[inline]
-    #[must_use]
-    pub fn routed(layers: &'n [Layer], end: &'n dyn Terminal) -> Self {
-        Self(Link::Layers { rest: layers, end, routed: true })
+    pub fn run_routed(layers: &'n [Layer], end: &'n dyn Terminal, event: &Event<'_>) {
+        walk(layers, end, true, event);
     }
 
-    /// One more layer in front of a chain.
+    /// One more layer in front of a chain, for an event [on the straight way](Event::is_straight).
     #[inline]
     #[must_use]
     pub fn before(layer: &'n dyn Middleware, after: &'n Next<'n>) -> Self {
@@ -85,30 +86,22 @@ impl<'n> Next<'n> {
     #[inline(always)]
     pub fn run(self, event: &Event<'_>) {
         match self.0 {
-            Link::Before { layer, after } => after.clone().through(layer, event),
-            Link::Layers { mut rest, end, routed } => {
-                while let Some((layer, tail)) = rest.split_first() {
-                    rest = tail;
-                    if layer.takes(event, routed) {
-                        return layer.middleware().handle(event, Self(Link::Layers { rest, end, routed }));
-                    }
-                }
-                end.deliver(event);
-            }
+            Link::Before { layer, after } => layer.handle(event, after.clone()),
+            Link::Each { layers, after } => after.through_each(layers, event),
+            Link::Layers { rest: [], end, .. } => end.deliver(event),
+            Link::Layers { rest, end, routed } => walk_on(rest, end, routed, event),
         }
     }
 
-    /// Goes through a layer in front of this chain, unless the event is on its way back to one further on.
-    #[inline]
-    pub(crate) fn through<M: Middleware + ?Sized>(self, layer: &M, event: &Event<'_>) {
-        if event.is_straight() || !event.passes_by(layer) { layer.handle(event, self) } else { self.run_on(event) }
-    }
-
-    /// The same as [`run`](Self::run), apart, so that the way of events that were not held is short.
+    /// Goes through layers in front of this chain, except for those that the event passes by on its way back.
     #[cold]
     #[inline(never)]
-    fn run_on(self, event: &Event<'_>) {
-        self.run(event);
+    pub(crate) fn through_each(&self, layers: &[&dyn Middleware], event: &Event<'_>) {
+        match layers {
+            [] => self.clone().run(event),
+            [layer, rest @ ..] if event.passes_by(*layer) => self.through_each(rest, event),
+            [layer, rest @ ..] => layer.handle(event, Next(Link::Each { layers: rest, after: self })),
+        }
     }
 
     /// Goes on, with advice around each handler of this bus, or around the one handler the chain stands around.
@@ -179,7 +172,7 @@ impl<'n> Next<'n> {
     fn home(&self, mark: Mark) -> Option<Arc<dyn Home>> {
         match self.0 {
             Link::Layers { rest, end, .. } => end.home(mark, rest.len()),
-            Link::Before { after, .. } => after.home(mark),
+            Link::Before { after, .. } | Link::Each { after, .. } => after.home(mark),
         }
     }
 
@@ -220,6 +213,7 @@ impl<'n> Next<'n> {
         match self.0 {
             Link::Layers { rest, end, routed } => end.retains() || rest.iter().any(|layer| layer.may_retain(routed)),
             Link::Before { layer, after } => layer.retains() || after.retains(),
+            Link::Each { layers, after } => layers.iter().any(|layer| layer.retains()) || after.retains(),
         }
     }
 
@@ -235,7 +229,7 @@ impl<'n> Next<'n> {
     fn end_host(&self) -> Option<&'n dyn Host> {
         match self.0 {
             Link::Layers { end, .. } => end.host(),
-            Link::Before { after, .. } => after.end_host(),
+            Link::Before { after, .. } | Link::Each { after, .. } => after.end_host(),
         }
     }
 
@@ -244,9 +238,27 @@ impl<'n> Next<'n> {
     pub fn place(&self) -> Place<'n> {
         match self.0 {
             Link::Layers { end, .. } => end.place(),
-            Link::Before { after, .. } => after.place(),
+            Link::Before { after, .. } | Link::Each { after, .. } => after.place(),
         }
     }
+}
+
+/// Goes to the first of the layers that takes the event, or to the end.
+#[inline]
+fn walk(mut rest: &[Layer], end: &dyn Terminal, routed: bool, event: &Event<'_>) {
+    while let Some((layer, tail)) = rest.split_first() {
+        rest = tail;
+        if layer.takes(event, routed) {
+            return layer.middleware().handle(event, Next(Link::Layers { rest, end, routed }));
+        }
+    }
+    end.deliver(event);
+}
+
+/// The same, apart: a layer that goes on is then so short that those of a tuple are inlined into each other.
+#[inline(never)]
+fn walk_on(rest: &[Layer], end: &dyn Terminal, routed: bool, event: &Event<'_>) {
+    walk(rest, end, routed, event);
 }
 
 /// A chain can stand at the end of another one: so a stack is a layer too.

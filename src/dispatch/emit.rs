@@ -352,7 +352,7 @@ impl Core {
         if layers.is_empty() {
             return end.deliver(event);
         }
-        let run = || Next::routed(layers.layers(), &end).run(event);
+        let run = || Next::run_routed(layers.layers(), &end, event);
         let caught = catch_unwind(AssertUnwindSafe(run));
         if let Some(error) = event.emission().take_error() {
             layer_failed(self, Cause::Error(error), event);
