@@ -52,9 +52,8 @@ pub(crate) struct BusHome {
     pub(crate) core: Arc<Core>,
     /// The topic it came by with, before any layer sent it to another one.
     pub(crate) topic: Topic,
-    /// The stack that held it, and how many of its layers are behind the one that did: what it meets if that is taken out.
+    /// What it meets if the layer that held it is taken out meanwhile: not that layer, which would keep itself alive.
     pub(crate) layers: Stack,
-    pub(crate) behind: usize,
 }
 
 impl Home for BusHome {
@@ -93,7 +92,7 @@ impl Core {
         if route.layers.holds(held.mark()) {
             deliver(&route.layers);
         } else {
-            deliver(&home.layers.with_gap(held.mark(), home.behind));
+            deliver(&home.layers);
         }
         self.finish(&route, &emission);
         true

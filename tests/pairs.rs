@@ -329,7 +329,7 @@ fn a_deadline_before_a_retry_is_told_of_all_tries_and_behind_it_of_the_late_one(
 }
 
 #[test]
-fn correlation_before_a_batch_ties_to_what_led_to_an_event_and_behind_it_to_what_lets_it_go() {
+fn correlation_before_a_batch_ties_to_what_led_to_an_event_and_behind_it_to_nothing() {
     let outcome = |stack: Stack| {
         let (bus, _) = timed(stack);
         let seen = Recorder::new();
@@ -346,7 +346,7 @@ fn correlation_before_a_batch_ties_to_what_led_to_an_event_and_behind_it_to_what
     let batch = || Scoped::new("row", Batch::new(2, SECOND)).unwrap();
     let [before, behind] = orders(Correlation::new, batch);
     assert_eq!(outcome(before), ["1 by itself", "2 led to"]);
-    assert_eq!(outcome(behind), ["1 led to", "2 led to"]);
+    assert_eq!(outcome(behind), ["1 by itself", "2 by itself"]);
 }
 
 #[test]

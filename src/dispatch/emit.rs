@@ -543,8 +543,8 @@ impl Terminal for End<'_> {
         Some(self.core)
     }
 
-    fn home(&self, _mark: Mark, behind: usize) -> Option<Arc<dyn Home>> {
+    fn home(&self, mark: Mark, behind: usize) -> Option<Arc<dyn Home>> {
         let core = self.core.me.upgrade()?;
-        Some(Arc::new(BusHome { core, topic: self.route.topic.clone(), layers: self.layers.clone(), behind }))
+        Some(Arc::new(BusHome { core, topic: self.route.topic.clone(), layers: self.layers.with_gap(mark, behind) }))
     }
 }

@@ -173,30 +173,32 @@ fn batch(came: &[Passing]) -> Vec<(Duration, Passing)> {
 
 /// Of each topic, the first at once, and the newest at the end of each interval in which one came.
 fn latest(came: &[Passing], place: usize) -> Fate {
-    let mut due: Vec<(Duration, bool, Passing)> = Vec::new();
+    // At one time, those go on first whose topic had something to hold first.
+    let mut due: Vec<((Duration, usize), bool, Passing)> = Vec::new();
     for topic in ["a", "b"] {
-        let mut interval: Option<(Duration, Option<Passing>)> = None;
-        for event in came.iter().filter(|event| event.topic == topic) {
+        let mut interval: Option<(Duration, Option<(usize, Passing)>)> = None;
+        for (place, event) in came.iter().enumerate().filter(|(_, event)| event.topic == topic) {
             while let Some((end, newest)) = interval.take_if(|(end, _)| *end <= event.at) {
-                interval = newest.map(|newest| {
-                    due.push((end, true, newest));
+                interval = newest.map(|(first, newest)| {
+                    due.push(((end, first), true, newest));
                     (end + INTERVAL, None)
                 });
             }
             match &mut interval {
                 None => {
-                    due.push((event.at, false, event.clone()));
+                    due.push(((event.at, place), false, event.clone()));
                     interval = Some((event.at + INTERVAL, None));
                 }
-                Some((_, newest)) => *newest = Some(event.clone()),
+                Some((_, Some((_, newest)))) => *newest = event.clone(),
+                Some((_, newest)) => *newest = Some((place, event.clone())),
             }
         }
-        if let Some((end, Some(newest))) = interval {
-            due.push((end, true, newest));
+        if let Some((end, Some((first, newest)))) = interval {
+            due.push(((end, first), true, newest));
         }
     }
     due.sort_by_key(|(due, ..)| *due);
-    let go_on = |(due, was_held, mut event): (Duration, bool, Passing)| {
+    let go_on = |((due, _), was_held, mut event): ((Duration, usize), bool, Passing)| {
         event.at = due.min(END);
         event.held.extend(was_held.then_some(place));
         event
