@@ -5,7 +5,7 @@ use std::panic::Location;
 use std::sync::{Arc, LazyLock, Weak};
 
 use sigtree_middleware::{
-    Arrival, Clock, Correlation, Destination, Event, IntoPattern, Middleware, Replayed, Stack, Target, Topic,
+    Arrival, Clock, Correlation, Destination, Event, IntoPattern, Landing, Middleware, Replayed, Stack, Target, Topic,
 };
 
 use crate::builder::BusBuilder;
@@ -424,10 +424,15 @@ impl Bus {
 
 /// Replays events as the events they were: with their ids, times and envelopes, marked as replayed.
 impl Target for Bus {
-    fn replay(&self, event: &Replayed<'_>) -> bool {
+    fn replay(&self, event: &Replayed<'_>) -> Landing {
         let company = Company { envelope: Some(event.sealed()), identity: Some((event.id(), event.stamp())) };
         let delivery = self.core.emit_named(event.topic(), SharedErased(event.share_erased()), Some(&company));
-        delivery.refusal().is_none()
+        match &delivery {
+            refused if refused.refusal().is_some() => Landing::Refused,
+            called if called.called() > 0 => Landing::Called,
+            held if held.is_held() => Landing::Held,
+            _ => Landing::Unheard,
+        }
     }
 }
 

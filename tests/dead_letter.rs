@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
-use sigtree::middleware::{DeadLetter, DeadReason, Letter, Replayed, Retry, Target, Timeout};
+use sigtree::middleware::{
+    CircuitBreaker, DeadLetter, DeadReason, Deduplicate, Landing, Letter, Replayed, Retry, Target, Timeout,
+};
 use sigtree::{Bus, Clock, Event, Filter, History, ManualClock, Policy, Scoped, Stack, Topic, Transform};
 use support::{Recorder, boom, quietly, render};
 
@@ -139,7 +141,7 @@ fn letters_that_a_replay_does_not_come_to_stay() {
     drop(dead.replay());
     assert_eq!(dead.len(), 5);
 
-    // It ends with the panic of a handler, of which there is a new letter beside the old one.
+    // It ends with the panic of a handler, of which there is a new letter in the place of the old one.
     let bad = |n: &u32| {
         if *n == 1 {
             boom("bad");
@@ -148,8 +150,7 @@ fn letters_that_a_replay_does_not_come_to_stay() {
     let bad = bus.on("a").policy(Policy::Propagate).connect(bad).unwrap();
     let run = AssertUnwindSafe(|| dead.replay().run(&bus));
     assert!(quietly(|| catch_unwind(run)).is_err());
-    assert_eq!(left(&dead), [(2, 1), (3, 2), (4, 3), (5, 4), (6, 1)]);
-    dead.remove(2);
+    assert_eq!(left(&dead), [(3, 2), (4, 3), (5, 4), (6, 1)]);
     drop(bad);
 
     // Some are left out, one is refused, and one is taken out meanwhile.
@@ -176,6 +177,65 @@ fn letters_that_a_replay_does_not_come_to_stay() {
     assert!(dead.is_empty());
 }
 
+#[test]
+fn letters_that_come_to_nobody_are_not_lost() {
+    let seen = Recorder::new();
+    let outcome = |stack: fn(DeadLetter) -> Stack| {
+        let clock = ManualClock::new();
+        let (bus, dead) = (Bus::builder().clock(clock.clone()).build(), DeadLetter::new());
+        bus.set_stack(stack(dead.clone()));
+        let (mended, handler) = mendable(&seen);
+        let handler = bus.connect("a", handler).unwrap();
+        (0..3_u32).for_each(|n| drop(bus.emit("a", n)));
+        mended.store(true, Ordering::Relaxed);
+        (bus, dead, handler, clock)
+    };
+    let replay = |bus: &Bus, dead: &DeadLetter| {
+        seen.take();
+        let report = dead.replay().run(bus);
+        (report.replayed, report.unheard, seen.take().len(), dead.len())
+    };
+
+    // A circuit that is still open leaves the handler alone: a new letter says so.
+    let (bus, dead, _handler, clock) = outcome(|dead| Stack::new().with(dead).with(CircuitBreaker::consecutive(3)));
+    assert_eq!(replay(&bus, &dead), (3, 3, 0, 3));
+    assert!(lines(&dead)[0].contains("left out"), "{:?}", lines(&dead));
+    clock.advance(Duration::from_secs(3600));
+    assert_eq!(replay(&bus, &dead), (3, 0, 3, 0));
+
+    // A layer on either side has seen the event.
+    for stack in [
+        |dead| Stack::new().with(Deduplicate::within(SECOND)).with(dead),
+        |dead| Stack::new().with(dead).with(Deduplicate::within(SECOND)),
+    ] {
+        let (bus, dead, _handler, clock) = outcome(stack);
+        assert_eq!(replay(&bus, &dead), (3, 3, 0, 3));
+        clock.advance(SECOND * 2);
+        assert_eq!(replay(&bus, &dead), (3, 0, 3, 0));
+    }
+
+    // The handler is muted, or gone.
+    let (bus, dead, handler, _clock) = outcome(|dead| Stack::new().with(dead));
+    let silence = handler.mute();
+    assert_eq!(replay(&bus, &dead), (3, 3, 0, 3));
+    drop((silence, handler));
+    assert_eq!(replay(&bus, &dead), (3, 3, 0, 3));
+}
+
+#[test]
+fn one_handler_that_is_called_does_not_settle_the_letter_of_another() {
+    let seen = Recorder::new();
+    let (bus, dead) = (Bus::new(), DeadLetter::new());
+    bus.set_stack(Stack::new().with(dead.clone()).with(CircuitBreaker::consecutive(1)));
+    let (mended, handler) = mendable(&seen);
+    let _handlers = [bus.connect("a", handler).unwrap(), bus.connect("a", seen.events()).unwrap()];
+    bus.emit("a", 1_u32);
+    mended.store(true, Ordering::Relaxed);
+    assert_eq!(dead.replay().run(&bus).unheard, 0);
+    assert_eq!(dead.len(), 1);
+    assert!(lines(&dead)[0].contains("left out"), "{:?}", lines(&dead));
+}
+
 /// Refuses one number.
 struct But<'b> {
     bus: &'b Bus,
@@ -183,8 +243,8 @@ struct But<'b> {
 }
 
 impl Target for But<'_> {
-    fn replay(&self, event: &Replayed<'_>) -> bool {
-        event.entry().payload() != Some(&self.refused) && self.bus.replay(event)
+    fn replay(&self, event: &Replayed<'_>) -> Landing {
+        if event.entry().payload() == Some(&self.refused) { Landing::Refused } else { self.bus.replay(event) }
     }
 }
 

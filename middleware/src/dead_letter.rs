@@ -17,7 +17,7 @@ use crate::history::Scales;
 use crate::panics::{Panics, discard};
 use crate::replay::Owner;
 use crate::{
-    Advice, Answer, Entry, Event, EventId, HandlerCall, Middleware, Next, Place, Problem, Replay, Tally, Weigh,
+    Advice, Answer, Entry, Event, EventId, HandlerCall, Landing, Middleware, Next, Place, Problem, Replay, Tally, Weigh,
 };
 
 /// Keeps the events that handlers failed on, each with the handler, its error and the number of tries.
@@ -132,6 +132,8 @@ struct Letters {
     bytes: usize,
     kept: u64,
     evicted: u64,
+    /// The events whose letters are being given: once for each replay that is at it.
+    given: Vec<EventId>,
 }
 
 impl DeadLetter {
@@ -237,8 +239,14 @@ impl DeadLetter {
     /// to those that succeeded the first time; they can tell by [`Event::is_replayed`]. What fails again comes back as a
     /// new letter.
     ///
-    /// The letters are taken out when their event is given, and put back if the target refuses it or panics. Those that the
-    /// replay leaves out, or never comes to, stay; those that somebody else took out meanwhile are not given.
+    /// The letters are taken out when their event is given, and put back if the target refuses it or panics, or if nobody
+    /// is called with it: because a layer ends it, such as a [`Deduplicate`](crate::Deduplicate) that has seen it, or because
+    /// the handler is muted or gone. A handler that a layer leaves alone meanwhile, such as a
+    /// [`CircuitBreaker`](crate::CircuitBreaker), makes a new letter, also unless [asked](Self::refused). An event that a layer
+    /// holds back counts as given: what a [`Debounce`](crate::Debounce) drops of it is gone. The
+    /// [report](crate::ReplayReport) tells how many there were of each.
+    ///
+    /// Those that the replay leaves out, or never comes to, stay; those that somebody else took out meanwhile are not given.
     pub fn replay(&self) -> Replay {
         self.replay_if(|_| true)
     }
@@ -278,6 +286,11 @@ impl DeadLetter {
         drop(self.change(|letters| letters.add(letter)));
     }
 
+    /// Whether a handler that a layer leaves out makes a letter: if asked to, or if the event comes from one.
+    fn keeps_left_out(&self, event: &Event<'_>) -> bool {
+        self.refused || event.is_replayed() && self.store.letters.lock().given.contains(&event.id())
+    }
+
     /// Changes what is there; the letters that fall out for it.
     fn change(&self, change: impl FnOnce(&mut Letters)) -> Vec<Letter> {
         let mut letters = self.store.letters.lock();
@@ -298,22 +311,23 @@ struct Post {
     sequences: HashMap<EventId, Vec<u64>>,
 }
 
+/// The letters of one event, while it is given.
+struct Given {
+    event: EventId,
+    letters: Vec<Letter>,
+    /// The last letter there was before.
+    newest: u64,
+}
+
 impl Owner for Post {
-    fn give(&self, entry: &Entry, give: &dyn Fn() -> bool) -> Option<bool> {
-        let taken: Vec<Letter> = {
-            let mut letters = self.letters.store.letters.lock();
-            self.sequences.get(&entry.id())?.iter().filter_map(|sequence| letters.remove(*sequence)).collect()
-        };
-        if taken.is_empty() {
-            return None;
-        }
-        let (mut is_taken, mut panics) = (false, Panics::default());
-        panics.catch(|| is_taken = give());
-        if !is_taken {
-            drop(self.letters.change(|letters| letters.put_back(taken)));
-        }
+    fn give(&self, entry: &Entry, give: &dyn Fn() -> Landing) -> Option<Landing> {
+        let sequences = self.sequences.get(&entry.id())?;
+        let given = self.letters.store.letters.lock().begin_giving(entry.id(), sequences)?;
+        let (mut landing, mut panics) = (Landing::Refused, Panics::default());
+        panics.catch(|| landing = give());
+        drop(self.letters.change(|letters| letters.end_giving(given, landing)));
         panics.resume();
-        Some(is_taken)
+        Some(landing)
     }
 }
 
@@ -334,6 +348,31 @@ impl Letters {
         self.kept += 1;
         self.bytes = self.bytes.saturating_add(letter.bytes());
         self.list.push_back(letter.numbered(self.kept));
+    }
+
+    /// Takes out the letters of an event that is to be given; `None` if there are none left.
+    fn begin_giving(&mut self, event: EventId, sequences: &[u64]) -> Option<Given> {
+        let letters: Vec<_> = sequences.iter().filter_map(|sequence| self.remove(*sequence)).collect();
+        if letters.is_empty() {
+            return None;
+        }
+        self.given.push(event);
+        Some(Given { event, letters, newest: self.kept })
+    }
+
+    /// Puts the letters of an event back that came to nobody, unless new ones took their place.
+    fn end_giving(&mut self, Given { event, letters, newest }: Given, landing: Landing) {
+        if let Some(place) = self.given.iter().position(|given| *given == event) {
+            self.given.swap_remove(place);
+        }
+        let mut new = self.list.iter().rev().take_while(|letter| letter.sequence() > newest);
+        let is_settled = match landing {
+            Landing::Called | Landing::Held => true,
+            Landing::Unheard | Landing::Refused => new.any(|letter| letter.entry().id() == event),
+        };
+        if !is_settled {
+            self.put_back(letters);
+        }
     }
 
     /// Puts letters back into their places.
@@ -422,7 +461,7 @@ impl Advice for Watch<'_, '_> {
                 self.dead.put(self.event, DeadReason::Failed(text_of(problem)), Some(handler));
             }
             // By a layer further in: the bus was not asked to call it.
-            Answer::Skipped(reason) if self.dead.refused && handler.calls() == 0 => {
+            Answer::Skipped(reason) if handler.calls() == 0 && self.dead.keeps_left_out(self.event) => {
                 self.dead.put(self.event, DeadReason::LeftOut(reason.as_ref().into()), Some(handler));
             }
             _ => {}

@@ -63,8 +63,8 @@ pub struct Replay {
 
 /// Who has what a replay gives, and lets go of it then.
 pub(crate) trait Owner: Send + Sync {
-    /// Calls `give` and says whether the target took the event; `None` if the entry is no longer there.
-    fn give(&self, entry: &Entry, give: &dyn Fn() -> bool) -> Option<bool>;
+    /// Calls `give` and says what became of the event; `None` if the entry is no longer there.
+    fn give(&self, entry: &Entry, give: &dyn Fn() -> Landing) -> Option<Landing>;
 }
 
 /// How fast a [`Replay`] goes.
@@ -84,6 +84,10 @@ pub enum Speed {
 pub struct ReplayReport {
     /// Events that the target took.
     pub replayed: usize,
+    /// Of those, events that nobody was called with.
+    pub unheard: usize,
+    /// Of those, events that a layer held back before anybody was called: what becomes of them is the layer's to say.
+    pub held: usize,
     /// Events that the target refused.
     pub refused: usize,
     /// Entries that could not be read, where a [`Player`] reads them.
@@ -94,8 +98,22 @@ pub struct ReplayReport {
 
 /// What a replay emits on: a bus, for instance.
 pub trait Target {
-    /// Emits an event once more; `false` if it is refused.
-    fn replay(&self, event: &Replayed<'_>) -> bool;
+    /// Emits an event once more, and says what became of it.
+    fn replay(&self, event: &Replayed<'_>) -> Landing;
+}
+
+/// What became of a replayed event at its [`Target`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Landing {
+    /// A handler was called with it.
+    Called,
+    /// A layer holds it back.
+    Held,
+    /// It was taken, and met nobody: a layer ended it, or its handlers are gone, muted, or left alone.
+    Unheard,
+    /// It was refused before anybody saw it.
+    Refused,
 }
 
 /// One event on its way to a [`Target`].
@@ -244,7 +262,7 @@ impl Speed {
 }
 
 /// Gives an entry to a target, through its owner if it has one.
-fn give(owner: Option<&dyn Owner>, entry: &Entry, target: &(impl Target + ?Sized)) -> Option<bool> {
+fn give(owner: Option<&dyn Owner>, entry: &Entry, target: &(impl Target + ?Sized)) -> Option<Landing> {
     let give = || target.replay(&Replayed::of(entry));
     match owner {
         Some(owner) => owner.give(entry, &give),
@@ -253,11 +271,14 @@ fn give(owner: Option<&dyn Owner>, entry: &Entry, target: &(impl Target + ?Sized
 }
 
 impl ReplayReport {
-    fn count(&mut self, taken: Option<bool>) {
-        match taken {
-            Some(true) => self.replayed += 1,
-            Some(false) => self.refused += 1,
-            None => {}
+    fn count(&mut self, landing: Option<Landing>) {
+        let Some(landing) = landing else { return };
+        self.replayed += usize::from(landing != Landing::Refused);
+        match landing {
+            Landing::Called => {}
+            Landing::Held => self.held += 1,
+            Landing::Unheard => self.unheard += 1,
+            Landing::Refused => self.refused += 1,
         }
     }
 }

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use sigtree_middleware::{
-    Clock, Entry, Envelope, EventId, History, ManualClock, Player, ReplayControl, Replayed, Speed, Stamp, Target, Topic,
+    Clock, Entry, Envelope, EventId, History, Landing, ManualClock, Player, ReplayControl, Replayed, Speed, Stamp,
+    Target, Topic,
 };
 use support::Rig;
 
@@ -46,10 +47,10 @@ impl Seen {
 }
 
 impl Target for Seen {
-    fn replay(&self, event: &Replayed<'_>) -> bool {
+    fn replay(&self, event: &Replayed<'_>) -> Landing {
         let number = *event.entry().payload::<u32>().unwrap();
         self.list.lock().push((number, self.clock.elapsed().as_secs()));
-        number != 6
+        if number == 6 { Landing::Refused } else { Landing::Called }
     }
 }
 
@@ -57,7 +58,7 @@ impl Target for Seen {
 struct Pressing<F>(Seen, F);
 
 impl<F: Fn(u32)> Target for Pressing<F> {
-    fn replay(&self, event: &Replayed<'_>) -> bool {
+    fn replay(&self, event: &Replayed<'_>) -> Landing {
         let taken = self.0.replay(event);
         (self.1)(*event.entry().payload::<u32>().unwrap());
         taken

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
 use sigtree_middleware::{
-    Clock, Envelope, History, ManualClock, Replay, ReplayReport, Replayed, Source, Speed, Target,
+    Clock, Envelope, History, Landing, ManualClock, Replay, ReplayReport, Replayed, Source, Speed, Target,
 };
 use support::{Layered, Rig};
 
@@ -50,8 +50,8 @@ impl Clock for Sleeps {
 struct To<F>(F);
 
 impl<F: Fn(&Replayed<'_>) -> bool> Target for To<F> {
-    fn replay(&self, event: &Replayed<'_>) -> bool {
-        (self.0)(event)
+    fn replay(&self, event: &Replayed<'_>) -> Landing {
+        if (self.0)(event) { Landing::Called } else { Landing::Refused }
     }
 }
 

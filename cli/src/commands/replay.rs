@@ -10,7 +10,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::time::Instant;
 
 use serde_json::json;
-use sigtree::middleware::{Entry, Player, ReplayControl, Replayed, Target};
+use sigtree::middleware::{Entry, Landing, Player, ReplayControl, Replayed, Target};
 use sigtree::{Speed, Stamp};
 
 use crate::complaints::Complaints;
@@ -144,15 +144,15 @@ impl<'o> Line<'o> {
 }
 
 impl Target for Line<'_> {
-    fn replay(&self, event: &Replayed<'_>) -> bool {
+    fn replay(&self, event: &Replayed<'_>) -> Landing {
         let line = event.entry().payload::<Vec<u8>>().map_or(&[][..], Vec::as_slice);
         let sent = self.send(line);
         if let Err(error) = sent {
             self.control.stop();
             *self.broken.borrow_mut() = Some(error);
-            return false;
+            return Landing::Refused;
         }
-        true
+        Landing::Called
     }
 }
 

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sigtree_middleware::{
-    At, Clock, Emission, Envelope, Erased, Event, EventId, Host, Ids, Kept, ManualClock, Middleware, Next, Place,
-    Replayed, Sealed, SequentialIds, Stamp, Tally, Target, Terminal, Topic,
+    At, Clock, Emission, Envelope, Erased, Event, EventId, Host, Ids, Kept, Landing, ManualClock, Middleware, Next,
+    Place, Replayed, Sealed, SequentialIds, Stamp, Tally, Target, Terminal, Topic,
 };
 
 /// Emits, and writes down what comes through: `topic payload`, with a `*` if it was replayed.
@@ -135,11 +135,12 @@ impl Rig {
 }
 
 impl<M: Middleware> Target for Layered<'_, M> {
-    fn replay(&self, event: &Replayed<'_>) -> bool {
+    fn replay(&self, event: &Replayed<'_>) -> Landing {
         let payload = event.share_erased();
         let (kept, identity) = (Kept::shared(payload.clone()), (event.id(), event.stamp()));
-        self.rig.dispatch(&self.layer, event.topic(), &*payload, &kept, Some(event.sealed()), Some(identity));
-        true
+        let outcome =
+            self.rig.dispatch(&self.layer, event.topic(), &*payload, &kept, Some(event.sealed()), Some(identity));
+        if outcome.tally.called > 0 { Landing::Called } else { Landing::Unheard }
     }
 }
 
