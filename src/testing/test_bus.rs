@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use sigtree_middleware::{Failure, IntoPattern, ManualClock, SequentialIds};
+use sigtree_middleware::{Failure, IntoPattern, Landing, ManualClock, Replayed, SequentialIds, Target};
 
 use super::books::Books;
 use super::recorder::Recorder;
@@ -179,6 +179,26 @@ impl Drop for TestBus {
         if !std::thread::panicking() {
             self.check();
         }
+    }
+}
+
+/// The past is given to it as to any bus.
+///
+/// ```
+/// use sigtree::History;
+/// use sigtree::testing::TestBus;
+///
+/// let (first, again, history) = (TestBus::new(), TestBus::new(), History::new());
+/// first.layer(history.clone());
+/// first.emit("radar.range", 900_u32);
+///
+/// let seen = again.record("radar.**");
+/// history.replay().run(&again);
+/// seen.emitted("radar.range").once();
+/// ```
+impl Target for TestBus {
+    fn replay(&self, event: &Replayed<'_>) -> Landing {
+        self.bus.replay(event)
     }
 }
 
