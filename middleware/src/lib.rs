@@ -147,6 +147,7 @@ mod scoped;
 mod serde_impls;
 mod stack;
 mod table;
+mod text;
 #[cfg(feature = "governor")]
 mod throttle;
 mod timeout;
@@ -211,6 +212,7 @@ pub use route::{Arrival, Destination, Route, RouteStats};
 pub use sample::Sample;
 pub use scoped::Scoped;
 pub use stack::{Layer, Stack, StackError};
+pub use text::misleads;
 #[cfg(feature = "governor")]
 pub use throttle::Throttle;
 pub use timeout::{HandlerLate, Timeout, TimeoutStats};
