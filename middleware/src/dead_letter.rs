@@ -1,17 +1,18 @@
 //! [`DeadLetter`]: keeps what did not get through.
 
 mod letter;
+mod letters;
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::HashMap;
 use std::fmt::{self, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use parking_lot::Mutex;
+use std::sync::atomic::Ordering;
 
 pub use letter::{DeadReason, Letter};
+
+use letters::{Letters, Store};
 
 use crate::history::Scales;
 use crate::panics::{Panics, discard};
@@ -116,22 +117,6 @@ pub struct DeadLetterStats {
     pub refused: u64,
     /// Events whose payload could not be shared.
     pub unkept: u64,
-}
-
-#[derive(Default)]
-struct Store {
-    letters: Mutex<Letters>,
-    refused: AtomicU64,
-    unkept: AtomicU64,
-}
-
-#[derive(Default)]
-struct Letters {
-    /// The oldest first; sequences grow.
-    list: VecDeque<Letter>,
-    bytes: usize,
-    kept: u64,
-    evicted: u64,
 }
 
 impl DeadLetter {
@@ -314,55 +299,6 @@ impl Owner for Post {
         }
         panics.resume();
         Some(is_taken)
-    }
-}
-
-impl Store {
-    /// Takes out the letters with these sequences that are still there.
-    fn take(&self, sequences: &HashSet<u64>) -> Vec<Letter> {
-        let mut letters = self.letters.lock();
-        let all = std::mem::take(&mut letters.list);
-        let (taken, left): (Vec<_>, _) = all.into_iter().partition(|letter| sequences.contains(&letter.sequence()));
-        letters.list = left.into();
-        letters.bytes = taken.iter().fold(letters.bytes, |bytes, letter| bytes.saturating_sub(letter.bytes()));
-        taken
-    }
-}
-
-impl Letters {
-    fn add(&mut self, letter: Letter) {
-        self.kept += 1;
-        self.bytes = self.bytes.saturating_add(letter.bytes());
-        self.list.push_back(letter.numbered(self.kept));
-    }
-
-    /// Puts letters back into their places.
-    fn put_back(&mut self, letters: Vec<Letter>) {
-        for letter in letters {
-            self.bytes = self.bytes.saturating_add(letter.bytes());
-            let place = self.list.partition_point(|other| other.sequence() < letter.sequence());
-            self.list.insert(place, letter);
-        }
-    }
-
-    fn remove(&mut self, sequence: u64) -> Option<Letter> {
-        let place = self.list.binary_search_by_key(&sequence, Letter::sequence).ok()?;
-        let letter = self.list.remove(place)?;
-        self.bytes = self.bytes.saturating_sub(letter.bytes());
-        Some(letter)
-    }
-
-    /// Takes out the oldest, until there are no more than these.
-    fn evict(&mut self, count: usize, bytes: usize) -> Vec<Letter> {
-        let mut evicted = Vec::new();
-        while (self.list.len() > count || self.bytes > bytes)
-            && let Some(oldest) = self.list.pop_front()
-        {
-            self.bytes = self.bytes.saturating_sub(oldest.bytes());
-            self.evicted += 1;
-            evicted.push(oldest);
-        }
-        evicted
     }
 }
 
