@@ -3,10 +3,12 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
-use sigtree::middleware::{Codec, EventTree, Fact, Player, Projection, Reader, Recording, Sink, Snapshot, Unwritten};
+use sigtree::middleware::{
+    Clock, Codec, EventTree, Fact, Player, Projection, Reader, Recording, Sink, Snapshot, Unwritten,
+};
 use sigtree::middleware::{Record, RecordingFailed};
 use sigtree::{Bus, Event, EventId, History, ManualClock, SequentialIds, Speed};
 
@@ -17,8 +19,8 @@ fn codec() -> Codec {
 }
 
 /// A bus whose handlers emit: an order reserves stock and makes a bill, and a large bill is checked.
-fn shop(clock: &ManualClock, last: EventId, tax: u32) -> Bus {
-    let bus = Bus::builder().clock(clock.clone()).ids(SequentialIds::after(last)).build();
+fn shop(clock: impl Clock, last: EventId, tax: u32) -> Bus {
+    let bus = Bus::builder().clock(clock).ids(SequentialIds::after(last)).build();
     let lead = |from: &str, to: &'static str, change: fn(u32, u32) -> Option<u32>| {
         let inside = bus.downgrade();
         let handler = move |n: &u32, event: &Event<'_>| {
@@ -37,7 +39,7 @@ fn shop(clock: &ManualClock, last: EventId, tax: u32) -> Bus {
 /// The first time: an order a second, into a recording.
 fn first_run(path: &Path) -> Bus {
     let clock = ManualClock::new();
-    let bus = shop(&clock, EventId::from_bits(0), 0);
+    let bus = shop(clock.clone(), EventId::from_bits(0), 0);
     let recording = Recording::open(path, &codec()).unwrap();
     bus.layer(recording.clone());
     for n in [1_u32, 7, 3, 9] {
@@ -52,7 +54,7 @@ fn first_run(path: &Path) -> Bus {
 fn again(path: &Path, into: &Path, tax: u32, steer: impl FnOnce(&mut Player, &Bus)) {
     let clock = ManualClock::new();
     let last = Reader::open(path).unwrap().map(|record| record.unwrap().id()).max().unwrap();
-    let bus = shop(&clock, last, tax);
+    let bus = shop(clock.clone(), last, tax);
     let recording = Recording::builder(&codec()).replays(true).open(into).unwrap();
     bus.layer(recording);
     let player = Recording::player(path, &codec()).unwrap().roots();
@@ -86,6 +88,50 @@ fn a_replay_leads_to_the_same_tree() {
         assert_eq!(player.run(bus).replayed, 3);
     });
     tree(&first).compare(&tree(&third)).unwrap();
+}
+
+/// A clock of a program that was started at this wall-clock time.
+struct Started(ManualClock, SystemTime);
+
+impl Clock for Started {
+    fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
+
+    fn wall(&self) -> SystemTime {
+        self.1 + self.elapsed()
+    }
+
+    fn sleep(&self, duration: Duration) {
+        self.0.sleep(duration);
+    }
+}
+
+#[test]
+fn a_recording_of_two_runs_leads_to_one_tree() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, second) = (folder.path().join("1"), folder.path().join("2"));
+    for (run, started) in [1_000, 90_000].into_iter().enumerate() {
+        let clock = ManualClock::new();
+        let started = Started(clock.clone(), UNIX_EPOCH + Duration::from_secs(started));
+        let bus = shop(started, EventId::from_bits(100 * run as u128), 0);
+        let recording = Recording::open(&first, &codec()).unwrap();
+        bus.layer(recording.clone());
+        for n in [1_u32, 7] {
+            bus.emit("order", n);
+            clock.advance(SECOND);
+        }
+        recording.sync().unwrap();
+    }
+    again(&first, &second, 0, |player, bus| {
+        let report = player.run(bus);
+        assert_eq!((report.replayed, report.waited), (4, 2 * SECOND));
+    });
+    tree(&first).compare(&tree(&second)).unwrap();
+    // What handlers emit has the moments of all runs.
+    let times: Vec<_> = Reader::open(&second).unwrap().map(Result::unwrap).collect();
+    let bills = times.iter().filter(|record| *record.topic() == "bill").map(|record| record.offset().as_secs());
+    assert_eq!(bills.collect::<Vec<_>>(), [0, 1, 1, 2]);
 }
 
 #[test]
@@ -122,7 +168,7 @@ fn a_state_is_rebuilt_after_a_restart() {
 
     let live = sum();
     let (clock, recording) = (ManualClock::new(), Recording::open(&path, &codec()).unwrap());
-    let bus = shop(&clock, EventId::from_bits(0), 0);
+    let bus = shop(clock.clone(), EventId::from_bits(0), 0);
     bus.layer(recording.clone());
     bus.layer(live.clone());
     bus.emit("order", 1_u32);

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use sigtree::middleware::misleads;
+
 /// The same text with each control character, and each that hides or turns others around, written as `\u{1b}`.
 pub(crate) fn text(text: &str) -> Cow<'_, str> {
     escape(text, |safe, c| {
@@ -36,13 +38,6 @@ fn escape(text: &str, write: impl Fn(&mut String, char)) -> Cow<'_, str> {
         }
     }
     safe.into()
-}
-
-/// Whether a terminal does something else with it than show it where it stands.
-fn misleads(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 #[cfg(test)]

@@ -36,7 +36,6 @@ mod complaints;
 mod condition;
 mod escape;
 mod input;
-mod moments;
 mod output;
 mod progress;
 mod times;

@@ -1,17 +1,18 @@
 //! [`DeadLetter`]: keeps what did not get through.
 
 mod letter;
+mod letters;
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::HashMap;
 use std::fmt::{self, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use parking_lot::Mutex;
+use std::sync::atomic::Ordering;
 
 pub use letter::{DeadReason, Letter};
+
+use letters::{Letters, Store};
 
 use crate::history::Scales;
 use crate::panics::{Panics, discard};
@@ -116,24 +117,6 @@ pub struct DeadLetterStats {
     pub refused: u64,
     /// Events whose payload could not be shared.
     pub unkept: u64,
-}
-
-#[derive(Default)]
-struct Store {
-    letters: Mutex<Letters>,
-    refused: AtomicU64,
-    unkept: AtomicU64,
-}
-
-#[derive(Default)]
-struct Letters {
-    /// The oldest first; sequences grow.
-    list: VecDeque<Letter>,
-    bytes: usize,
-    kept: u64,
-    evicted: u64,
-    /// The events whose letters are being given: once for each replay that is at it.
-    given: Vec<EventId>,
 }
 
 impl DeadLetter {
@@ -288,7 +271,7 @@ impl DeadLetter {
 
     /// Whether a handler that a layer leaves out makes a letter: if asked to, or if the event comes from one.
     fn keeps_left_out(&self, event: &Event<'_>) -> bool {
-        self.refused || event.is_replayed() && self.store.letters.lock().given.contains(&event.id())
+        self.refused || event.is_replayed() && self.store.letters.lock().are_given_of(event.id())
     }
 
     /// Changes what is there; the letters that fall out for it.
@@ -311,14 +294,6 @@ struct Post {
     sequences: HashMap<EventId, Vec<u64>>,
 }
 
-/// The letters of one event, while it is given.
-struct Given {
-    event: EventId,
-    letters: Vec<Letter>,
-    /// The last letter there was before.
-    newest: u64,
-}
-
 impl Owner for Post {
     fn give(&self, entry: &Entry, give: &dyn Fn() -> Landing) -> Option<Landing> {
         let sequences = self.sequences.get(&entry.id())?;
@@ -328,80 +303,6 @@ impl Owner for Post {
         drop(self.letters.change(|letters| letters.end_giving(given, landing)));
         panics.resume();
         Some(landing)
-    }
-}
-
-impl Store {
-    /// Takes out the letters with these sequences that are still there.
-    fn take(&self, sequences: &HashSet<u64>) -> Vec<Letter> {
-        let mut letters = self.letters.lock();
-        let all = std::mem::take(&mut letters.list);
-        let (taken, left): (Vec<_>, _) = all.into_iter().partition(|letter| sequences.contains(&letter.sequence()));
-        letters.list = left.into();
-        letters.bytes = taken.iter().fold(letters.bytes, |bytes, letter| bytes.saturating_sub(letter.bytes()));
-        taken
-    }
-}
-
-impl Letters {
-    fn add(&mut self, letter: Letter) {
-        self.kept += 1;
-        self.bytes = self.bytes.saturating_add(letter.bytes());
-        self.list.push_back(letter.numbered(self.kept));
-    }
-
-    /// Takes out the letters of an event that is to be given; `None` if there are none left.
-    fn begin_giving(&mut self, event: EventId, sequences: &[u64]) -> Option<Given> {
-        let letters: Vec<_> = sequences.iter().filter_map(|sequence| self.remove(*sequence)).collect();
-        if letters.is_empty() {
-            return None;
-        }
-        self.given.push(event);
-        Some(Given { event, letters, newest: self.kept })
-    }
-
-    /// Puts the letters of an event back that came to nobody, unless new ones took their place.
-    fn end_giving(&mut self, Given { event, letters, newest }: Given, landing: Landing) {
-        if let Some(place) = self.given.iter().position(|given| *given == event) {
-            self.given.swap_remove(place);
-        }
-        let mut new = self.list.iter().rev().take_while(|letter| letter.sequence() > newest);
-        let is_settled = match landing {
-            Landing::Called | Landing::Held => true,
-            Landing::Unheard | Landing::Refused => new.any(|letter| letter.entry().id() == event),
-        };
-        if !is_settled {
-            self.put_back(letters);
-        }
-    }
-
-    /// Puts letters back into their places.
-    fn put_back(&mut self, letters: Vec<Letter>) {
-        for letter in letters {
-            self.bytes = self.bytes.saturating_add(letter.bytes());
-            let place = self.list.partition_point(|other| other.sequence() < letter.sequence());
-            self.list.insert(place, letter);
-        }
-    }
-
-    fn remove(&mut self, sequence: u64) -> Option<Letter> {
-        let place = self.list.binary_search_by_key(&sequence, Letter::sequence).ok()?;
-        let letter = self.list.remove(place)?;
-        self.bytes = self.bytes.saturating_sub(letter.bytes());
-        Some(letter)
-    }
-
-    /// Takes out the oldest, until there are no more than these.
-    fn evict(&mut self, count: usize, bytes: usize) -> Vec<Letter> {
-        let mut evicted = Vec::new();
-        while (self.list.len() > count || self.bytes > bytes)
-            && let Some(oldest) = self.list.pop_front()
-        {
-            self.bytes = self.bytes.saturating_sub(oldest.bytes());
-            self.evicted += 1;
-            evicted.push(oldest);
-        }
-        evicted
     }
 }
 

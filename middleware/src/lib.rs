@@ -147,6 +147,7 @@ mod scoped;
 mod serde_impls;
 mod stack;
 mod table;
+mod text;
 #[cfg(feature = "governor")]
 mod throttle;
 mod timeout;
@@ -205,12 +206,13 @@ pub use recording::{
 #[cfg(feature = "redb")]
 pub use recording::{Query, Records, Store, StoreError};
 pub use recording_failed::RecordingFailed;
-pub use replay::{Landing, Player, Replay, ReplayControl, ReplayReport, Replayed, Speed, SpeedError, Target};
+pub use replay::{Landing, Moments, Player, Replay, ReplayControl, ReplayReport, Replayed, Speed, SpeedError, Target};
 pub use retry::{Retry, RetryStats};
 pub use route::{Arrival, Destination, Route, RouteStats};
 pub use sample::Sample;
 pub use scoped::Scoped;
 pub use stack::{Layer, Stack, StackError};
+pub use text::misleads;
 #[cfg(feature = "governor")]
 pub use throttle::Throttle;
 pub use timeout::{HandlerLate, Timeout, TimeoutStats};

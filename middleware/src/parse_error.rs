@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Write as _};
 
+use crate::misleads;
+
 /// A topic or pattern that was refused.
 ///
 /// The message quotes the text, says what is wrong and at which byte, and how to mend it. Code that wants to react to
@@ -329,7 +331,7 @@ impl fmt::Display for Quoted<'_> {
 
 /// Whether a terminal shows the character as itself, and nothing else changes its place.
 fn shows(c: char) -> bool {
-    c == ' ' || !(c.is_control() || c.is_whitespace() || crate::topic::is_invisible(c))
+    c == ' ' || !(c.is_whitespace() || misleads(c))
 }
 
 /// The longest beginning of the text of at most `most` bytes that ends between two characters.

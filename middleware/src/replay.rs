@@ -1,17 +1,20 @@
 //! [`Replay`]: the past, emitted once more.
 
 mod control;
+mod moments;
 mod pace;
 mod player;
+mod speed;
 
-use std::error::Error;
 use std::fmt;
 use std::ops::RangeBounds;
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use control::ReplayControl;
+pub use moments::Moments;
 pub use player::Player;
+pub use speed::{Speed, SpeedError};
 
 use crate::{
     Clock, Entry, Envelope, Erased, EventId, IntoPattern, Limits, ParseError, Sealed, Stamp, SystemClock, Topic,
@@ -56,6 +59,8 @@ use crate::{
 #[must_use = "a replay does nothing until `run` is called"]
 pub struct Replay {
     entries: Vec<Entry>,
+    /// When each of them happened.
+    moments: Vec<Duration>,
     speed: Speed,
     clock: Box<dyn Clock>,
     owner: Option<Arc<dyn Owner>>,
@@ -65,18 +70,6 @@ pub struct Replay {
 pub(crate) trait Owner: Send + Sync {
     /// Calls `give` and says what became of the event; `None` if the entry is no longer there.
     fn give(&self, entry: &Entry, give: &dyn Fn() -> Landing) -> Option<Landing>;
-}
-
-/// How fast a [`Replay`] goes.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub enum Speed {
-    /// One event right after the other.
-    #[default]
-    Instant,
-    /// With the pauses of the original.
-    RealTime,
-    /// With the pauses of the original divided by this number: 2.0 takes half the time.
-    Times(f64),
 }
 
 /// What a [`Replay`] did.
@@ -126,8 +119,10 @@ pub struct Replayed<'r> {
 impl Replay {
     /// Replays these entries, in this order.
     pub fn of(entries: impl IntoIterator<Item = Entry>) -> Self {
-        let entries = entries.into_iter().collect();
-        Self { entries, speed: Speed::Instant, clock: Box::new(SystemClock::new()), owner: None }
+        let entries: Vec<Entry> = entries.into_iter().collect();
+        let mut moments = Moments::new();
+        let moments = entries.iter().map(|entry| moments.of(entry.stamp())).collect();
+        Self { entries, moments, speed: Speed::Instant, clock: Box::new(SystemClock::new()), owner: None }
     }
 
     pub(crate) fn owned_by(self, owner: impl Owner + 'static) -> Self {
@@ -145,8 +140,13 @@ impl Replay {
     }
 
     /// Keeps the entries for which `keep` says `true`.
-    pub fn filter(mut self, keep: impl FnMut(&Entry) -> bool) -> Self {
-        self.entries.retain(keep);
+    pub fn filter(self, mut keep: impl FnMut(&Entry) -> bool) -> Self {
+        self.choose(|entry, _| keep(entry))
+    }
+
+    fn choose(mut self, mut keep: impl FnMut(&Entry, Duration) -> bool) -> Self {
+        let all = self.entries.into_iter().zip(self.moments);
+        (self.entries, self.moments) = all.filter(|(entry, moment)| keep(entry, *moment)).unzip();
         self
     }
 
@@ -162,14 +162,14 @@ impl Replay {
         self.filter(|entry| sequences.contains(&entry.sequence()))
     }
 
-    /// Keeps what was emitted at this time on the bus's clock, or later.
-    pub fn since(self, offset: Duration) -> Self {
-        self.filter(|entry| entry.offset() >= offset)
+    /// Keeps what was emitted at this [moment](Moments) or later: for entries of one run, a time on its bus's clock.
+    pub fn since(self, moment: Duration) -> Self {
+        self.choose(|_, own| own >= moment)
     }
 
-    /// Keeps what was emitted before this time on the bus's clock.
-    pub fn until(self, offset: Duration) -> Self {
-        self.filter(|entry| entry.offset() < offset)
+    /// Keeps what was emitted before this [moment](Moments).
+    pub fn until(self, moment: Duration) -> Self {
+        self.choose(|_, own| own < moment)
     }
 
     /// Keeps the events that no other led to: those without a [`causation`](Entry::causation).
@@ -181,7 +181,9 @@ impl Replay {
 
     /// Keeps the last `n` entries.
     pub fn last(mut self, n: usize) -> Self {
-        self.entries.drain(..self.entries.len().saturating_sub(n));
+        let surplus = self.entries.len().saturating_sub(n);
+        self.entries.drain(..surplus);
+        self.moments.drain(..surplus);
         self
     }
 
@@ -208,13 +210,14 @@ impl Replay {
     /// Replays the entries and returns when the last one is done.
     ///
     /// Each event has its moment, counted from the first; the time that handlers take is not added to the pauses. When
-    /// an event was recorded later than one that was emitted after it, there is no pause between the two.
+    /// an event was recorded later than one that was emitted after it, there is no pause between the two. Between runs of
+    /// a program there is none either: see [`Moments`].
     pub fn run(&self, target: &(impl Target + ?Sized)) -> ReplayReport {
         let mut report = ReplayReport::default();
         let began = self.clock.elapsed();
-        for entry in &self.entries {
+        for (entry, moment) in self.entries.iter().zip(&self.moments) {
             let passed = self.clock.elapsed().saturating_sub(began);
-            let pause = self.moment_of(entry).saturating_sub(passed);
+            let pause = self.due(*moment).saturating_sub(passed);
             if !pause.is_zero() {
                 self.clock.sleep(pause);
                 report.waited = report.waited.saturating_add(pause);
@@ -224,40 +227,22 @@ impl Replay {
         report
     }
 
-    /// When an entry is due, counted from the beginning of the replay.
-    fn moment_of(&self, entry: &Entry) -> Duration {
-        let first = self.entries.first().map_or(Duration::ZERO, Entry::offset);
-        self.speed.pause_for(entry.offset().saturating_sub(first))
+    /// When an event is due, counted from the beginning of the replay.
+    fn due(&self, moment: Duration) -> Duration {
+        let first = self.moments.first().copied().unwrap_or_default();
+        self.speed.pause_for(moment.saturating_sub(first))
     }
 
     /// The same replay, to be paused, stepped and sought in.
     pub fn player(self) -> Player {
-        let entries: Arc<[Entry]> = self.entries.into();
+        let entries: Arc<[(Duration, Entry)]> = self.moments.into_iter().zip(self.entries).collect();
         let again = move || {
             let entries = entries.clone();
             (0..entries.len()).map(move |i| entries[i].clone())
         };
-        let player = Player::of(again).clock_in(self.clock).owned_by(self.owner);
+        let player = Player::of_moments(again).clock_in(self.clock).owned_by(self.owner);
         player.control().set_speed(self.speed).expect("a speed that was checked");
         player
-    }
-}
-
-impl Speed {
-    fn checked(self) -> Result<Self, SpeedError> {
-        match self {
-            Self::Times(times) if !(times.is_finite() && times > 0.0) => Err(SpeedError { times }),
-            speed => Ok(speed),
-        }
-    }
-
-    /// What a pause of the original becomes.
-    fn pause_for(self, original: Duration) -> Duration {
-        match self {
-            Self::Instant => Duration::ZERO,
-            Self::RealTime => original,
-            Self::Times(times) => Duration::try_from_secs_f64(original.as_secs_f64() / times).unwrap_or(Duration::MAX),
-        }
     }
 }
 
@@ -346,17 +331,3 @@ impl<'r> Replayed<'r> {
         &self.sealed
     }
 }
-
-/// A speed that no replay can have.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct SpeedError {
-    times: f64,
-}
-
-impl fmt::Display for SpeedError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "invalid speed `{}`: a replay goes a finite number of times as fast, above zero", self.times)
-    }
-}
-
-impl Error for SpeedError {}

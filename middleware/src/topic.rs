@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::limits::Limits;
 use crate::parse_error::{Fault, ParseError, Reason, What};
+use crate::text;
 
 /// The exact, dotted name an event is sent to, such as `orders.new`.
 ///
@@ -277,14 +278,9 @@ pub(crate) fn check_char(c: char) -> Result<(), Reason> {
         '\u{2024}' | '\u{3002}' | '\u{FE52}' | '\u{FF0E}' | '\u{FF61}' => Err(Reason::LookAlike(c)),
         _ if c.is_control() => Err(Reason::Control(c)),
         _ if c.is_whitespace() => Err(Reason::Whitespace(c)),
-        _ if is_invisible(c) => Err(Reason::Invisible(c)),
+        _ if text::is_invisible(c) => Err(Reason::Invisible(c)),
         _ => Ok(()),
     }
-}
-
-/// Whether the character leaves no mark on the screen, or moves those of others.
-pub(crate) fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200B}' | '\u{2060}' | '\u{FEFF}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Whether the first segment of the topic is `$sys`.

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use sigtree_middleware::{
-    Clock, Entry, Envelope, EventId, History, Landing, ManualClock, Player, ReplayControl, Replayed, Speed, Stamp,
-    Target, Topic,
+    Clock, Entry, Envelope, EventId, History, Landing, ManualClock, Player, Replay, ReplayControl, Replayed, Speed,
+    Stamp, Target, Topic,
 };
 use support::Rig;
 
@@ -249,6 +249,51 @@ fn what_cannot_be_read_is_passed_over_and_counted() {
     let seen = Seen::default();
     let report = player.run(&seen);
     assert_eq!((report.replayed, report.unread, seen.numbers()), (2, 2, vec![1, 2]));
+}
+
+/// Two runs of a program: 1, 2 and 3 at 0, 5 and 7 seconds, and an hour later 4 and 5 at 1 and 3 seconds on a new clock.
+fn two_runs() -> Vec<Entry> {
+    let entry = |(n, began, offset): (u32, u64, u64)| {
+        let [began, offset] = [began, offset].map(Duration::from_secs);
+        let stamp = Stamp { offset, wall: std::time::UNIX_EPOCH + began + offset };
+        Entry::new(u64::from(n), Topic::new("a").unwrap(), Arc::new(n), EventId::from_bits(u128::from(n)), stamp)
+    };
+    [(1, 1_000, 0), (2, 1_000, 5), (3, 1_000, 7), (4, 4_600, 1), (5, 4_600, 3)].map(entry).into()
+}
+
+#[test]
+fn runs_are_played_end_to_end_with_their_pauses() {
+    let seen = Seen::default();
+    let mut player = Player::of(two_runs).speed(Speed::RealTime).unwrap().clock(seen.clock.clone());
+    assert_eq!(player.run(&seen).waited, 9 * SECOND);
+    assert_eq!((seen.take(), player.control().position()), (vec![(1, 0), (2, 5), (3, 7), (4, 7), (5, 9)], 9 * SECOND));
+
+    let seen = Seen::default();
+    Replay::of(two_runs()).speed(Speed::RealTime).unwrap().clock(seen.clock.clone()).run(&seen);
+    assert_eq!(seen.take(), [(1, 0), (2, 5), (3, 7), (4, 7), (5, 9)]);
+}
+
+#[test]
+fn moments_of_later_runs_are_chosen_and_sought_as_they_are_played() {
+    let seen = Seen::default();
+    let mut player = Player::of(two_runs);
+    player.seek(8 * SECOND);
+    player.step(&seen);
+    player.seek(6 * SECOND);
+    player.run(&seen);
+    assert_eq!(seen.numbers(), [5, 3, 4, 5]);
+
+    Player::of(two_runs).since(6 * SECOND).until(9 * SECOND).run(&seen);
+    assert_eq!(seen.numbers(), [3, 4]);
+    let replay = || Replay::of(two_runs()).since(6 * SECOND).until(9 * SECOND);
+    replay().run(&seen);
+    assert_eq!(seen.numbers(), [3, 4]);
+    // The moments of a replay are those of all it began with.
+    let mut player = replay().player();
+    player.seek(7 * SECOND);
+    player.run(&seen);
+    assert_eq!(seen.numbers(), [3, 4]);
+    assert_eq!(player.control().position(), 7 * SECOND);
 }
 
 #[test]

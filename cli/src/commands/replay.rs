@@ -10,12 +10,11 @@ use std::sync::mpsc::{Sender, channel};
 use std::time::Instant;
 
 use serde_json::json;
+use sigtree::Speed;
 use sigtree::middleware::{Entry, Landing, Player, ReplayControl, Replayed, Target};
-use sigtree::{Speed, Stamp};
 
 use crate::complaints::Complaints;
 use crate::input::Input;
-use crate::moments::Moments;
 use crate::output::Output;
 use crate::trouble::{Trouble, Verdict};
 
@@ -28,7 +27,7 @@ pub(crate) struct Args {
     file: PathBuf,
 
     /// instant, real, or x10 for ten times as fast
-    #[arg(long, default_value = "real", value_parser = parse_speed)]
+    #[arg(long, default_value = "real")]
     speed: Speed,
 
     /// stdout, or tcp:HOST:PORT
@@ -50,7 +49,7 @@ pub(crate) fn run(args: &Args, output: &mut Output, complaints: &Complaints) -> 
         false => Input::open_with_progress(&args.file, complaints)?,
     };
     let (failures, failure) = channel();
-    let mut tape = Some(Tape { input, moments: Moments::default(), failures });
+    let mut tape = Some(Tape { input, failures });
     // It is opened once, for nobody seeks in it.
     let mut player = Player::try_of(move || tape.take().into_iter().flatten());
     player.control().set_speed(args.speed).map_err(|error| Trouble::Usage(error.to_string()))?;
@@ -87,7 +86,6 @@ fn tell(lines: usize, to: &str, began: Instant, output: &mut Output, complaints:
 /// The lines of a recording as entries whose payloads are the lines.
 struct Tape {
     input: Input,
-    moments: Moments,
     failures: Sender<Trouble>,
 }
 
@@ -103,9 +101,8 @@ impl Iterator for Tape {
                 return None;
             }
         };
-        let stamp = Stamp { offset: self.moments.of(&record), ..record.stamp() };
         let line = Arc::new([self.input.line(), b"\n"].concat());
-        Some(Ok(Entry::new(record.sequence(), record.topic().clone(), line, record.id(), stamp)))
+        Some(Ok(Entry::new(record.sequence(), record.topic().clone(), line, record.id(), record.stamp())))
     }
 }
 
@@ -169,16 +166,6 @@ impl Write for Terminal<'_> {
     }
 }
 
-fn parse_speed(text: &str) -> Result<Speed, String> {
-    let times = text.strip_prefix('x').or_else(|| text.strip_suffix('x'));
-    match (text, times.and_then(|times| times.parse::<f64>().ok())) {
-        ("instant", _) => Ok(Speed::Instant),
-        ("real", _) => Ok(Speed::RealTime),
-        (_, Some(times)) if times.is_finite() && times > 0.0 => Ok(Speed::Times(times)),
-        _ => Err(String::from("write instant, real, or x and a number above zero")),
-    }
-}
-
 impl FromStr for Goal {
     type Err = String;
 
@@ -195,13 +182,6 @@ impl FromStr for Goal {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn speeds_are_words_or_factors() {
-        assert_eq!(parse_speed("real"), Ok(Speed::RealTime));
-        assert_eq!([parse_speed("x2.5"), parse_speed("2.5x")], [Ok(Speed::Times(2.5)), Ok(Speed::Times(2.5))]);
-        assert!(["x0", "x-1", "xNaN", "fast", "x", "2"].iter().all(|bad| parse_speed(bad).is_err()));
-    }
 
     #[test]
     fn goals_are_standard_output_or_an_address() {

@@ -8,11 +8,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anstyle::Style;
 use serde_json::{Value, json};
-use sigtree::middleware::Record;
+use sigtree::middleware::{Moments, Record};
 
 use crate::complaints::Complaints;
 use crate::input::Input;
-use crate::moments::Moments;
 use crate::output::Output;
 use crate::topic_counts::TopicCounts;
 use crate::trouble::{Trouble, Verdict};
@@ -36,10 +35,10 @@ pub(crate) fn run(args: &Args, output: &mut Output, complaints: &Complaints) -> 
     let mut sum = Sum::default();
     for file in &args.files {
         let mut input = Input::open_with_progress(file, complaints)?;
-        let mut moments = Moments::default();
+        let mut moments = Moments::new();
         sum.latest = None;
         while let Some(record) = input.next().transpose()? {
-            sum.add(&record, input.line().len() + 1, moments.of(&record));
+            sum.add(&record, input.line().len() + 1, moments.of(record.stamp()));
         }
         sum.bytes += input.bytes();
     }
@@ -59,7 +58,7 @@ struct Sum {
     last: Option<SystemTime>,
     /// The time that passed in all recordings together.
     passed: Duration,
-    /// The moment of the latest event of the recording at hand.
+    /// The latest moment of the recording at hand.
     latest: Option<Duration>,
     topics: TopicCounts,
     gaps: Gaps,
@@ -76,11 +75,12 @@ impl Sum {
             self.first = Some(self.first.map_or(time, |first| first.min(time)));
             self.last = Some(self.last.map_or(time, |last| last.max(time)));
         }
-        if let Some(latest) = self.latest.replace(moment) {
+        if let Some(latest) = self.latest {
             let gap = moment.saturating_sub(latest);
             self.passed += gap;
             self.gaps.add(gap);
         }
+        self.latest = self.latest.max(Some(moment));
         self.timeline.add(self.passed);
     }
 

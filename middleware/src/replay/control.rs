@@ -64,11 +64,11 @@ impl ReplayControl {
         self.ask(|asked| (asked.paused, asked.steps) = (true, asked.steps.saturating_add(n)));
     }
 
-    /// Goes on with the first event that was emitted at this time on the recorded bus's clock or later, at once.
+    /// Goes on with the first event that was emitted at this [moment](crate::Moments) or later, at once.
     ///
     /// Backwards it reads the recording from its beginning.
-    pub fn seek(&self, offset: Duration) {
-        self.ask(|asked| asked.seek = Some(offset));
+    pub fn seek(&self, moment: Duration) {
+        self.ask(|asked| asked.seek = Some(moment));
     }
 
     /// Sets the speed from here on.
@@ -93,7 +93,7 @@ impl ReplayControl {
         self.0.asked.lock().paused
     }
 
-    /// When the latest replayed event was emitted, on the recorded bus's clock.
+    /// The [moment](crate::Moments) of the latest replayed event.
     #[must_use]
     pub fn position(&self) -> Duration {
         self.0.asked.lock().position
@@ -135,8 +135,8 @@ impl Asked {
         if std::mem::take(&mut self.stop) {
             return Wish::Stop;
         }
-        if let Some(offset) = self.seek.take() {
-            return Wish::Seek(offset);
+        if let Some(moment) = self.seek.take() {
+            return Wish::Seek(moment);
         }
         match (self.paused, self.steps) {
             (false, _) => Wish::Play(self.speed),

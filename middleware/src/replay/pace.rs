@@ -11,20 +11,20 @@ pub(super) struct Pace(Option<Anchor>);
 #[derive(Debug, Clone, Copy)]
 struct Anchor {
     speed: Speed,
-    offset: Duration,
+    moment: Duration,
     now: Duration,
 }
 
 impl Pace {
-    /// How long it is until the event of this offset is due.
-    pub(super) fn pause_before(&mut self, offset: Duration, speed: Speed, now: Duration) -> Duration {
+    /// How long it is until the event of this moment is due.
+    pub(super) fn pause_before(&mut self, moment: Duration, speed: Speed, now: Duration) -> Duration {
         let anchor = match self.0 {
             Some(anchor) if anchor.speed == speed => anchor,
-            Some(anchor) => Anchor { speed, offset: anchor.reached(now), now },
-            None => Anchor { speed, offset, now },
+            Some(anchor) => Anchor { speed, moment: anchor.reached(now), now },
+            None => Anchor { speed, moment, now },
         };
         self.0 = Some(anchor);
-        let due = anchor.now.saturating_add(speed.pause_for(offset.saturating_sub(anchor.offset)));
+        let due = anchor.now.saturating_add(speed.pause_for(moment.saturating_sub(anchor.moment)));
         due.saturating_sub(now)
     }
 
@@ -45,7 +45,7 @@ impl Anchor {
             Speed::RealTime => passed,
             Speed::Times(times) => Duration::try_from_secs_f64(passed.as_secs_f64() * times).unwrap_or(Duration::MAX),
         };
-        self.offset.saturating_add(original)
+        self.moment.saturating_add(original)
     }
 }
 

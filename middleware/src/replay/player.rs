@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::control::Wish;
 use super::pace::Pace;
-use super::{Owner, ReplayControl, ReplayReport, Speed, SpeedError, Target, give};
+use super::{Moments, Owner, ReplayControl, ReplayReport, Speed, SpeedError, Target, give};
 use crate::{Clock, Entry, IntoPattern, Limits, ParseError, SystemClock};
 
 /// The longest it sleeps before it looks at its buttons again.
@@ -21,6 +21,9 @@ const SLICE: Duration = Duration::from_millis(20);
 ///
 /// To seek back it needs the past once more from its beginning, so it is made of a closure that opens it. Seeking reads
 /// all entries on the way; it is a matter of minutes in a file of 10 GB.
+///
+/// Several runs of a program in one recording are played end to end, without a pause between two of them. Times to seek
+/// and to choose by are those [moments](Moments): in the first run, times on the bus's clock.
 ///
 /// # Examples
 ///
@@ -71,7 +74,7 @@ pub struct Player {
     /// The latest moment of all entries that were read off the tape, played or passed over.
     read_to: Option<Duration>,
     /// The entry that is read and not yet emitted.
-    ahead: Option<Entry>,
+    ahead: Option<Placed>,
     /// Entries before this one are passed over, up to the first that is not.
     sought: Option<Duration>,
     pace: Pace,
@@ -81,10 +84,13 @@ pub struct Player {
 }
 
 /// Entries as they come; `None` for one that cannot be read.
-type Tape = Box<dyn Iterator<Item = Option<Entry>> + Send>;
+type Tape = Box<dyn Iterator<Item = Option<Placed>> + Send>;
+
+/// An entry, and the moment it has among the runs before it.
+type Placed = (Duration, Entry);
 
 /// Whether an entry is played.
-type Choice = Box<dyn FnMut(&Entry) -> bool + Send>;
+type Choice = Box<dyn FnMut(&Entry, Duration) -> bool + Send>;
 
 /// What reading on brought.
 enum Found {
@@ -101,7 +107,7 @@ impl Player {
         I: IntoIterator<Item = Entry>,
         I::IntoIter: Send + 'static,
     {
-        Self::on(Box::new(move || Box::new(open().into_iter().map(Some))))
+        Self::on(Box::new(move || Box::new(lay_out(open().into_iter().map(Some)))))
     }
 
     /// The same for entries of which some may be unreadable: those are passed over, and
@@ -111,7 +117,15 @@ impl Player {
         I: IntoIterator<Item = Result<Entry, E>>,
         I::IntoIter: Send + 'static,
     {
-        Self::on(Box::new(move || Box::new(open().into_iter().map(Result::ok))))
+        Self::on(Box::new(move || Box::new(lay_out(open().into_iter().map(Result::ok)))))
+    }
+
+    /// Plays entries whose moments are known.
+    pub(super) fn of_moments<I>(mut open: impl FnMut() -> I + Send + 'static) -> Self
+    where
+        I: Iterator<Item = Placed> + Send + 'static,
+    {
+        Self::on(Box::new(move || Box::new(open().map(Some))))
     }
 
     fn on(open: Box<dyn FnMut() -> Tape + Send>) -> Self {
@@ -140,7 +154,11 @@ impl Player {
     }
 
     /// Plays the entries for which `keep` says `true`, as well as every other choice.
-    pub fn filter(mut self, keep: impl FnMut(&Entry) -> bool + Send + 'static) -> Self {
+    pub fn filter(self, mut keep: impl FnMut(&Entry) -> bool + Send + 'static) -> Self {
+        self.choose(move |entry, _| keep(entry))
+    }
+
+    fn choose(mut self, keep: impl FnMut(&Entry, Duration) -> bool + Send + 'static) -> Self {
         self.choices.push(Box::new(keep));
         self
     }
@@ -150,14 +168,14 @@ impl Player {
         self.filter(move |entry| sequences.contains(&entry.sequence()))
     }
 
-    /// Plays what was emitted at this time on the bus's clock, or later.
-    pub fn since(self, offset: Duration) -> Self {
-        self.filter(move |entry| entry.offset() >= offset)
+    /// Plays what was emitted at this [moment](Moments) or later.
+    pub fn since(self, moment: Duration) -> Self {
+        self.choose(move |_, own| own >= moment)
     }
 
-    /// Plays what was emitted before this time on the bus's clock.
-    pub fn until(self, offset: Duration) -> Self {
-        self.filter(move |entry| entry.offset() < offset)
+    /// Plays what was emitted before this [moment](Moments).
+    pub fn until(self, moment: Duration) -> Self {
+        self.choose(move |_, own| own < moment)
     }
 
     /// Plays the events that no other led to: see [`Replay::roots`](crate::Replay::roots).
@@ -210,13 +228,13 @@ impl Player {
         self.emit_next(target, &mut ReplayReport::default())
     }
 
-    /// Goes to the first event that was emitted at this time on the recorded bus's clock, or later.
-    pub fn seek(&mut self, offset: Duration) {
-        if self.read_to.is_some_and(|latest| latest >= offset) {
+    /// Goes to the first event that was emitted at this [moment](Moments) or later.
+    pub fn seek(&mut self, moment: Duration) {
+        if self.read_to.is_some_and(|latest| latest >= moment) {
             (self.tape, self.read_to) = (None, None);
         }
         self.ahead = None;
-        self.sought = Some(offset);
+        self.sought = Some(moment);
         self.pace = Pace::default();
     }
 
@@ -225,7 +243,7 @@ impl Player {
         match wish {
             Wish::Stop => return false,
             Wish::Wait => self.wait(),
-            Wish::Seek(offset) => self.seek(offset),
+            Wish::Seek(moment) => self.seek(moment),
             Wish::Step => return self.emit_next(target, report),
             Wish::Play(speed) => return self.play(speed, target, report),
         }
@@ -257,8 +275,8 @@ impl Player {
     }
 
     fn pause_before_next(&mut self, speed: Speed) -> Duration {
-        let offset = self.ahead.as_ref().map_or(Duration::ZERO, Entry::offset);
-        self.pace.pause_before(offset, speed, self.clock.elapsed())
+        let moment = self.ahead.as_ref().map_or(Duration::ZERO, |(moment, _)| *moment);
+        self.pace.pause_before(moment, speed, self.clock.elapsed())
     }
 
     /// Reads on to the next entry and emits it; `false` at the end.
@@ -286,31 +304,37 @@ impl Player {
         match tape.next() {
             None => Found::End,
             Some(None) => Found::Unread,
-            Some(Some(entry)) => {
-                self.read_to = self.read_to.max(Some(entry.offset()));
-                if !self.is_chosen(&entry) {
+            Some(Some((moment, entry))) => {
+                self.read_to = self.read_to.max(Some(moment));
+                if !self.is_chosen(&entry, moment) {
                     return Found::Nothing;
                 }
-                self.ahead = Some(entry);
+                self.ahead = Some((moment, entry));
                 Found::Entry
             }
         }
     }
 
-    fn is_chosen(&mut self, entry: &Entry) -> bool {
-        if self.sought.is_some_and(|offset| entry.offset() < offset) {
+    fn is_chosen(&mut self, entry: &Entry, moment: Duration) -> bool {
+        if self.sought.is_some_and(|sought| moment < sought) {
             return false;
         }
         self.sought = None;
-        self.choices.iter_mut().all(|keep| keep(entry))
+        self.choices.iter_mut().all(|keep| keep(entry, moment))
     }
 
     fn emit(&mut self, target: &(impl Target + ?Sized), report: &mut ReplayReport) {
-        let Some(entry) = self.ahead.take() else { return };
+        let Some((moment, entry)) = self.ahead.take() else { return };
         // A handler that looks at the position sees that of its event.
-        self.control.note(entry.offset());
+        self.control.note(moment);
         report.count(give(self.owner.as_deref(), &entry, target));
     }
+}
+
+/// Gives each entry its moment, as it is read.
+fn lay_out(entries: impl Iterator<Item = Option<Entry>>) -> impl Iterator<Item = Option<Placed>> {
+    let mut moments = Moments::new();
+    entries.map(move |entry| entry.map(|entry| (moments.of(entry.stamp()), entry)))
 }
 
 impl fmt::Debug for Player {
