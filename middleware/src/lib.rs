@@ -206,7 +206,9 @@ pub use recording::{
 #[cfg(feature = "redb")]
 pub use recording::{Query, Records, Store, StoreError};
 pub use recording_failed::RecordingFailed;
-pub use replay::{Landing, Moments, Player, Replay, ReplayControl, ReplayReport, Replayed, Speed, SpeedError, Target};
+pub use replay::{
+    Landing, Moments, ParseSpeedError, Player, Replay, ReplayControl, ReplayReport, Replayed, Speed, SpeedError, Target,
+};
 pub use retry::{Retry, RetryStats};
 pub use route::{Arrival, Destination, Route, RouteStats};
 pub use sample::Sample;

@@ -14,7 +14,7 @@ use std::time::Duration;
 pub use control::ReplayControl;
 pub use moments::Moments;
 pub use player::Player;
-pub use speed::{Speed, SpeedError};
+pub use speed::{ParseSpeedError, Speed, SpeedError};
 
 use crate::{
     Clock, Entry, Envelope, Erased, EventId, IntoPattern, Limits, ParseError, Sealed, Stamp, SystemClock, Topic,

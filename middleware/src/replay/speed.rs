@@ -31,7 +31,7 @@ pub enum Speed {
 impl Speed {
     pub(super) fn checked(self) -> Result<Self, SpeedError> {
         match self {
-            Self::Times(times) if !is_possible(times) => Err(SpeedError(Reason::Times(times))),
+            Self::Times(times) if !is_possible(times) => Err(SpeedError { times }),
             speed => Ok(speed),
         }
     }
@@ -51,15 +51,15 @@ fn is_possible(times: f64) -> bool {
 }
 
 impl FromStr for Speed {
-    type Err = SpeedError;
+    type Err = ParseSpeedError;
 
-    fn from_str(text: &str) -> Result<Self, SpeedError> {
+    fn from_str(text: &str) -> Result<Self, ParseSpeedError> {
         let times = text.strip_prefix('x').or_else(|| text.strip_suffix('x')).and_then(|times| times.parse().ok());
         match (text, times) {
             ("instant", _) => Ok(Self::Instant),
             ("real", _) => Ok(Self::RealTime),
             (_, Some(times)) if is_possible(times) => Ok(Self::Times(times)),
-            _ => Err(SpeedError(Reason::Text(text.chars().take(32).collect()))),
+            _ => Err(ParseSpeedError { text: text.chars().take(32).collect() }),
         }
     }
 }
@@ -74,31 +74,34 @@ impl fmt::Display for Speed {
     }
 }
 
-/// A speed that no replay can have, or a text that says none.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SpeedError(Reason);
-
-#[derive(Debug, Clone, PartialEq)]
-enum Reason {
-    Times(f64),
-    Text(String),
+/// A speed that no replay can have.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SpeedError {
+    times: f64,
 }
 
 impl fmt::Display for SpeedError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Reason::Times(times) => {
-                write!(f, "invalid speed `{times}`: a replay goes a finite number of times as fast, above zero")
-            }
-            Reason::Text(text) => {
-                let text = text.escape_debug();
-                write!(f, "invalid speed `{text}`: write `instant`, `real`, or `x` and a number above zero")
-            }
-        }
+        write!(f, "invalid speed `{}`: a replay goes a finite number of times as fast, above zero", self.times)
     }
 }
 
 impl Error for SpeedError {}
+
+/// A text that is no [`Speed`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParseSpeedError {
+    text: String,
+}
+
+impl fmt::Display for ParseSpeedError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.text.escape_debug();
+        write!(f, "invalid speed `{text}`: write `instant`, `real`, or `x` and a number above zero")
+    }
+}
+
+impl Error for ParseSpeedError {}
 
 #[cfg(test)]
 mod tests {
