@@ -45,6 +45,9 @@ impl Weigh for Load {
 
 /// The memory of this process that is in use, in bytes. It is printed, not judged: how much of it is the gaps between what
 /// four threads allocate and free is the allocator's affair.
+///
+/// With glibc as it comes, the history has grown the process by 136 to 188 MiB; with one arena, and with blocks of 64 KiB and
+/// more mapped each by itself (`GLIBC_TUNABLES=glibc.malloc.arena_max=1:glibc.malloc.mmap_threshold=65536`), by 80 to 83.
 fn resident() -> usize {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
     statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
