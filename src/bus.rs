@@ -3,6 +3,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::panic::Location;
 use std::sync::{Arc, LazyLock, Weak};
+use std::time::Duration;
 
 use sigtree_middleware::{
     Arrival, Clock, Correlation, Destination, Event, IntoPattern, Landing, Middleware, Replayed, Stack, Target, Topic,
@@ -22,6 +23,7 @@ use crate::handler::{IntoHandler, IntoMethod};
 use crate::on::On;
 use crate::payload::{Borrowed, Made, Owned, PayloadType, Shared, SharedErased};
 use crate::signal::Signal;
+use crate::subscription::Asked;
 use crate::sync::MutexGuard;
 
 /// A tree of signals: connect handlers to patterns of topics, emit events on topics.
@@ -286,13 +288,44 @@ impl Bus {
         self.core.emit_named(topic.as_ref(), Made(payload), None)
     }
 
-    /// Emits, or says why not.
+    /// Emits, or says why not; it never waits, whatever a full queue's [`Overflow`](crate::Overflow) says.
     ///
     /// # Errors
     ///
-    /// If the topic is malformed or reserved, its payload type is another, or emits within emits are too deep.
+    /// If the topic is malformed or reserved, its payload type is another, or emits within emits are too deep: then nobody has
+    /// the event. Queue full, if a [`Subscription`](crate::Subscription) had no place for it and drops no older one: then all
+    /// others have it, and [`full_queue`](Error::full_queue) tells of the first that has not.
     pub fn try_emit<T: Any + Send + Sync>(&self, topic: impl AsRef<str>, payload: T) -> Result<Delivery, Error> {
-        self.emit(topic, payload).into_result()
+        Asked::about(None, || self.emit(topic, payload))
+    }
+
+    /// The same, and waits so long in all for places in full queues; it does not wait for handlers.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_emit`](Bus::try_emit). At once, if a queue is full that only this thread takes from.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sigtree::{Bus, Queue};
+    ///
+    /// let bus = Bus::new();
+    /// let screen = bus.on("frame").named("screen").queue(Queue::bounded(1)).subscribe::<u32>()?;
+    /// bus.emit_timeout("frame", 1_u32, Duration::from_millis(5))?;
+    /// let error = bus.emit_timeout("frame", 2_u32, Duration::from_millis(5)).unwrap_err();
+    /// assert_eq!(error.full_queue().unwrap().name(), Some("screen"));
+    /// assert_eq!(screen.stats().timed_out, 1);
+    /// # Ok::<(), sigtree::Error>(())
+    /// ```
+    pub fn emit_timeout<T: Any + Send + Sync>(
+        &self,
+        topic: impl AsRef<str>,
+        payload: T,
+        timeout: Duration,
+    ) -> Result<Delivery, Error> {
+        Asked::about(Some(timeout), || self.emit(topic, payload))
     }
 
     /// Emits when the outermost emit of this thread has ended; at once if there is none.

@@ -1,7 +1,11 @@
 use std::fmt;
+use std::panic::Location;
 use std::sync::Arc;
 
-use sigtree_middleware::{ParseError, SpeedError, Topic};
+use sigtree_middleware::{ParseError, Pattern, SpeedError, Topic};
+
+use crate::queue::Loss;
+use crate::subscription::Label;
 
 /// Something that was refused, with what to do about it.
 ///
@@ -31,6 +35,7 @@ enum Kind {
     WouldDeadlock,
     Timeout,
     Speed(SpeedError),
+    QueueFull(Box<QueueFull>),
 }
 
 impl Error {
@@ -60,6 +65,10 @@ impl Error {
 
     pub(crate) fn timeout() -> Self {
         Self(Kind::Timeout)
+    }
+
+    pub(crate) fn queue_full(full: QueueFull) -> Self {
+        Self(Kind::QueueFull(Box::new(full)))
     }
 
     /// A topic or pattern is malformed; [`parse_error`](Error::parse_error) has the byte.
@@ -116,6 +125,21 @@ impl Error {
         matches!(self.0, Kind::Speed(_))
     }
 
+    /// A queue had no place for the event; [`full_queue`](Error::full_queue) tells which. Other handlers and queues have it.
+    #[must_use]
+    pub fn is_queue_full(&self) -> bool {
+        matches!(self.0, Kind::QueueFull(_))
+    }
+
+    /// Which queue was full, if that is why.
+    #[must_use]
+    pub fn full_queue(&self) -> Option<&QueueFull> {
+        match &self.0 {
+            Kind::QueueFull(full) => Some(full),
+            _ => None,
+        }
+    }
+
     /// What is wrong with the name, if that is what was refused.
     #[must_use]
     pub fn parse_error(&self) -> Option<&ParseError> {
@@ -152,6 +176,7 @@ impl fmt::Display for Error {
         match &self.0 {
             Kind::Parse(error) => error.fmt(f),
             Kind::Speed(error) => error.fmt(f),
+            Kind::QueueFull(full) => full.fmt(f),
             Kind::TypeMismatch { topic, fixed, given } => {
                 write!(f, "topic `{topic}` carries `{fixed}`, not `{given}`: {}", mend_of_type(fixed, given))
             }
@@ -204,3 +229,71 @@ impl fmt::Debug for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// A queue that had no place for an event.
+#[derive(Clone)]
+pub struct QueueFull {
+    label: Arc<Label>,
+    capacity: usize,
+    loss: Loss,
+}
+
+impl QueueFull {
+    pub(crate) fn new(label: Arc<Label>, capacity: usize, loss: Loss) -> Self {
+        Self { label, capacity, loss }
+    }
+
+    /// The pattern it was subscribed to.
+    #[must_use]
+    pub fn pattern(&self) -> &Pattern {
+        &self.label.pattern
+    }
+
+    /// Its name, if it was given one.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.label.name.as_deref()
+    }
+
+    /// Where it was subscribed.
+    #[must_use]
+    pub fn location(&self) -> &'static Location<'static> {
+        self.label.site
+    }
+
+    /// How many events wait in it, or in the event's lane: as many as there are places.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Whether the emit did not wait, because only its own thread takes from the queue.
+    #[must_use]
+    pub fn would_deadlock(&self) -> bool {
+        self.loss == Loss::WouldDeadlock
+    }
+}
+
+impl fmt::Display for QueueFull {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Label { pattern, name, site } = &*self.label;
+        write!(f, "the queue of `{pattern}`")?;
+        if let Some(name) = name {
+            write!(f, " named `{name}`")?;
+        }
+        write!(f, " ({site}) is full: {} wait", self.capacity)?;
+        f.write_str(match self.loss {
+            Loss::TimedOut => ", and none was taken in time",
+            Loss::WouldDeadlock => ", and only this thread takes from it: take first, or from another thread",
+            _ => ": take faster, give it more places, or let it drop the oldest",
+        })
+    }
+}
+
+impl fmt::Debug for QueueFull {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "QueueFull({self})")
+    }
+}
+
+impl std::error::Error for QueueFull {}

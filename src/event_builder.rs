@@ -11,7 +11,9 @@ use crate::delivery::Delivery;
 use crate::dispatch::core::Core;
 use crate::dispatch::emit::Company;
 use crate::dispatch::thread;
+use crate::error::Error;
 use crate::payload::{Borrowed, Offer, Owned, Shared};
+use crate::subscription::Asked;
 
 /// An event with company, from [`Bus::event`]: what travels with the payload first, then `emit`.
 ///
@@ -97,6 +99,24 @@ impl<'b> EventBuilder<'b> {
     /// Emits it.
     pub fn emit<T: Any + Send + Sync>(self, payload: T) -> Delivery {
         self.send(Owned(payload))
+    }
+
+    /// Emits it, or says why not; see [`Bus::try_emit`](crate::Bus::try_emit).
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn try_emit<T: Any + Send + Sync>(self, payload: T) -> Result<Delivery, Error> {
+        Asked::about(None, || self.emit(payload))
+    }
+
+    /// The same, and waits so long for places in full queues; see [`Bus::emit_timeout`](crate::Bus::emit_timeout).
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn emit_timeout<T: Any + Send + Sync>(self, payload: T, timeout: Duration) -> Result<Delivery, Error> {
+        Asked::about(Some(timeout), || self.emit(payload))
     }
 
     /// Emits it with a payload that is lent, and cloned once if something keeps it.

@@ -166,8 +166,10 @@ mod overlap;
 mod payload;
 mod policy;
 mod query;
+mod queue;
 mod receiver;
 mod signal;
+mod subscription;
 mod sync;
 pub mod sys;
 #[cfg(feature = "testing")]
@@ -185,7 +187,7 @@ pub use builder::BusBuilder;
 pub use bus::{Bus, WeakBus, global};
 pub use connection::{Connection, ConnectionId, ConnectionSet, Mute};
 pub use delivery::Delivery;
-pub use error::Error;
+pub use error::{Error, QueueFull};
 pub use event_builder::EventBuilder;
 pub use explain::Explanation;
 pub use handler::{IntoHandler, IntoMethod, Outcome};
@@ -194,8 +196,10 @@ pub use interest::{Interest, InterestWatch};
 pub use on::On;
 pub use policy::Policy;
 pub use query::Query;
+pub use queue::{Overflow, Queue, QueueStats};
 pub use receiver::Receiver;
 pub use signal::{Emittable, Pinned, Signal, WeakSignal};
+pub use subscription::{Received, Receives, Recv, RecvError, Subscription};
 pub use tree::ChildBuilder;
 
 /// The examples of the README are run.

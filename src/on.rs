@@ -17,6 +17,8 @@ use crate::late::CatchUp;
 use crate::payload::PayloadType;
 use crate::policy::Policy;
 use crate::query::Answering;
+use crate::queue::Queue;
+use crate::subscription::Label;
 
 /// A connection in the making, from [`Bus::on`](crate::Bus::on): conditions first, then `connect`.
 ///
@@ -47,11 +49,20 @@ pub struct On {
     unique: bool,
     conditions: Conditions,
     past: Option<(History, usize)>,
+    queue: Queue,
 }
 
 impl On {
     pub(crate) fn new(core: Arc<Core>, pattern: Result<Pattern, ParseError>) -> Self {
-        Self { core, pattern, priority: 0, unique: false, conditions: Conditions::default(), past: None }
+        Self {
+            core,
+            pattern,
+            priority: 0,
+            unique: false,
+            conditions: Conditions::default(),
+            past: None,
+            queue: Queue::default(),
+        }
     }
 
     /// Calls it before handlers of lower priority; the default is 0.
@@ -170,6 +181,12 @@ impl On {
         self
     }
 
+    /// How the queue is that [`subscribe`](On::subscribe) connects; handlers have none.
+    pub fn queue(mut self, queue: Queue) -> Self {
+        self.queue = queue;
+        self
+    }
+
     /// Gives the handler the last `n` events of a history first, then everything since: no gap, no duplicate.
     ///
     /// The history must stand in this bus's own stack: with another bus's there is a gap, or no past at all, because it does not
@@ -275,13 +292,23 @@ impl On {
         self.connect_call(Answering::new(handler), Some(PayloadType::of::<T>), site)
     }
 
+    /// The queue chosen for a subscription.
+    pub(crate) fn queue_or_default(&self) -> Queue {
+        self.queue
+    }
+
+    /// What errors call it by.
+    pub(crate) fn label(&self, site: &'static Location<'static>) -> Result<Label, Error> {
+        Ok(Label { pattern: self.pattern.clone()?, name: self.conditions.name.clone(), site })
+    }
+
     pub(crate) fn connect_call<C: Call>(
         self,
         call: C,
         payload: Option<fn() -> PayloadType>,
         site: &'static Location<'static>,
     ) -> Result<Connection, Error> {
-        let Self { core, pattern, priority, unique, conditions, past } = self;
+        let Self { core, pattern, priority, unique, conditions, past, queue: _ } = self;
         let pattern = pattern?;
         let name = conditions.name.clone().filter(|_| unique);
         let spec = ConnectionSpec { pattern: pattern.clone(), priority, payload, unique: name, site };

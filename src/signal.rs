@@ -3,6 +3,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::panic::Location;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use sigtree_middleware::{Event, Topic};
 
@@ -21,6 +22,7 @@ use crate::interest::{Interest, InterestWatch};
 use crate::on::On;
 use crate::payload::{Borrowed, Offer, Owned, PayloadType, Shared};
 use crate::query::Query;
+use crate::subscription::Asked;
 
 /// A typed handle on one topic: the fast way to emit.
 ///
@@ -134,6 +136,24 @@ impl<T: Any + Send + Sync> Signal<T> {
     #[doc(alias = "trigger")]
     pub fn emit(&self, payload: impl Emittable<T>) -> Delivery {
         self.core.emit_at(&self.cell, &self.topic, payload.into_offer(), None)
+    }
+
+    /// Emits, or says which queue had no place: see [`Bus::try_emit`].
+    ///
+    /// # Errors
+    ///
+    /// Queue full; too deep.
+    pub fn try_emit(&self, payload: impl Emittable<T>) -> Result<Delivery, Error> {
+        Asked::about(None, || self.emit(payload))
+    }
+
+    /// The same, and waits so long for places in full queues: see [`Bus::emit_timeout`].
+    ///
+    /// # Errors
+    ///
+    /// As [`try_emit`](Signal::try_emit).
+    pub fn emit_timeout(&self, payload: impl Emittable<T>, timeout: Duration) -> Result<Delivery, Error> {
+        Asked::about(Some(timeout), || self.emit(payload))
     }
 
     /// A view for loops: it holds the route across emits and looks only whether anything changed.

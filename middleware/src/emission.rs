@@ -118,6 +118,13 @@ impl<'e> Emission<'e> {
         *self.id.get_or_init(|| self.host.next_id(self.stamp()))
     }
 
+    /// Whether somebody asked for the id.
+    #[inline]
+    #[must_use]
+    pub fn has_id(&self) -> bool {
+        self.id.get().is_some()
+    }
+
     /// The event's time, read now if nobody asked before.
     pub fn stamp(&self) -> Stamp {
         *self.stamp.get_or_init(|| {

@@ -103,9 +103,14 @@ impl Drop for PinCount {
     }
 }
 
+/// How many emits this thread is inside of.
+pub(crate) fn depth() -> u32 {
+    DEPTH.with(Cell::get) & !FLAGS
+}
+
 /// Whether this thread may be holding handlers alive itself.
 pub(crate) fn holds_handlers() -> bool {
-    DEPTH.with(Cell::get) & !FLAGS > 0 || PINS.with(Cell::get) > 0
+    depth() > 0 || PINS.with(Cell::get) > 0
 }
 
 /// Runs `job` when the outermost emit of this thread has ended, in order; at once if there is none.

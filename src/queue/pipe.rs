@@ -1,0 +1,233 @@
+//! A bounded queue between those who push and those who take.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crossbeam_utils::CachePadded;
+use sigtree_middleware::{Priority, Topic};
+
+use super::counts::{Loss, Losses, QueueStats, Takes, stats};
+use super::lanes::Lanes;
+use super::latest::Latest;
+use super::waiters::{Nap, Waiters};
+use super::{Overflow, Queue};
+use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+/// What an item is queued by.
+#[derive(Clone, Copy)]
+pub(crate) struct Rank<'r> {
+    pub(crate) priority: Priority,
+    /// What a newer one replaces it by.
+    pub(crate) topic: &'r Topic,
+}
+
+/// What became of a push.
+#[derive(Debug)]
+pub(crate) enum Pushed<I> {
+    In,
+    /// It is in, and this one is not any more.
+    Instead(I),
+    /// There is no place for it.
+    Full(I),
+}
+
+pub(crate) struct Pipe<I> {
+    queue: Queue,
+    store: Store<I>,
+    /// Those who wait for something to take.
+    takers: Arc<Waiters>,
+    /// Those who wait for a place.
+    pushers: Arc<Waiters>,
+    closed: AtomicBool,
+    /// How many can take from it.
+    handles: AtomicUsize,
+    losses: Losses,
+    takes: CachePadded<Takes>,
+    /// The thread that took last, or looked for something to take.
+    taker: CachePadded<AtomicU64>,
+}
+
+enum Store<I> {
+    Lanes(Lanes<I>),
+    Latest(Latest<I>),
+}
+
+impl<I> Pipe<I> {
+    pub(crate) fn new(queue: Queue) -> Arc<Self> {
+        let store = match queue.when_full() {
+            Overflow::Latest => Store::Latest(Latest::new(queue.capacity())),
+            _ => Store::Lanes(Lanes::new(queue.capacity())),
+        };
+        Arc::new(Self {
+            queue,
+            store,
+            takers: Waiters::new(),
+            pushers: Waiters::new(),
+            closed: AtomicBool::new(false),
+            handles: AtomicUsize::new(0),
+            losses: Losses::default(),
+            takes: CachePadded::default(),
+            taker: CachePadded::new(AtomicU64::new(0)),
+        })
+    }
+
+    pub(crate) fn queue(&self) -> Queue {
+        self.queue
+    }
+
+    /// Puts an item in, if it finds or is given a place, and wakes somebody who waits for one.
+    #[inline]
+    pub(crate) fn push(&self, item: I, rank: Rank<'_>) -> Pushed<I> {
+        let pushed = match &self.store {
+            Store::Lanes(lanes) => self.push_in(lanes, item, rank.priority),
+            Store::Latest(latest) => self.push_latest(latest, item, rank.topic),
+        };
+        if !matches!(pushed, Pushed::Full(_)) {
+            self.takers.wake();
+        }
+        pushed
+    }
+
+    #[inline]
+    fn push_in(&self, lanes: &Lanes<I>, item: I, priority: Priority) -> Pushed<I> {
+        if self.queue.when_full() != Overflow::DropOldest {
+            return lanes.push(item, priority).map_or_else(Pushed::Full, |()| Pushed::In);
+        }
+        match lanes.force_push(item, priority) {
+            None => Pushed::In,
+            Some(oldest) => {
+                self.losses.count(Loss::Oldest);
+                self.takes.see(self.queue.capacity());
+                Pushed::Instead(oldest)
+            }
+        }
+    }
+
+    fn push_latest(&self, latest: &Latest<I>, item: I, topic: &Topic) -> Pushed<I> {
+        let pushed = latest.push(item, topic);
+        if matches!(pushed, Pushed::Instead(_)) {
+            self.losses.count(Loss::Replaced);
+        }
+        pushed
+    }
+
+    /// The same, and waits for a place until `deadline`.
+    ///
+    /// # Errors
+    ///
+    /// The item, and why it has no place: time ran out, or this thread would wait for itself.
+    #[cold]
+    pub(crate) fn push_until(&self, mut item: I, rank: Rank<'_>, deadline: Option<Instant>) -> Result<(), (I, Loss)> {
+        loop {
+            match self.push(item, rank) {
+                Pushed::In | Pushed::Instead(_) => return Ok(()),
+                Pushed::Full(back) => item = back,
+            }
+            if self.is_taken_from_here_only() {
+                return Err((item, Loss::WouldDeadlock));
+            }
+            let nap = self.pushers.nap();
+            match self.push(item, rank) {
+                Pushed::In | Pushed::Instead(_) => return Ok(()),
+                Pushed::Full(back) => item = back,
+            }
+            if self.is_closed() || !nap.sleep(deadline) {
+                return self.push_last(item, rank);
+            }
+        }
+    }
+
+    fn push_last(&self, item: I, rank: Rank<'_>) -> Result<(), (I, Loss)> {
+        match self.push(item, rank) {
+            Pushed::Full(item) => Err((item, Loss::TimedOut)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes what is next, and wakes somebody who waits for a place.
+    #[inline]
+    pub(crate) fn pop(&self) -> Option<I> {
+        self.takes.see(self.len());
+        let item = match &self.store {
+            Store::Lanes(lanes) => lanes.pop(),
+            Store::Latest(latest) => latest.pop(),
+        }?;
+        self.takes.count();
+        self.pushers.wake();
+        Some(item)
+    }
+
+    /// Notes that this thread takes.
+    #[inline]
+    pub(crate) fn note_taker(&self) {
+        let me = this_thread();
+        if self.taker.load(Ordering::Relaxed) != me {
+            self.taker.store(me, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the only one who can take from it did so last in this thread, so that waiting here is waiting for oneself.
+    fn is_taken_from_here_only(&self) -> bool {
+        self.handles.load(Ordering::Acquire) == 1 && self.taker.load(Ordering::Relaxed) == this_thread()
+    }
+
+    /// Notes one more who can take from it.
+    pub(crate) fn open_handle(&self) {
+        self.handles.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Notes that one of them is gone; with the last it closes.
+    pub(crate) fn close_handle(&self) {
+        if self.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.close();
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        match &self.store {
+            Store::Lanes(lanes) => lanes.len(),
+            Store::Latest(latest) => latest.len(),
+        }
+    }
+
+    /// Says that one is about to sleep until there is something to take. Look once more before sleeping.
+    pub(crate) fn nap(&self) -> Nap {
+        self.takers.nap()
+    }
+
+    /// Ends it: what is in can still be taken, nobody waits any more. Who slept, or is about to, sees it.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+        self.takers.wake_all();
+        self.pushers.wake_all();
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
+    }
+
+    /// Counts a loss that the pusher decided on; how many there were for this reason.
+    pub(crate) fn count_loss(&self, loss: Loss) -> u64 {
+        self.losses.count(loss)
+    }
+
+    pub(crate) fn stats(&self) -> QueueStats {
+        stats(self.queue.capacity(), self.len(), &self.losses, &self.takes)
+    }
+}
+
+/// A number for this thread, never 0.
+#[cfg(not(any(sigtree_loom, sigtree_shuttle)))]
+fn this_thread() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    std::thread_local! { static ME: u64 = NEXT.fetch_add(1, Ordering::Relaxed); }
+    ME.with(|me| *me)
+}
+
+/// Models run many threads in one: none is taken for another.
+#[cfg(any(sigtree_loom, sigtree_shuttle))]
+fn this_thread() -> u64 {
+    use std::sync::atomic::AtomicU64;
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}

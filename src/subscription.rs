@@ -1,0 +1,288 @@
+//! [`Subscription`]: events that wait in a queue for somebody who takes them.
+
+mod asked;
+mod feed;
+mod received;
+mod recv;
+#[cfg(feature = "async")]
+mod stream;
+
+use std::any::Any;
+use std::fmt;
+use std::marker::PhantomData;
+use std::panic::Location;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sigtree_middleware::{Erased, IntoPattern};
+
+use crate::bus::Bus;
+use crate::connection::{Connection, Mute};
+use crate::error::Error;
+use crate::on::On;
+use crate::queue::{Nap, Pipe, QueueStats};
+use crate::signal::Signal;
+
+pub(crate) use asked::Asked;
+use feed::Feed;
+pub(crate) use feed::Label;
+use received::{Addressed, Parcel};
+pub use received::{Received, Receives};
+pub use recv::{Recv, RecvError};
+
+/// Events of a pattern in a bounded queue, to be taken when and where it suits: connect pushes, subscribe pulls.
+///
+/// Emitting threads put events in and go on; what happens when the queue is full is for [`Overflow`](crate::Overflow) to
+/// say. A clone takes from the same queue, so several threads or tasks share the load and each event goes to one of them.
+/// Dropped, with all clones, it ends; what still waits is dropped with it.
+///
+/// | to take | |
+/// |---|---|
+/// | what is there | [`try_recv`](Self::try_recv), [`drain`](Self::drain) |
+/// | the next, within a time | [`recv_timeout`](Self::recv_timeout) |
+/// | the next, whenever it comes | [`recv_blocking`](Self::recv_blocking), `for event in &subscription` |
+/// | the next, in a task | [`recv`](Self::recv)`.await`; with the feature `async` it is a `Stream` |
+///
+/// # Examples
+///
+/// ```
+/// use sigtree::Bus;
+///
+/// let bus = Bus::new();
+/// let tracks = bus.subscribe::<u32>("radar.*")?;
+/// bus.emit("radar.new", 7_u32);
+/// bus.emit("radar.lost", 8_u32);
+///
+/// let first = tracks.try_recv()?;
+/// assert_eq!((first.topic().as_str(), *first), ("radar.new", 7));
+/// assert_eq!(tracks.drain().map(|track| *track).collect::<Vec<_>>(), [8]);
+/// assert!(tracks.try_recv().unwrap_err().is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Without a type it takes events of all types:
+///
+/// ```
+/// use sigtree::{Bus, Subscription};
+///
+/// let bus = Bus::new();
+/// let all: Subscription = bus.subscribe("**")?;
+/// bus.emit("count", 7_u32);
+/// bus.emit("name", "seven");
+/// let numbers = all.drain().filter_map(|event| event.payload::<u32>().copied());
+/// assert_eq!(numbers.collect::<Vec<_>>(), [7]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # What it keeps
+///
+/// An event is one allocation, whoever keeps it, and each queue holds one reference. Its id and time are there if somebody
+/// asked for them in the emit, or if the queue is [`stamped`](crate::Queue::stamped).
+///
+/// # Order
+///
+/// Events of one lane are taken in the order in which they were put in, which for one emitting thread is that of its emits;
+/// [`Queue`](crate::Queue) says which lane is taken from first.
+///
+/// # Concurrency
+///
+/// To put an event in, an emit takes no lock (with [`Overflow::Latest`](crate::Overflow) it takes one for a look into a table),
+/// and it wakes a thread or task only if one sleeps. Those who wait sleep, they do not spin.
+#[must_use = "dropping a subscription ends it"]
+#[doc(alias = "channel")]
+#[doc(alias = "consumer")]
+pub struct Subscription<T: Receives + ?Sized = Erased> {
+    pipe: Arc<Pipe<Parcel>>,
+    link: Arc<Connection>,
+    addressed: Addressed,
+    /// For the stream: that it waits.
+    nap: Option<Nap>,
+    of: PhantomData<fn() -> Arc<T>>,
+}
+
+impl Bus {
+    /// Puts the events of a pattern into a queue of 1,024 places, which drops the newest when it is full.
+    ///
+    /// With a type it takes that type's events, as a typed handler does; without one, all. [`Bus::on`] has more:
+    /// filters, layers, another [`Queue`](crate::Queue).
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Bus::connect).
+    #[track_caller]
+    pub fn subscribe<T: Receives + ?Sized>(&self, pattern: impl IntoPattern) -> Result<Subscription<T>, Error> {
+        self.on(pattern).subscribe()
+    }
+}
+
+impl<T: Any + Send + Sync> Signal<T> {
+    /// Puts the events of this topic into a queue of 1,024 places: see [`Bus::subscribe`].
+    ///
+    /// # Errors
+    ///
+    /// None as long as the bus keeps its rules; the result is there so that all ways to connect look alike.
+    #[track_caller]
+    pub fn subscribe(&self) -> Result<Subscription<T>, Error> {
+        self.on().subscribe()
+    }
+}
+
+impl On {
+    /// Connects a queue, whose events are taken by [`Subscription`].
+    ///
+    /// Conditions and layers of this builder stand before the queue.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](On::connect).
+    #[track_caller]
+    pub fn subscribe<T: Receives + ?Sized>(self) -> Result<Subscription<T>, Error> {
+        let site = Location::caller();
+        let (queue, label) = (self.queue_or_default(), self.label(site)?);
+        let exact = label.pattern.as_topic().cloned();
+        let addressed = Addressed { exact, stamped: queue.is_stamped() };
+        let pipe = Pipe::new(queue);
+        let feed = Feed::new(pipe.clone(), addressed.clone(), label, T::payload_type());
+        let link = self.connect_call(feed, T::payload_type(), site)?;
+        Ok(Subscription::of(pipe, Arc::new(link), addressed))
+    }
+}
+
+impl<T: Receives + ?Sized> Subscription<T> {
+    fn of(pipe: Arc<Pipe<Parcel>>, link: Arc<Connection>, addressed: Addressed) -> Self {
+        pipe.open_handle();
+        Self { pipe, link, addressed, nap: None, of: PhantomData }
+    }
+
+    fn pop(&self) -> Option<Received<T>> {
+        self.pipe.pop().map(|parcel| Received::of(parcel, &self.addressed))
+    }
+
+    /// Takes the next event, if one is there.
+    ///
+    /// # Errors
+    ///
+    /// Empty, if none waits; closed, if none waits and none will come, because the bus is gone or the subscription was
+    /// disconnected.
+    pub fn try_recv(&self) -> Result<Received<T>, RecvError> {
+        self.pipe.note_taker();
+        match self.pop() {
+            Some(received) => Ok(received),
+            None if !self.pipe.is_closed() => Err(RecvError::empty()),
+            // It may have come before the close.
+            None => self.pop().ok_or(RecvError::closed()),
+        }
+    }
+
+    /// Takes the next event, and sleeps until one comes or the time is over.
+    ///
+    /// # Errors
+    ///
+    /// Empty, if none came in time; closed, as with [`try_recv`](Self::try_recv).
+    pub fn recv_timeout(&self, timeout: Duration) -> Result<Received<T>, RecvError> {
+        // A timeout too far off for the clock is none.
+        self.recv_until(Instant::now().checked_add(timeout))
+    }
+
+    /// Takes the next event, and sleeps until one comes.
+    ///
+    /// # Errors
+    ///
+    /// Closed, as with [`try_recv`](Self::try_recv).
+    pub fn recv_blocking(&self) -> Result<Received<T>, RecvError> {
+        self.recv_until(None)
+    }
+
+    fn recv_until(&self, deadline: Option<Instant>) -> Result<Received<T>, RecvError> {
+        loop {
+            let received = self.try_recv();
+            if !is_empty(&received) {
+                return received;
+            }
+            let nap = self.pipe.nap();
+            let received = self.try_recv();
+            if !is_empty(&received) {
+                return received;
+            }
+            if !nap.sleep(deadline) {
+                return self.try_recv();
+            }
+        }
+    }
+
+    /// Takes the next event, in a task: a future that any runtime can run.
+    ///
+    /// Dropped before it is ready, it has taken nothing.
+    ///
+    /// # Errors
+    ///
+    /// Closed, as with [`try_recv`](Self::try_recv).
+    pub fn recv(&self) -> Recv<'_, T> {
+        Recv::new(self)
+    }
+
+    /// The events that are there, taken one by one as they are asked for; it ends when none is there.
+    pub fn drain(&self) -> impl Iterator<Item = Received<T>> {
+        std::iter::from_fn(|| self.try_recv().ok())
+    }
+
+    /// How many events wait.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.pipe.len()
+    }
+
+    /// Whether none waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether no event will come any more; those that wait can still be taken.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.pipe.is_closed()
+    }
+
+    /// What came, was taken and was lost.
+    #[must_use]
+    pub fn stats(&self) -> QueueStats {
+        self.pipe.stats()
+    }
+
+    /// Lets no event in while the guard lives: see [`Connection::mute`].
+    pub fn mute(&self) -> Mute {
+        self.link.mute()
+    }
+}
+
+fn is_empty<R>(received: &Result<R, RecvError>) -> bool {
+    received.as_ref().err().is_some_and(RecvError::is_empty)
+}
+
+impl<T: Receives + ?Sized> Clone for Subscription<T> {
+    fn clone(&self) -> Self {
+        Self::of(self.pipe.clone(), self.link.clone(), self.addressed.clone())
+    }
+}
+
+impl<T: Receives + ?Sized> Drop for Subscription<T> {
+    fn drop(&mut self) {
+        self.pipe.close_handle();
+    }
+}
+
+impl<T: Receives + ?Sized> Iterator for &Subscription<T> {
+    type Item = Received<T>;
+
+    /// Takes the next event, and sleeps until one comes; `None` when none will.
+    fn next(&mut self) -> Option<Received<T>> {
+        self.recv_blocking().ok()
+    }
+}
+
+impl<T: Receives + ?Sized> fmt::Debug for Subscription<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscription").field("id", &self.link.id()).field("stats", &self.stats()).finish()
+    }
+}

@@ -1,0 +1,116 @@
+//! What puts events into a queue: the handler at the bus's end of a [`Subscription`](super::Subscription).
+
+use std::any::TypeId;
+use std::panic::Location;
+use std::sync::Arc;
+use std::time::Instant;
+
+use sigtree_middleware::{Event, Pattern};
+
+use super::asked::{Asked, Until};
+use super::received::{Addressed, Parcel};
+use crate::dispatch::slot::{Call, Called};
+use crate::error::{Error, QueueFull};
+use crate::payload::PayloadType;
+use crate::queue::{Loss, Overflow, Pipe, Pushed, Rank};
+
+pub(super) struct Feed {
+    pipe: Arc<Pipe<Parcel>>,
+    accepts: Option<TypeId>,
+    addressed: Addressed,
+    label: Arc<Label>,
+}
+
+/// What an error calls a queue by.
+#[derive(Debug)]
+pub(crate) struct Label {
+    pub(crate) pattern: Pattern,
+    pub(crate) name: Option<Arc<str>>,
+    pub(crate) site: &'static Location<'static>,
+}
+
+impl Feed {
+    pub(super) fn new(
+        pipe: Arc<Pipe<Parcel>>,
+        addressed: Addressed,
+        label: Label,
+        payload: Option<fn() -> PayloadType>,
+    ) -> Self {
+        Self { pipe, accepts: payload.map(|of| of().id), addressed, label: Arc::new(label) }
+    }
+
+    /// What to do with an event that found no place.
+    #[cold]
+    #[inline(never)]
+    fn overflowed(&self, parcel: Parcel, event: &Event<'_>) -> Called {
+        let asked = Asked::until(event.emission().depth());
+        let deadline = match (asked, self.pipe.queue().when_full()) {
+            (Some(asked), _) => asked,
+            (None, Overflow::Block(timeout)) => Until::Then(Instant::now().checked_add(timeout)),
+            (None, _) => Until::Now,
+        };
+        let waited = match deadline {
+            Until::Now => Err((parcel, Loss::Newest)),
+            Until::Then(deadline) => self.pipe.push_until(parcel, rank(event), deadline),
+        };
+        let Err((parcel, loss)) = waited else { return Called::Done };
+        drop(parcel);
+        self.lose(loss, asked.is_some(), event)
+    }
+
+    fn lose(&self, loss: Loss, asked: bool, event: &Event<'_>) -> Called {
+        let count = self.pipe.count_loss(loss);
+        let full = QueueFull::new(self.label.clone(), self.pipe.queue().capacity(), loss);
+        // The first, the second, the fourth, ...: so a flood of losses is no flood of words.
+        if count.is_power_of_two() {
+            tracing::warn!(target: "sigtree::queue", topic = %event.topic(), count, "lost an event: {full}");
+        }
+        if asked {
+            Asked::answer(event.emission().depth(), full);
+            return Called::Skipped;
+        }
+        match self.pipe.queue().when_full() {
+            Overflow::Block(_) | Overflow::Error => {
+                event.emission().set_error(Box::new(Error::queue_full(full)));
+                Called::Failed
+            }
+            _ => Called::Skipped,
+        }
+    }
+}
+
+impl Call for Feed {
+    const RETAINS: bool = true;
+
+    #[inline]
+    fn call(&self, event: &Event<'_>) -> Called {
+        if self.accepts.is_some_and(|accepts| accepts != event.payload_type()) {
+            return Called::OtherType;
+        }
+        // The payload stands on the stack only if this was connected after the emit began.
+        let Some(parcel) = Parcel::of(event, &self.addressed) else { return Called::Skipped };
+        match self.pipe.push(parcel, rank(event)) {
+            Pushed::In | Pushed::Instead(_) => Called::Done,
+            Pushed::Full(parcel) => self.overflowed(parcel, event),
+        }
+    }
+
+    fn accepts(&self, payload: TypeId) -> bool {
+        self.accepts.is_none_or(|accepts| accepts == payload)
+    }
+
+    fn explain(&self, notes: &mut Vec<String>) {
+        notes.push(format!("queue, {}", self.pipe.stats()));
+    }
+}
+
+#[inline]
+fn rank<'e>(event: &Event<'e>) -> Rank<'e> {
+    Rank { priority: event.priority(), topic: event.topic() }
+}
+
+impl Drop for Feed {
+    fn drop(&mut self) {
+        self.pipe.close();
+    }
+}
