@@ -11,7 +11,7 @@ use std::time::Duration;
 
 pub(crate) use counts::Loss;
 pub use counts::QueueStats;
-pub(crate) use pipe::{Pipe, Pushed, Rank};
+pub(crate) use pipe::{Pipe, Rank};
 pub(crate) use waiters::Nap;
 
 /// How a queue is: how many events it holds, and what happens to more.

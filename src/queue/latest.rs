@@ -5,7 +5,6 @@ use std::collections::VecDeque;
 use hashbrown::HashMap;
 use sigtree_middleware::Topic;
 
-use super::pipe::Pushed;
 use crate::sync::{AtomicUsize, Mutex, Ordering};
 
 pub(crate) struct Latest<I> {
@@ -28,18 +27,23 @@ impl<I> Latest<I> {
         Self { capacity, waiting: Mutex::new(waiting), len: AtomicUsize::new(0) }
     }
 
-    pub(crate) fn push(&self, item: I, topic: &Topic) -> Pushed<I> {
+    /// The item that it took the place of, if there was one.
+    ///
+    /// # Errors
+    ///
+    /// The item, if there is no place for its topic.
+    pub(crate) fn push(&self, item: I, topic: &Topic) -> Result<Option<I>, I> {
         let mut waiting = self.waiting.lock();
         if let Some(newest) = waiting.newest.get_mut(topic) {
-            return Pushed::Instead(std::mem::replace(newest, item));
+            return Ok(Some(std::mem::replace(newest, item)));
         }
         if waiting.order.len() == self.capacity {
-            return Pushed::Full(item);
+            return Err(item);
         }
         waiting.order.push_back(topic.clone());
         waiting.newest.insert(topic.clone(), item);
         self.len.store(waiting.order.len(), Ordering::Release);
-        Pushed::In
+        Ok(None)
     }
 
     pub(crate) fn pop(&self) -> Option<I> {

@@ -21,16 +21,6 @@ pub(crate) struct Rank<'r> {
     pub(crate) topic: &'r Topic,
 }
 
-/// What became of a push.
-#[derive(Debug)]
-pub(crate) enum Pushed<I> {
-    In,
-    /// It is in, and this one is not any more.
-    Instead(I),
-    /// There is no place for it.
-    Full(I),
-}
-
 pub(crate) struct Pipe<I> {
     queue: Queue,
     store: Store<I>,
@@ -48,7 +38,10 @@ pub(crate) struct Pipe<I> {
 }
 
 enum Store<I> {
+    /// Full is full.
     Lanes(Lanes<I>),
+    /// The oldest of a full lane makes place.
+    Rings(Lanes<I>),
     Latest(Latest<I>),
 }
 
@@ -56,6 +49,7 @@ impl<I> Pipe<I> {
     pub(crate) fn new(queue: Queue) -> Arc<Self> {
         let store = match queue.when_full() {
             Overflow::Latest => Store::Latest(Latest::new(queue.capacity())),
+            Overflow::DropOldest => Store::Rings(Lanes::new(queue.capacity())),
             _ => Store::Lanes(Lanes::new(queue.capacity())),
         };
         Arc::new(Self {
@@ -76,39 +70,35 @@ impl<I> Pipe<I> {
     }
 
     /// Puts an item in, if it finds or is given a place, and wakes somebody who waits for one.
+    ///
+    /// # Errors
+    ///
+    /// The item, if there is no place.
     #[inline]
-    pub(crate) fn push(&self, item: I, rank: Rank<'_>) -> Pushed<I> {
-        let pushed = match &self.store {
-            Store::Lanes(lanes) => self.push_in(lanes, item, rank.priority),
-            Store::Latest(latest) => self.push_latest(latest, item, rank.topic),
-        };
-        if !matches!(pushed, Pushed::Full(_)) {
-            self.takers.wake();
+    pub(crate) fn push(&self, item: I, rank: Rank<'_>) -> Result<(), I> {
+        match &self.store {
+            Store::Lanes(lanes) => lanes.push(item, rank.priority)?,
+            Store::Rings(lanes) => self.force_push(lanes, item, rank.priority),
+            Store::Latest(latest) => self.push_latest(latest, item, rank.topic)?,
         }
-        pushed
+        self.takers.wake();
+        Ok(())
     }
 
-    #[inline]
-    fn push_in(&self, lanes: &Lanes<I>, item: I, priority: Priority) -> Pushed<I> {
-        if self.queue.when_full() != Overflow::DropOldest {
-            return lanes.push(item, priority).map_or_else(Pushed::Full, |()| Pushed::In);
-        }
-        match lanes.force_push(item, priority) {
-            None => Pushed::In,
-            Some(oldest) => {
-                self.losses.count(Loss::Oldest);
-                self.takes.see(self.queue.capacity());
-                Pushed::Instead(oldest)
-            }
+    #[inline(never)]
+    fn force_push(&self, lanes: &Lanes<I>, item: I, priority: Priority) {
+        if lanes.force_push(item, priority).is_some() {
+            self.losses.count(Loss::Oldest);
+            self.takes.see(self.queue.capacity());
         }
     }
 
-    fn push_latest(&self, latest: &Latest<I>, item: I, topic: &Topic) -> Pushed<I> {
-        let pushed = latest.push(item, topic);
-        if matches!(pushed, Pushed::Instead(_)) {
+    #[inline(never)]
+    fn push_latest(&self, latest: &Latest<I>, item: I, topic: &Topic) -> Result<(), I> {
+        if latest.push(item, topic)?.is_some() {
             self.losses.count(Loss::Replaced);
         }
-        pushed
+        Ok(())
     }
 
     /// The same, and waits for a place until `deadline`.
@@ -119,28 +109,16 @@ impl<I> Pipe<I> {
     #[cold]
     pub(crate) fn push_until(&self, mut item: I, rank: Rank<'_>, deadline: Option<Instant>) -> Result<(), (I, Loss)> {
         loop {
-            match self.push(item, rank) {
-                Pushed::In | Pushed::Instead(_) => return Ok(()),
-                Pushed::Full(back) => item = back,
-            }
+            let Err(back) = self.push(item, rank) else { return Ok(()) };
             if self.is_taken_from_here_only() {
-                return Err((item, Loss::WouldDeadlock));
+                return Err((back, Loss::WouldDeadlock));
             }
             let nap = self.pushers.nap();
-            match self.push(item, rank) {
-                Pushed::In | Pushed::Instead(_) => return Ok(()),
-                Pushed::Full(back) => item = back,
-            }
+            let Err(back) = self.push(back, rank) else { return Ok(()) };
             if self.is_closed() || !nap.sleep(deadline) {
-                return self.push_last(item, rank);
+                return self.push(back, rank).map_err(|item| (item, Loss::TimedOut));
             }
-        }
-    }
-
-    fn push_last(&self, item: I, rank: Rank<'_>) -> Result<(), (I, Loss)> {
-        match self.push(item, rank) {
-            Pushed::Full(item) => Err((item, Loss::TimedOut)),
-            _ => Ok(()),
+            item = back;
         }
     }
 
@@ -149,7 +127,7 @@ impl<I> Pipe<I> {
     pub(crate) fn pop(&self) -> Option<I> {
         self.takes.see(self.len());
         let item = match &self.store {
-            Store::Lanes(lanes) => lanes.pop(),
+            Store::Lanes(lanes) | Store::Rings(lanes) => lanes.pop(),
             Store::Latest(latest) => latest.pop(),
         }?;
         self.takes.count();
@@ -185,7 +163,7 @@ impl<I> Pipe<I> {
 
     pub(crate) fn len(&self) -> usize {
         match &self.store {
-            Store::Lanes(lanes) => lanes.len(),
+            Store::Lanes(lanes) | Store::Rings(lanes) => lanes.len(),
             Store::Latest(latest) => latest.len(),
         }
     }

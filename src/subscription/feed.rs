@@ -12,10 +12,11 @@ use super::received::{Addressed, Parcel};
 use crate::dispatch::slot::{Call, Called};
 use crate::error::{Error, QueueFull};
 use crate::payload::PayloadType;
-use crate::queue::{Loss, Overflow, Pipe, Pushed, Rank};
+use crate::queue::{Loss, Overflow, Pipe, Rank};
 
 pub(super) struct Feed {
     pipe: Arc<Pipe<Parcel>>,
+    /// The type it takes, where events of others come by.
     accepts: Option<TypeId>,
     addressed: Addressed,
     label: Arc<Label>,
@@ -36,7 +37,9 @@ impl Feed {
         label: Label,
         payload: Option<fn() -> PayloadType>,
     ) -> Self {
-        Self { pipe, accepts: payload.map(|of| of().id), addressed, label: Arc::new(label) }
+        // An exact topic has one type.
+        let accepts = payload.filter(|_| addressed.exact.is_none()).map(|of| of().id);
+        Self { pipe, accepts, addressed, label: Arc::new(label) }
     }
 
     /// What to do with an event that found no place.
@@ -90,8 +93,8 @@ impl Call for Feed {
         // The payload stands on the stack only if this was connected after the emit began.
         let Some(parcel) = Parcel::of(event, &self.addressed) else { return Called::Skipped };
         match self.pipe.push(parcel, rank(event)) {
-            Pushed::In | Pushed::Instead(_) => Called::Done,
-            Pushed::Full(parcel) => self.overflowed(parcel, event),
+            Ok(()) => Called::Done,
+            Err(parcel) => self.overflowed(parcel, event),
         }
     }
 
