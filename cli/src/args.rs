@@ -1,5 +1,7 @@
 //! [`Args`]: what is the same for all commands.
 
+use std::str::FromStr;
+
 use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
 
 use crate::commands::Command;
@@ -14,20 +16,23 @@ Exit codes:
   3  the input could not be read
   4  the output could not be written";
 
+/// Above the arguments that all commands have.
+const COMMON: &str = "Options of all commands";
+
 /// Follow, filter, replay, count and compare recordings of sigtree, and check patterns
 #[derive(Debug, Parser)]
 #[command(name = "sigtree", version)]
 pub(crate) struct Args {
     /// Print JSON: one object, or one a line
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = COMMON)]
     pub(crate) json: bool,
 
     /// Use colors; `auto` is on a terminal that wants them, and NO_COLOR is heeded
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", help_heading = COMMON)]
     pub(crate) color: Color,
 
     /// End with code 1 if a line could not be read
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = COMMON)]
     pub(crate) strict: bool,
 
     #[command(subcommand)]
@@ -69,4 +74,17 @@ impl Color {
         };
         choice.write_global();
     }
+}
+
+/// Reads a number of things.
+pub(crate) fn count(text: &str) -> Result<usize, &'static str> {
+    text.parse().map_err(|_| "write a whole number, like 20")
+}
+
+/// Reads what the library reads; its error without the text, which clap has quoted by then.
+pub(crate) fn of_library<T: FromStr<Err: ToString>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|error: T::Err| {
+        let error = error.to_string();
+        error.split_once("`: ").map_or(error.clone(), |(_, what)| what.to_owned())
+    })
 }

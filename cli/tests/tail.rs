@@ -18,6 +18,17 @@ fn the_last_events_are_shown() {
 }
 
 #[test]
+fn hands_that_are_used_to_it_may_ask_it_to_follow() {
+    let place = Place::with_flight();
+    let tail = Running::start(place.command(&["tail", "-f", "flight.jsonl", "-n", "1", "--json"]));
+    let line = place.read("flight.jsonl").lines().last().unwrap().to_owned();
+    assert_eq!(tail.next(1), [&*line]);
+    place.append("flight.jsonl", &format!("{line}\n"));
+    assert_eq!(tail.next(1), [&*line]);
+    assert_eq!(tail.stop(), "");
+}
+
+#[test]
 fn those_that_match_may_lie_far_back() {
     let place = Place::with_flight();
     let lines = place.read("flight.jsonl");

@@ -37,7 +37,7 @@ fn payloads_and_names_cannot_command_it() {
     let place = hostile();
     let said = place.run(&["tail", "hostile.jsonl", "--no-follow"]);
     assert!(is_harmless(&said), "{said:?}");
-    assert_eq!(said.lines(), [r#"1970-01-01T00:00:00.000Z n "\u{9b}31m\u{202e}\u001b[2J" from \u{1b}[2J\u{7}"#]);
+    assert_eq!(said.lines(), [r#"- n "\u{9b}31m\u{202e}\u001b[2J" from \u{1b}[2J\u{7}"#]);
     for args in [
         &["filter", "hostile.jsonl", "--pretty"][..],
         &["stats", "hostile.jsonl"],
