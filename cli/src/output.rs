@@ -84,6 +84,21 @@ impl Output {
         self.line(line)
     }
 
+    /// Whether anybody reads it still. Where it cannot be known before something is written, it is taken to be so.
+    pub(crate) fn is_heard(&self) -> bool {
+        #[cfg(unix)]
+        {
+            use rustix::event::{PollFd, PollFlags, Timespec, poll};
+            // What went wrong is told unasked.
+            let mut out = [PollFd::new(self.out.get_ref(), PollFlags::empty())];
+            let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+            let gone = PollFlags::ERR | PollFlags::HUP;
+            !(poll(&mut out, Some(&now)).is_ok() && out[0].revents().intersects(gone))
+        }
+        #[cfg(not(unix))]
+        true
+    }
+
     pub(crate) fn flush(&mut self) -> Result<(), Trouble> {
         check(self.out.flush())
     }

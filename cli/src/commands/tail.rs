@@ -142,6 +142,9 @@ fn follow(mut reader: Reader, args: &Args, output: &mut Output, complaints: &Com
             Some(Err(error)) => complaints.add(&error.to_string()),
             None => {
                 output.flush()?;
+                if !output.is_heard() {
+                    return Err(Trouble::Unheard);
+                }
                 thread::sleep(PAUSE);
             }
         }
