@@ -107,3 +107,28 @@ fn a_terminal_gets_colors_a_bar_and_json_that_does_no_harm() {
     let said = on_a_terminal(&flight, "stats long.jsonl --color never").unwrap();
     assert!(said.contains("events  30000") && !said.contains("[1mevents"), "{said:?}");
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn long_work_shows_how_far_it_is_where_a_terminal_sees_it() {
+    let place = Place::with_flight();
+    place.write("long.jsonl", place.read("flight.jsonl").repeat(1_000));
+    let long = [
+        ("filter long.jsonl > out", "B/s, "),
+        ("stats long.jsonl > out", "B/s, "),
+        ("stats - < long.jsonl > out", "B/s"),
+        ("diff long.jsonl long.jsonl > out", "B/s, "),
+        ("diff long.jsonl long.jsonl --tree > out", "B/s, "),
+        ("tail long.jsonl no.such.topic --no-follow > out", "B/s, "),
+        ("replay flight.jsonl > out", "B/s, "),
+        ("bench --samples 1 > out", " of 7"),
+    ];
+    for (args, bar) in long {
+        let Some(said) = on_a_terminal(&place, args) else { return };
+        assert!(said.contains(bar), "{args}: {said:?}");
+        assert!(!place.read("out").contains(bar), "{args}");
+        // A file is no terminal.
+        on_a_terminal(&place, &format!("{args} 2> err")).unwrap();
+        assert_eq!(place.read("err"), "", "{args}");
+    }
+}
