@@ -1,10 +1,12 @@
 //! [`Args`]: what is the same for all commands.
 
 use std::str::FromStr;
+use std::{env, process};
 
 use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
 
 use crate::commands::Command;
+use crate::escape;
 
 /// How it ends; told in the help of every command.
 const EXIT_CODES: &str = "\
@@ -50,13 +52,23 @@ pub(crate) enum Color {
 impl Args {
     /// Ends the program if they are not understood, or when they ask for help.
     pub(crate) fn from_command_line() -> Self {
-        let matches = Self::grammar().get_matches();
+        let matches = Self::grammar().try_get_matches().unwrap_or_else(|error| refuse(&error));
         Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
     }
 
     pub(crate) fn grammar() -> clap::Command {
         told(Self::command().arg_required_else_help(true))
     }
+}
+
+/// Clap quotes arguments as they are, and a terminal would obey them; so it is asked what it says of harmless ones.
+fn refuse(error: &clap::Error) -> ! {
+    let shown = env::args_os().map(|text| escape::text(&text.to_string_lossy()).into_owned());
+    let Err(error) = Args::grammar().try_get_matches_from(shown) else {
+        error.to_string().lines().for_each(|line| eprintln!("{}", escape::text(line)));
+        process::exit(error.exit_code());
+    };
+    error.exit()
 }
 
 /// The codes are told in the help of each command, whatever it is a part of.

@@ -160,6 +160,9 @@ pub(crate) fn bytes_of(path: &Path) -> Option<u64> {
 fn unreadable(path: &Path, error: &io::Error) -> Trouble {
     let path = path.display();
     Trouble::Input(match error.kind() {
+        io::ErrorKind::NotFound if path.to_string().contains('*') => {
+            format!("no recording `{path}`: if it is a pattern, `sigtree filter FILE --pattern` takes it")
+        }
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
             format!("no recording `{path}`: give the path of one, or `-` for standard input")
         }

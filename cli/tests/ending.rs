@@ -52,6 +52,11 @@ fn what_is_not_there_ends_with_3() {
         assert_eq!(said.err, "error: no recording `x`: give the path of one, or `-` for standard input\n");
     }
     place.write("flight.jsonl", "");
+    let said = place.run(&["filter", "flight.jsonl", "radar.**"]);
+    assert_eq!(
+        (said.code, &*said.err),
+        (Some(3), "error: no recording `radar.**`: if it is a pattern, `sigtree filter FILE --pattern` takes it\n")
+    );
     assert!(place.run(&["stats", "flight.jsonl/x"]).err.starts_with("error: no recording `flight.jsonl/x`: "));
 }
 

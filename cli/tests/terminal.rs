@@ -54,6 +54,25 @@ fn payloads_and_names_cannot_command_it() {
 }
 
 #[test]
+fn arguments_that_are_not_understood_cannot_command_it() {
+    let place = Place::with_flight();
+    for args in [
+        &["\u{1b}[2J\u{202e}"][..],
+        &["stats", "--\u{1b}[2J\u{202e}"],
+        &["tail", "flight.jsonl", "a..\u{1b}[2J\u{202e}"],
+        &["tail", "flight.jsonl", "a.\u{1b}[2J\u{202e}"],
+        &["filter", "flight.jsonl", "--from", "\u{1b}[2J\u{202e}"],
+        &["filter", "flight.jsonl", "--where", "\u{1b}[2J\u{202e}=1"],
+        &["bench", "--samples", "\u{1b}[2J\u{202e}"],
+    ] {
+        let said = Said::of(place.command(args).env("CLICOLOR_FORCE", "1").output().unwrap());
+        assert_eq!(said.code, Some(2), "{args:?}: {said:?}");
+        assert!(!said.err.contains("\u{1b}[2J") && !said.err.contains('\u{202e}'), "{args:?}: {said:?}");
+        assert!(said.err.contains(r"\u{1b}") && said.err.contains(r"\u{202e}"), "{args:?}: {said:?}");
+    }
+}
+
+#[test]
 fn a_file_gets_what_was_there() {
     let place = hostile();
     let said = place.run(&["filter", "hostile.jsonl"]);

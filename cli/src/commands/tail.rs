@@ -17,8 +17,8 @@ use crate::trouble::{Trouble, Verdict};
 
 /// Show the last events of a recording, and those that come
 ///
-/// It follows the recording over the rotation of its files, until it is interrupted. With --json the lines are shown as
-/// they are.
+/// It follows the recording over the rotation of its files, until it is interrupted; not a file that somebody else
+/// truncates or replaces. With --json the lines are shown as they are.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The recording that is being written, or `-` for standard input, which is read to its end
