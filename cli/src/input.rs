@@ -73,6 +73,16 @@ impl Input {
         }
     }
 
+    /// Full parts were read, and then there was an error: most likely nobody copied the last one.
+    fn trouble(&self, error: &LineError) -> Trouble {
+        let name = &self.name;
+        let only_parts = name != "-" && matches!(Path::new(name).try_exists(), Ok(false));
+        Trouble::Input(match only_parts {
+            true => format!("no `{name}`, only full parts before it: put it beside them, or give the parts one by one"),
+            false => error.to_string(),
+        })
+    }
+
     fn complain(&self, error: &LineError) {
         let what = match error.file() {
             Some(_) => error.to_string(),
@@ -98,7 +108,7 @@ impl Iterator for Input {
                     }
                     return Some(Ok(record));
                 }
-                Err(error) if error.is_io() => return Some(Err(Trouble::Input(error.to_string()))),
+                Err(error) if error.is_io() => return Some(Err(self.trouble(&error))),
                 Err(error) => self.complain(&error),
             }
         }

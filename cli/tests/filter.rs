@@ -109,6 +109,10 @@ fn all_parts_of_a_recording_are_read() {
     (0..7).for_each(|n| bus.emit("n", json!(n)));
     assert_eq!(place.run(&["filter", "flight.jsonl"]).fine().data(), (0..7).map(|n| json!(n)).collect::<Vec<_>>());
     assert_eq!(place.run(&["filter", "flight.part-000002.jsonl"]).fine().data(), [json!(2), json!(3)]);
+    std::fs::remove_file(place.path("flight.jsonl")).unwrap();
+    let said = place.run(&["filter", "flight.jsonl"]);
+    assert_eq!((said.code, said.lines().len()), (Some(3), 6));
+    assert!(said.err.starts_with("error: no `flight.jsonl`, only full parts before it: put it beside"), "{}", said.err);
 }
 
 #[test]
