@@ -6,9 +6,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::flow::{Agenda, By, Counts, FlowStats, Hold, Holder, Key, ROOM, keyed};
+use crate::flow::{Agenda, By, Counts, FlowStats, Hold, Holder, Key, Put, ROOM, holds, keyed};
 use crate::panics::Panics;
-use crate::{Clock, Event, Held, Mark, Middleware, Next, Topic};
+use crate::{Event, Held, Middleware, Next};
 
 /// Holds events until there are `n` of them or a time has passed since the first, and lets them go on together, in order.
 ///
@@ -181,41 +181,24 @@ impl Middleware for Batch {
     fn handle(&self, event: &Event<'_>, next: Next<'_>) {
         let holder = &*self.0;
         let Some(key) = holder.key_of(event) else { return next.run(event) };
-        if !holder.makes_room() {
+        let mut panics = Panics::default();
+        if !holder.makes_room(&mut panics) {
             holder.counts.drop();
-            return next.discard(event, "batch is full");
+            next.discard(event, "batch is full");
+            return panics.resume();
         }
         match next.hold(event, holder.mark) {
-            Some(held) => holder.hold(key, held, holder.clock(event, &next)),
+            Some(held) => panics.catch(|| holder.hold(key, held, holder.clock(event, &next))),
             None => {
-                holder.hurry(|batches| batches.filling.take(key));
+                panics.catch(|| holder.hurry(|batches| batches.filling.take(key)));
                 holder.counts.pass_early();
-                next.run(event);
+                panics.catch(|| next.run(event));
             }
         }
+        panics.resume();
     }
 
-    fn retains(&self) -> bool {
-        true
-    }
-
-    fn applies_to(&self, topic: &Topic) -> bool {
-        !topic.is_reserved()
-    }
-
-    fn holds(&self, mark: Mark) -> bool {
-        mark == self.0.mark
-    }
-
-    fn flush(&self) {
-        self.0.flush();
-    }
-
-    fn flush_unless(&self, stays: &dyn Fn(Mark) -> bool) {
-        if !stays(self.0.mark) {
-            self.0.flush();
-        }
-    }
+    holds!();
 
     fn describe(&self) -> Cow<'static, str> {
         let Settings { n, time, by, .. } = &self.0.settings;
@@ -225,35 +208,16 @@ impl Middleware for Batch {
 
 impl Holder<Settings> {
     /// Whether there is room for one more event, if need be after the oldest batch went on.
-    fn makes_room(&self) -> bool {
+    fn makes_room(&self, panics: &mut Panics) -> bool {
         if self.has_room() {
             return true;
         }
-        self.hurry(|batches| batches.filling.take_first().map(|(_, batch)| batch));
+        panics.catch(|| self.hurry(|batches| batches.filling.take_first().map(|(_, batch)| batch)));
         self.has_room()
     }
 
     fn has_room(&self) -> bool {
         self.lock().held < self.settings.room
-    }
-
-    /// Puts an event into its batch, which goes on if it is full.
-    fn hold(&self, key: Key, held: Held, clock: &dyn Clock) {
-        let now = clock.elapsed();
-        let (is_full, alarm) = {
-            let mut batches = self.lock();
-            batches.held += 1;
-            let is_full = batches.add(key, held, now.saturating_add(self.settings.time)) >= self.settings.n;
-            if is_full {
-                let full = batches.filling.take(key);
-                batches.ready.extend(full);
-            }
-            (is_full, batches.filling.alarm())
-        };
-        self.wake(clock, alarm);
-        if is_full {
-            self.let_go();
-        }
     }
 
     /// Lets a batch go on before its time.
@@ -282,18 +246,29 @@ impl Batches {
 
 impl Hold for Settings {
     type State = Batches;
+    type Waiting = Vec<Held>;
     type Ready = Vec<Held>;
 
     fn by(&self) -> &By {
         &self.by
     }
 
-    fn ring(&self, batches: &mut Batches, now: Duration) -> Option<Duration> {
-        batches.filling.rang(now);
-        while let Some((_, due)) = batches.filling.take_due(now) {
-            batches.ready.push_back(due);
+    fn put(&self, batches: &mut Batches, key: Key, held: Held, now: Duration, _counts: &Counts) -> Put {
+        batches.held += 1;
+        let is_full = batches.add(key, held, now.saturating_add(self.time)) >= self.n;
+        if is_full {
+            let full = batches.filling.take(key);
+            batches.ready.extend(full);
         }
-        batches.filling.alarm()
+        Put { replaced: None, is_ready: is_full }
+    }
+
+    fn waiting(batches: &mut Batches) -> &mut Agenda<Vec<Held>> {
+        &mut batches.filling
+    }
+
+    fn make_ready(&self, batches: &mut Batches, _key: Key, due: Vec<Held>, _now: Duration) {
+        batches.ready.push_back(due);
     }
 
     fn flush(batches: &mut Batches) {

@@ -15,7 +15,7 @@ pub(crate) use counts::Counts;
 pub use counts::FlowStats;
 #[cfg(feature = "governor")]
 pub(crate) use gcra::Gcra;
-pub(crate) use holder::{Hold, Holder};
+pub(crate) use holder::{Hold, Holder, Put, holds};
 pub(crate) use key::{By, Key, keyed};
 pub(crate) use line::Line;
 pub(crate) use memory::Memory;
