@@ -406,6 +406,41 @@ fn a_batch_whose_handlers_are_too_slow_ends_new_events_and_says_so() {
 }
 
 #[test]
+fn an_emitter_that_is_told_of_a_full_batch_emits_again_and_loses_nothing() {
+    let (bus, _, seen) = bus();
+    let batch = Batch::new(2, SECOND).room(4);
+    bus.layer(batch.clone());
+    let (begun, has_begun) = std::sync::mpsc::channel();
+    let (go_on, may_go_on) = std::sync::mpsc::channel();
+    let channels = Mutex::new((begun, may_go_on));
+    once_on(&bus, 0, move || {
+        let (begun, may_go_on) = &*channels.lock();
+        begun.send(()).unwrap();
+        may_go_on.recv().unwrap();
+    });
+    bus.emit("a", 0_u32);
+    thread::scope(|scope| {
+        let slow = scope.spawn(|| bus.emit("a", 1_u32));
+        has_begun.recv().unwrap();
+        let held = ["b", "c"].map(|topic| bus.emit(topic, 2_u32).is_held());
+        let refused = ["b", "c", "d"].map(|topic| bus.emit(topic, 3_u32).filtered() == Some("batch is full"));
+        assert_eq!((held, refused, seen.take()), ([true; 2], [true; 3], vec![]));
+        go_on.send(()).unwrap();
+        assert!(slow.join().unwrap().is_held());
+    });
+    // That there was no room has not torn the other batches apart.
+    assert_eq!((seen.take(), all(batch.stats())), (vec!["a 0".into(), "a 1".into()], [2, 3, 2, 0, 0]));
+    for topic in ["b", "c", "d"] {
+        assert!(bus.emit(topic, 3_u32).is_held());
+    }
+    bus.flush();
+    assert_eq!(
+        (seen.take(), all(batch.stats())),
+        (["b 2", "b 3", "c 2", "c 3", "d 3"].map(String::from).to_vec(), [7, 3, 0, 0, 0])
+    );
+}
+
+#[test]
 fn batches_go_on_in_order_whatever_the_handlers_do() {
     let (bus, clock, seen) = bus();
     bus.layer(Batch::new(2, SECOND));

@@ -59,12 +59,53 @@ use crate::{Event, Held, Middleware, Next};
 /// It keeps its bus alive until then: with a time that never comes, such as [`Duration::MAX`] or one on a clock that nobody
 /// moves, a bus whose handles are gone stays for ever with what is in a batch that is not full. Flush it before.
 ///
-/// It holds [10,000 events](Self::room) at most, whether they wait for their batch or are on their way. Without room the
-/// oldest batch goes on early, and is counted. If that makes no room, because handlers are slower than emitters, the new
-/// event is ended with the reason `batch is full`, and counted as dropped; the order of the others stands.
+/// An event that cannot be kept, because its payload was only lent and cannot be cloned, goes on at once, alone. The batch
+/// before it goes on first, unless one is on its way in another thread: it waits for nothing.
 ///
-/// An event that cannot be kept, because its payload was only lent and cannot be cloned, goes on at once, alone, and the
-/// batch before it goes on first.
+/// # When it is full
+///
+/// It holds [10,000 events](Self::room) at most, whether they wait for their batch or are on their way. Without room the
+/// oldest batch goes on early, in the emitter's thread, and is counted. So one thread that emits is as slow as its handlers
+/// and loses nothing.
+///
+/// But batches go on one at a time. While one is on its way in another thread, or further out in this one because a handler
+/// emits, emitters do not wait for it, and can outrun it. What finds no room then is lost: it ends with the reason
+/// `batch is full`, and is [counted](Self::stats) as dropped; what is held stays as it is, in order. The emitter is told by
+/// its delivery, and nothing behind this layer saw the event, so it may slow down and emit it again:
+///
+/// ```
+/// use std::time::Duration;
+/// use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+/// use sigtree::Bus;
+/// use sigtree::middleware::Batch;
+///
+/// static WRITTEN: AtomicU32 = AtomicU32::new(0);
+/// let batch = Batch::new(2, Duration::from_secs(1)).room(3);
+/// let bus = Bus::new();
+/// bus.layer(batch.clone());
+/// let again = bus.downgrade();
+/// let _rows = bus.connect("row", move |n: &u32| {
+///     WRITTEN.fetch_add(1, Relaxed);
+///     if *n == 1 {
+///         // Two are on their way, and there is room for one more.
+///         let bus = again.upgrade().unwrap();
+///         assert!(bus.emit("row", 3_u32).is_held());
+///         assert_eq!(bus.emit("row", 4_u32).filtered(), Some("batch is full"));
+///     }
+/// })?;
+///
+/// bus.emit("row", 1_u32);
+/// bus.emit("row", 2_u32);
+/// assert_eq!((WRITTEN.load(Relaxed), batch.stats().dropped), (2, 1));
+/// assert!(bus.emit("row", 4_u32).is_held());
+/// assert_eq!(WRITTEN.load(Relaxed), 4);
+/// # Ok::<(), sigtree::Error>(())
+/// ```
+///
+/// It does not make an emitter wait, since the one it would wait for may wait for it: two handlers that emit into each
+/// other's full batches would wait for ever. Nor does it let go of a batch beside the one on its way, which would end the
+/// order. Where emitters cannot try again, give it more [room](Self::room), let [`after`](Self::after) hand the rows to a
+/// thread that writes, or have a [`DeadLetter`](crate::DeadLetter::refused) before it keep what it refuses.
 ///
 /// # Cost
 ///
@@ -141,7 +182,7 @@ struct Batches {
 keyed!(Batch);
 
 impl Batch {
-    /// Lets events go on when there are `n` of them, or this long after the first.
+    /// Lets events go on when there are `n` of them, or this long after the first; each at once if `n` is 0 or 1.
     #[must_use]
     pub fn new(n: usize, time: Duration) -> Self {
         Self(Holder::new(Settings { n, time, by: By::Topic, room: ROOM, before: None, after: None }))
@@ -165,7 +206,8 @@ impl Batch {
         self.set(|settings| settings.room = most.max(1))
     }
 
-    /// What became of the events that came by; those on their way count as held until their batch is through.
+    /// What became of the events that came by; those of a batch on its way count as held until all of it is through, also
+    /// if they passed already.
     #[must_use]
     pub fn stats(&self) -> FlowStats {
         let held = self.0.lock().held as u64;
@@ -212,7 +254,7 @@ impl Holder<Settings> {
         if self.has_room() {
             return true;
         }
-        panics.catch(|| self.hurry(|batches| batches.filling.take_first().map(|(_, batch)| batch)));
+        panics.catch(|| self.hurry(Batches::take_oldest));
         self.has_room()
     }
 
@@ -233,6 +275,11 @@ impl Holder<Settings> {
 }
 
 impl Batches {
+    /// Takes out the batch that is due first, unless it would have to wait for one on its way, and make no room.
+    fn take_oldest(&mut self) -> Option<Vec<Held>> {
+        if self.leaving { None } else { self.filling.take_first().map(|(_, batch)| batch) }
+    }
+
     /// Adds an event to the batch of its key, which is due at this time if it is new; how many there are in it now.
     fn add(&mut self, key: Key, held: Held, due: Duration) -> usize {
         if let Some((_, batch)) = self.filling.get_mut(key) {
