@@ -8,6 +8,7 @@ mod holder;
 mod key;
 mod line;
 mod memory;
+mod sifter;
 mod time;
 
 pub(crate) use agenda::Agenda;
@@ -19,7 +20,8 @@ pub(crate) use holder::{Hold, Holder, Put, holds};
 pub(crate) use key::{By, Key, keyed};
 pub(crate) use line::Line;
 pub(crate) use memory::Memory;
-pub(crate) use time::Time;
+pub(crate) use sifter::{Sift, Sifter};
+use time::Time;
 
 /// How many keys, or events held, a piece has room for unless told otherwise.
 pub(crate) const ROOM: usize = 10_000;
