@@ -123,7 +123,7 @@ impl Clock for Curious {
         if let Some(layer) = self.1.get().cloned() {
             let (send, receive) = std::sync::mpsc::channel();
             thread::spawn(move || send.send(layer.stats()));
-            receive.recv_timeout(SECOND * 5).expect("no lock is held while the time is read");
+            receive.recv_timeout(SECOND * 60).expect("no lock is held while the time is read");
         }
         self.0.elapsed()
     }
