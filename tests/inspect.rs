@@ -105,8 +105,8 @@ fn it_draws_as_a_graph() {
   node [shape=box, fontname="sans-serif"];
   edge [fontname="sans-serif"];
   subgraph cluster_0 {{
-    label="a \"b\"\n\\u{{7}}";
-    bus_0 [shape=folder, label="a \"b\"\n\\u{{7}}\n1 connection"];
+    label="a \"b\"\\n\\u{{7}}";
+    bus_0 [shape=folder, label="a \"b\"\\n\\u{{7}}\n1 connection"];
     layer_0_0 [shape=component, label="filter, else `filtered` (tests/inspect.rs:LINE)"];
     bus_0 -> layer_0_0;
     pattern_0_0 [shape=ellipse, label="x.*"];
@@ -115,8 +115,8 @@ fn it_draws_as_a_graph() {
     pattern_0_0 -> connection_0_0_0;
   }}
   subgraph cluster_1 {{
-    label="a \"b\"\n\\u{{7}}.below";
-    bus_1 [shape=folder, label="a \"b\"\n\\u{{7}}.below\n1 connection"];
+    label="a \"b\"\\n\\u{{7}}.below";
+    bus_1 [shape=folder, label="a \"b\"\\n\\u{{7}}.below\n1 connection"];
     pattern_1_0 [shape=ellipse, label="x"];
     bus_1 -> pattern_1_0;
     connection_1_0_0 [label="SITE", style=dashed];

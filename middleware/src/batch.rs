@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use crate::flow::{Agenda, By, Counts, FlowStats, Hold, Holder, Key, ROOM, keyed};
 use crate::panics::Panics;
-use crate::{Clock, Event, Held, Mark, Middleware, Next, Topic};
+use crate::text::count;
+use crate::{Clock, Event, Held, Mark, Middleware, Next, Standing, Topic};
 
 /// Holds events until there are `n` of them or a time has passed since the first, and lets them go on together, in order.
 ///
@@ -217,9 +218,13 @@ impl Middleware for Batch {
         }
     }
 
+    fn standing(&self, _now: Duration) -> Standing {
+        Standing::holding(self.stats().held)
+    }
+
     fn describe(&self) -> Cow<'static, str> {
         let Settings { n, time, by, .. } = &self.0.settings;
-        format!("batch of {n} events or {time:?}, {by}").into()
+        format!("batch of {} or {time:?}, {by}", count(*n as u64, "event")).into()
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::flow::{By, Counts, FlowStats, Hold, Holder, Key, Line, ROOM, keyed};
 use crate::panics::Panics;
-use crate::{Clock, Event, Held, Mark, Middleware, Next, Topic};
+use crate::{Clock, Event, Held, Mark, Middleware, Next, Standing, Topic};
 
 /// Holds events until there was quiet for a time, and lets the last one go on; those before it are dropped, and counted.
 ///
@@ -190,6 +190,10 @@ impl Middleware for Debounce {
         if !stays(self.0.mark) {
             self.0.flush();
         }
+    }
+
+    fn standing(&self, _now: Duration) -> Standing {
+        Standing::holding(self.stats().held)
     }
 
     fn describe(&self) -> Cow<'static, str> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::flow::{Agenda, By, Counts, FlowStats, Hold, Holder, Key, Line, ROOM, keyed};
 use crate::panics::Panics;
-use crate::{Clock, Event, Held, Mark, Middleware, Next, Topic};
+use crate::{Clock, Event, Held, Mark, Middleware, Next, Standing, Topic};
 
 /// Lets at most one event pass in an interval: the first at once, then the newest there is when the interval is over.
 ///
@@ -192,6 +192,10 @@ impl Middleware for Latest {
         if !stays(self.0.mark) {
             self.0.flush();
         }
+    }
+
+    fn standing(&self, _now: Duration) -> Standing {
+        Standing::holding(self.stats().held)
     }
 
     fn describe(&self) -> Cow<'static, str> {
