@@ -11,6 +11,7 @@ use sigtree::{Bus, WeakBus};
 
 mod assertions;
 mod failures;
+mod layers;
 mod recorder;
 mod scripts;
 mod snapshots;
