@@ -231,8 +231,8 @@ impl Inspection {
 
     /// A graph in the language of Graphviz: `dot -Tsvg` draws it.
     ///
-    /// Each bus is a box with its layers, patterns and connections in the order of calls; muted connections are dashed, dead
-    /// ones grey. Arrows between the boxes show where events go up and down.
+    /// Each bus is a box with its counters, mutes and cache, its layers, patterns and connections in the order of calls; muted
+    /// connections are dashed, dead ones grey. Arrows between the boxes show where events go up and down.
     #[must_use]
     pub fn to_dot(&self) -> String {
         dot::draw(self)

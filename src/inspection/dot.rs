@@ -31,11 +31,10 @@ impl Graph {
     fn bus(&mut self, seen: &Inspection) -> usize {
         let bus = self.buses;
         self.buses += 1;
-        let (name, counters) = (OneLine(&seen.bus).to_string(), seen.counters);
-        let name = Escaped(&name);
+        let (name, label) = (OneLine(&seen.bus).to_string(), bus_label(seen));
         self.line(format_args!("  subgraph cluster_{bus} {{"));
-        self.line(format_args!("    label=\"{name}\";"));
-        self.line(format_args!("    bus_{bus} [shape=folder, label=\"{name}\\n{counters}\"];"));
+        self.line(format_args!("    label=\"{}\";", Escaped(&name)));
+        self.line(format_args!("    bus_{bus} [shape=folder, label=\"{}\"];", Escaped(&label)));
         self.layers(bus, seen);
         self.patterns(bus, seen);
         self.line("  }");
@@ -97,6 +96,16 @@ impl Graph {
     fn line(&mut self, line: impl Display) {
         let _ = writeln!(self.text, "{line}");
     }
+}
+
+/// The name, what was counted, what is muted, and how full the cache is.
+fn bus_label(seen: &Inspection) -> String {
+    let mut label = format!("{}\n{}", OneLine(&seen.bus), seen.counters);
+    seen.mutes.iter().for_each(|pattern| label += &format!("\nmutes `{}`", OneLine(pattern)));
+    if seen.cache.used > 0 {
+        label += &format!("\n{}", seen.cache);
+    }
+    label
 }
 
 /// The name, the place, and what was counted.

@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Formatter};
 
 use sigtree_middleware::OneLine;
 
-use super::{Branch, ConnectionSeen, CountersSeen, Inspection, LayerSeen, PatternSeen};
+use super::{Branch, CacheSeen, ConnectionSeen, CountersSeen, Inspection, LayerSeen, PatternSeen};
 
 /// A line for each bus, mute, layer, pattern, connection and signal; what belongs to a line stands indented below it. Line breaks and
 /// control characters in names and descriptions are written as `\n` and `\u{1b}`.
@@ -38,13 +38,7 @@ impl Inspection {
             writeln!(f, "{below}watched `{}`", OneLine(pattern))?;
         }
         if self.cache.used > 0 {
-            writeln!(
-                f,
-                "{below}cache: {}, {} of {} used",
-                Count(self.cache.routes as u64, "route"),
-                self.cache.used,
-                Count(self.cache.capacity as u64, "place")
-            )?;
+            writeln!(f, "{below}{}", self.cache)?;
         }
         self.children.iter().try_for_each(|child| child.write(f, depth + 1))
     }
@@ -121,6 +115,14 @@ impl Display for CountersSeen {
             }
         }
         Ok(())
+    }
+}
+
+/// `cache: 1 route, 2 of 4096 places used`.
+impl Display for CacheSeen {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self { capacity, used, routes } = *self;
+        write!(f, "cache: {}, {used} of {} used", Count(routes as u64, "route"), Count(capacity as u64, "place"))
     }
 }
 
