@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::{Advice, Answer, Event, HandlerCall, Host, Middleware, Next, Problem};
+use crate::text::count;
+use crate::{Advice, Answer, Event, HandlerCall, Host, Middleware, Next, Problem, Standing};
 
 use machine::{Machine, Outcome, Rules, Threshold, Turn};
 
@@ -146,6 +147,9 @@ pub struct BreakerChanged {
     pub from: CircuitState,
 }
 
+/// How many circuits that are not closed are told of.
+const TOLD: usize = 8;
+
 #[derive(Default)]
 struct Shared {
     circuits: Mutex<Circuits>,
@@ -234,7 +238,7 @@ impl CircuitBreaker {
         let mut all: Vec<_> =
             all.map(|known| Circuit { state: known.machine.state(), ..known.circuit.clone() }).collect();
         drop(circuits);
-        all.sort_by(|a, b| (&a.pattern, &a.name, a.site).cmp(&(&b.pattern, &b.name, b.site)));
+        all.sort_by(|a, b| a.place().cmp(&b.place()));
         all
     }
 
@@ -330,17 +334,36 @@ impl Middleware for CircuitBreaker {
         true
     }
 
+    /// Which circuits are not closed, and for how long; of very many, the first 8 in the order of their patterns.
+    fn standing(&self, now: Duration) -> Standing {
+        let mut broken: Vec<_> = {
+            let circuits = self.shared.circuits.lock();
+            let all = circuits.by_connection.values().chain(circuits.by_pattern.values());
+            all.filter_map(|known| Some((known.circuit.clone(), known.machine.trouble(now)?))).collect()
+        };
+        broken.sort_by(|(a, _), (b, _)| a.place().cmp(&b.place()));
+        let more = broken.len().saturating_sub(TOLD);
+        let told = broken.iter().take(TOLD).map(|(circuit, trouble)| format!("{circuit} {trouble}"));
+        let rest = match (broken.len(), more) {
+            (0, _) => Some("all circuits closed".into()),
+            (_, 0) => None,
+            (_, more) => Some(format!("{more} more not closed")),
+        };
+        told.chain(rest).fold(Standing::default(), Standing::noting)
+    }
+
     fn describe(&self) -> Cow<'static, str> {
         let Rules { threshold, open_for, .. } = &self.rules;
         let whose = if self.per_pattern { "pattern" } else { "connection" };
         match threshold {
             Threshold::Consecutive(failures) => {
-                format!("circuit breaker per {whose}, open for {open_for:?} after {failures} failures in a row")
+                let failures = count((*failures).into(), "failure");
+                format!("circuit breaker per {whose}, open for {open_for:?} after {failures} in a row")
             }
             Threshold::Rate { share, window, least } => {
-                let percent = share * 100.0;
+                let (percent, calls) = (share * 100.0, count((*least).into(), "call"));
                 format!(
-                    "circuit breaker per {whose}, open for {open_for:?} when {percent}% of {least} calls or more failed within {window:?}"
+                    "circuit breaker per {whose}, open for {open_for:?} when {percent}% of {calls} or more failed within {window:?}"
                 )
             }
         }
@@ -419,6 +442,22 @@ impl Known {
     fn take_change(&mut self) -> Option<(Circuit, CircuitState)> {
         let from = std::mem::replace(&mut self.circuit.state, self.machine.state());
         (from != self.circuit.state).then(|| (self.circuit.clone(), from))
+    }
+}
+
+impl Circuit {
+    /// By what they are sorted.
+    fn place(&self) -> impl Ord + '_ {
+        (&self.pattern, &self.name, self.site)
+    }
+}
+
+/// What it is a circuit of: `` `mail` named `smtp` (src/main.rs:7) ``.
+impl fmt::Display for Circuit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`", self.pattern)?;
+        self.name.iter().try_for_each(|name| write!(f, " named `{name}`"))?;
+        self.site.iter().try_for_each(|site| write!(f, " ({}:{})", site.file(), site.line()))
     }
 }
 

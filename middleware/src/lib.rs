@@ -146,6 +146,7 @@ mod scoped;
 #[cfg(feature = "serde")]
 mod serde_impls;
 mod stack;
+mod standing;
 mod table;
 mod text;
 #[cfg(feature = "governor")]
@@ -214,7 +215,8 @@ pub use route::{Arrival, Destination, Route, RouteStats};
 pub use sample::Sample;
 pub use scoped::Scoped;
 pub use stack::{Layer, Stack, StackError};
-pub use text::misleads;
+pub use standing::Standing;
+pub use text::{OneLine, misleads};
 #[cfg(feature = "governor")]
 pub use throttle::Throttle;
 pub use timeout::{HandlerLate, Timeout, TimeoutStats};

@@ -1,4 +1,6 @@
-//! [`misleads`]: which characters a terminal does not show as they are.
+//! [`misleads`]: which characters a terminal does not show as they are; [`OneLine`]: text without them. And numbers of things.
+
+use std::fmt::{self, Display, Write as _};
 
 /// Whether a terminal does something else with a character than show it where it stands: control characters, and those
 /// that leave no mark or move the marks of others.
@@ -25,6 +27,42 @@ pub(crate) fn is_invisible(c: char) -> bool {
     matches!(c, '\u{200b}' | '\u{2060}' | '\u{feff}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
+/// Anything as one line that is shown as it stands: characters that [mislead](misleads), line breaks among them, are written as in a
+/// literal, `\n` or `\u{1b}`.
+///
+/// For lists with a line for each thing, whose names and descriptions others wrote.
+///
+/// ```
+/// use sigtree_middleware::OneLine;
+///
+/// assert_eq!(OneLine("two\nlines\u{1b}[2J").to_string(), r"two\nlines\u{1b}[2J");
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct OneLine<T>(pub T);
+
+impl<T: Display> Display for OneLine<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(Escaping(f), "{}", self.0)
+    }
+}
+
+/// Hands on what is written to it, escaped.
+struct Escaping<'a, 'f>(&'a mut fmt::Formatter<'f>);
+
+impl fmt::Write for Escaping<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        text.chars().try_for_each(|c| match c {
+            c if misleads(c) => write!(self.0, "{}", c.escape_default()),
+            c => self.0.write_char(c),
+        })
+    }
+}
+
+/// `1 event`, `2 events`.
+pub(crate) fn count(n: u64, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -36,5 +74,14 @@ mod tests {
         }
         assert!(['\u{7f}', '\u{9b}', '\u{ad}', '\u{feff}', '\u{e0001}'].into_iter().all(misleads));
         assert!(!" aß🚢\u{301}".contains(misleads));
+    }
+
+    #[test]
+    fn one_line_stays_one_line_and_is_not_escaped_twice() {
+        let hostile: String = ('\u{0}'..='\u{2fff}').collect();
+        let line = OneLine(&hostile).to_string();
+        assert!(!line.contains(misleads));
+        assert_eq!(OneLine(&line).to_string(), line);
+        assert_eq!(OneLine("Łódź `東京` \\ 🚢").to_string(), "Łódź `東京` \\ 🚢");
     }
 }

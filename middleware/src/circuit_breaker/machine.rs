@@ -40,6 +40,8 @@ pub(super) enum Outcome {
 #[derive(Debug)]
 pub(super) struct Machine {
     phase: Phase,
+    /// When the phase began.
+    since: Duration,
     turn: Turn,
 }
 
@@ -73,7 +75,7 @@ impl Turn {
 
 impl Machine {
     pub(super) fn new(rules: &Rules) -> Self {
-        Self { phase: Phase::Closed(rules.record()), turn: Turn::default() }
+        Self { phase: Phase::Closed(rules.record()), since: Duration::ZERO, turn: Turn::default() }
     }
 
     pub(super) fn state(&self) -> CircuitState {
@@ -88,7 +90,7 @@ impl Machine {
     pub(super) fn admit(&mut self, rules: &Rules, now: Duration, turns: &mut Turn) -> Option<Turn> {
         if matches!(self.phase, Phase::Open { until } if now >= until) {
             let until = now.saturating_add(rules.open_for);
-            self.enter(Phase::HalfOpen { left: rules.trials, succeeded: 0, until }, turns);
+            self.enter(Phase::HalfOpen { left: rules.trials, succeeded: 0, until }, now, turns);
         }
         match &mut self.phase {
             Phase::Closed(_) => {}
@@ -115,15 +117,15 @@ impl Machine {
             (Phase::Closed(record), outcome) => {
                 record.add(outcome == Outcome::Failed, now);
                 if record.is_too_much(&rules.threshold, now) {
-                    self.enter(open, turns);
+                    self.enter(open, now, turns);
                 }
             }
-            (Phase::HalfOpen { .. }, Outcome::Failed) => self.enter(open, turns),
+            (Phase::HalfOpen { .. }, Outcome::Failed) => self.enter(open, now, turns),
             (Phase::HalfOpen { left, .. }, Outcome::Neither) => *left += 1,
             (Phase::HalfOpen { succeeded, .. }, Outcome::Succeeded) => {
                 *succeeded += 1;
                 if *succeeded == rules.trials {
-                    self.enter(Phase::Closed(rules.record()), turns);
+                    self.enter(Phase::Closed(rules.record()), now, turns);
                 }
             }
         }
@@ -149,8 +151,20 @@ impl Machine {
         }
     }
 
-    fn enter(&mut self, phase: Phase, turns: &mut Turn) {
-        *self = Self { phase, turn: turns.advance() };
+    /// For people: how long it has not been closed, and when the next call is tried; `None` if it is closed.
+    pub(super) fn trouble(&self, now: Duration) -> Option<String> {
+        let age = now.saturating_sub(self.since);
+        match self.phase {
+            Phase::Closed(_) => None,
+            Phase::Open { until } if now >= until => Some(format!("open for {age:?}, a trial with the next event")),
+            Phase::Open { until: Duration::MAX } => Some(format!("open for {age:?}, for good")),
+            Phase::Open { until } => Some(format!("open for {age:?}, a trial in {:?}", until - now)),
+            Phase::HalfOpen { .. } => Some(format!("half-open for {age:?}")),
+        }
+    }
+
+    fn enter(&mut self, phase: Phase, now: Duration, turns: &mut Turn) {
+        *self = Self { phase, since: now, turn: turns.advance() };
     }
 }
 

@@ -199,6 +199,10 @@ macro_rules! holds {
                 self.0.flush();
             }
         }
+
+        fn standing(&self, _now: std::time::Duration) -> $crate::Standing {
+            $crate::Standing::holding(self.stats().held)
+        }
     };
 }
 pub(crate) use holds;
