@@ -96,10 +96,12 @@ pub(crate) fn bytes_of(path: &Path) -> Option<u64> {
 }
 
 pub(crate) fn unreadable(path: &Path, error: &io::Error) -> Trouble {
-    let path = path.display();
+    // The error names the file, which may be a part of the recording.
     Trouble::Input(match error.kind() {
-        io::ErrorKind::NotFound => format!("no recording `{path}`: give the path of one, or `-` for standard input"),
-        io::ErrorKind::PermissionDenied => format!("cannot read `{path}`: allow it, or copy the file: {error}"),
-        _ => format!("cannot read `{path}`: {error}"),
+        io::ErrorKind::NotFound => {
+            format!("no recording `{}`: give the path of one, or `-` for standard input", path.display())
+        }
+        io::ErrorKind::PermissionDenied => format!("cannot read {error}: allow it, or copy the file"),
+        _ => format!("cannot read {error}"),
     })
 }

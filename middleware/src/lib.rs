@@ -114,6 +114,8 @@ mod event;
 mod event_tree;
 mod failure;
 mod fault;
+#[cfg(feature = "recording")]
+mod file_error;
 mod filter;
 mod flow;
 mod held;

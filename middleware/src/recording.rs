@@ -45,6 +45,7 @@ use stats::Counts;
 use trouble::Trouble;
 use writer::{Message, Thread};
 
+use crate::file_error::FileError;
 use crate::{Entry, Event, Middleware, Next, Pattern, Player, RecordingFailed, Topic};
 
 /// The longest line that is written, and that a [`Reader`] takes unless told otherwise.
@@ -182,9 +183,9 @@ impl Recording {
         let (path, codec) = (path.as_ref().to_owned(), codec.clone());
         Reader::open(&path)?;
         Ok(Player::try_of(move || {
-            let (entries, error) = match Reader::open(&path) {
+            let (entries, error) = match Reader::open_behind(&path, (0, 0)) {
                 Ok(reader) => (Some(reader.entries(&codec)), None),
-                Err(error) => (None, Some(LineError::unopened(&path, error))),
+                Err(error) => (None, Some(LineError::unopened(error))),
             };
             entries.into_iter().flatten().chain(error.map(Err))
         }))
@@ -215,7 +216,8 @@ impl Recording {
         let (answer, written) = sync_channel(1);
         let asked = self.0.queue.send(Message::Sync(answer)).is_ok();
         let written = written.recv().ok().filter(|_| asked);
-        written.unwrap_or_else(|| Err(io::Error::other("the thread that writes is gone")))
+        let written = written.unwrap_or_else(|| Err(io::Error::other("the thread that writes is gone")));
+        Ok(written.map_err(FileError::at(Path::new(&*self.0.name)))?)
     }
 
     /// What became of the events that came by.

@@ -5,6 +5,7 @@ mod support;
 
 use std::fs;
 use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use sigtree_middleware::{Codec, Entry, Envelope, History, Middleware, Priority, Reader, Recording, Source};
@@ -137,12 +138,33 @@ fn a_sequence_that_nobody_counted_up_to_is_passed_over() {
 }
 
 #[test]
-fn what_cannot_be_opened_is_an_error() {
+fn what_cannot_be_opened_is_an_error_that_names_it() {
     let place = Place::new();
-    assert!(Recording::open(place.folder.path(), &numbers()).is_err());
-    assert!(Recording::open(place.folder.path().join("no/such.jsonl"), &numbers()).is_err());
-    assert!(Recording::player(place.folder.path().join("no.jsonl"), &numbers()).is_err());
-    assert!(Reader::open(&place.path).is_err());
+    let (folder, missing) = (place.folder.path(), place.folder.path().join("no"));
+    let such = missing.join("such.jsonl");
+    let named = |path: &Path, error: io::Error| {
+        assert!(error.to_string().starts_with(&format!("{}: ", path.display())), "{error}");
+        assert_eq!(error.to_string().matches(&*path.to_string_lossy()).count(), 1, "{error}");
+    };
+    named(folder, Recording::open(folder, &numbers()).unwrap_err());
+    named(&missing, Recording::open(&such, &numbers()).unwrap_err());
+    named(&place.path, Recording::player(&place.path, &numbers()).unwrap_err());
+    named(&place.path, Reader::open(&place.path).unwrap_err());
+    named(&place.path, Reader::open_near_end(&place.path, 10).unwrap_err());
+    named(&missing, Recording::files(&such).unwrap_err());
+    assert_eq!(Reader::open(&place.path).unwrap_err().kind(), io::ErrorKind::NotFound);
+}
+
+#[test]
+fn a_part_that_goes_away_meanwhile_is_named() {
+    let (rig, place) = (Rig::new(), Place::new());
+    emit(&rig, &builder().part_events(2).open(&place.path).unwrap(), 0..3);
+    let mut reader = Reader::open(&place.path).unwrap();
+    fs::remove_file(&place.path).unwrap();
+    let error = reader.by_ref().find_map(Result::err).unwrap();
+    assert!(error.is_io() && error.line() == 0 && error.file() == Some(&*place.path));
+    assert!(error.to_string().starts_with(&format!("{}: ", place.path.display())), "{error}");
+    assert!(reader.next().is_none());
 }
 
 #[test]

@@ -53,7 +53,7 @@ fn a_sink_that_panics_fails_and_is_tried_again() {
     sink.0.lock().panics = true;
     for lost in [2, 4] {
         emit(&rig, &recording, 0..2);
-        assert!(recording.sync().unwrap_err().to_string().starts_with("panicked: "));
+        assert!(recording.sync().unwrap_err().to_string().starts_with("moody: panicked: "));
         assert_eq!(recording.last_failure().unwrap().lost, lost);
     }
     sink.0.lock().panics = false;
@@ -64,7 +64,7 @@ fn a_sink_that_panics_fails_and_is_tried_again() {
 
     sink.0.lock().panics_in_sync = true;
     emit(&rig, &recording, 0..1);
-    assert!(recording.sync().unwrap_err().to_string().starts_with("panicked: "), "it may not be safe");
+    assert!(recording.sync().unwrap_err().to_string().starts_with("moody: panicked: "), "it may not be safe");
     assert_eq!(recording.stats().written, 2);
 }
 
@@ -109,7 +109,9 @@ fn a_full_device_is_counted() {
     let rig = Rig::new();
     let recording = Recording::open("/dev/full", &numbers()).unwrap();
     emit(&rig, &recording, 0..3);
-    assert_eq!(recording.sync().unwrap_err().kind(), ErrorKind::StorageFull);
+    let error = recording.sync().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::StorageFull);
+    assert_eq!(error.to_string().matches("/dev/full").count(), 1, "{error}");
     assert_eq!((recording.stats().failed, rig.seen().len()), (3, 3));
     assert_eq!(&*recording.last_failure().unwrap().recording, "/dev/full");
 }

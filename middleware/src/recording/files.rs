@@ -6,10 +6,11 @@ use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::lines::{Line, Lines};
+use super::lines::{Line, Lines, count_lines};
 use super::parts::{self, Part};
 use super::stats::Counts;
 use super::{LONGEST_LINE, MADE_UP, Record, Sink, Unwritten, cloud_event};
+use crate::file_error::FileError;
 
 /// When a part is full, and how much all of them may take.
 #[derive(Debug, Clone, Copy)]
@@ -50,8 +51,12 @@ pub(super) struct Files {
 }
 
 impl Files {
-    pub(super) fn open(path: &Path, bounds: Bounds, counts: Arc<Counts>) -> io::Result<Self> {
+    pub(super) fn open(path: &Path, bounds: Bounds, counts: Arc<Counts>) -> Result<Self, FileError> {
         let full = parts::list_own(path)?;
+        Self::open_behind(full, path, bounds, counts).map_err(FileError::at(path))
+    }
+
+    fn open_behind(full: VecDeque<Part>, path: &Path, bounds: Bounds, counts: Arc<Counts>) -> io::Result<Self> {
         let file = append_to(path)?;
         let bytes = file.metadata()?.len();
         let mut files = Self {
@@ -283,15 +288,6 @@ impl Ending {
     }
 }
 
-/// Keeps no line in memory, for one may be as long as the disk is large.
-fn count_lines(mut input: impl BufRead) -> io::Result<u64> {
-    let mut lines = 0;
-    while input.skip_until(b'\n')? > 0 {
-        lines += 1;
-    }
-    Ok(lines)
-}
-
 /// The sequence of a line that a recording wrote.
 fn sequence_of(line: &[u8]) -> Option<u64> {
     let record = cloud_event::read(str::from_utf8(line).ok()?).ok()?;
@@ -368,15 +364,5 @@ mod tests {
         files.write(&[record(3)]).unwrap();
         assert_eq!(files.bytes, fs::metadata(&path).unwrap().len(), "or the next failure cuts at the wrong place");
         assert_eq!(sequences(&path), [Some(1), None, Some(3)]);
-    }
-
-    #[test]
-    fn lines_are_counted_whatever_their_length_and_until_an_error() {
-        let long = io::repeat(b'x').take(100 << 20);
-        assert_eq!(count_lines(BufReader::new(b"a\n\n".chain(long).chain(&b"\nb"[..]))).unwrap(), 4);
-        let folder = tempfile::tempdir().unwrap();
-        if let Ok(not_a_file) = File::open(folder.path()) {
-            assert!(count_lines(BufReader::new(not_a_file)).is_err(), "a lasting error ends it");
-        }
     }
 }

@@ -12,6 +12,7 @@ use super::line_error::{LineError, Reason};
 use super::lines::{Line, Lines};
 use super::{Codec, LONGEST_LINE, Record, cloud_event, parts};
 use crate::Entry;
+use crate::file_error::FileError;
 
 /// Reads a recording, one line at a time, whatever is in it.
 ///
@@ -114,7 +115,7 @@ impl Reader {
     ///
     /// If there is none, or it cannot be opened.
     pub fn open(path: impl AsRef<Path>) -> io::Result<Self> {
-        Self::open_behind(path.as_ref(), (0, 0))
+        Ok(Self::open_behind(path.as_ref(), (0, 0))?)
     }
 
     /// Reads the lines that begin within about the last `bytes` of a recording of this path.
@@ -127,10 +128,10 @@ impl Reader {
     /// As [`open`](Self::open); or if the file cannot be sought in, because it is a pipe.
     pub fn open_near_end(path: impl AsRef<Path>, bytes: u64) -> io::Result<Self> {
         let path = path.as_ref();
-        Self::open_behind(path, late_start::find(path, bytes)?)
+        Ok(Self::open_behind(path, late_start::find(path, bytes)?)?)
     }
 
-    fn open_behind(recording: &Path, (latest, start): (u64, u64)) -> io::Result<Self> {
+    pub(super) fn open_behind(recording: &Path, (latest, start): (u64, u64)) -> Result<Self, FileError> {
         let mut reader = Self::with(None);
         let next = VecDeque::new();
         reader.parts = Some(Parts { recording: recording.to_owned(), next, latest, current: false });
@@ -221,7 +222,7 @@ impl Reader {
     }
 
     /// Goes to the next part; `false` if there is none.
-    fn open_next(&mut self) -> io::Result<bool> {
+    fn open_next(&mut self) -> Result<bool, FileError> {
         match self.parts.take() {
             None => Ok(false),
             Some(parts) if parts.current => self.look_for_rotation(parts),
@@ -229,10 +230,10 @@ impl Reader {
         }
     }
 
-    fn open_behind_latest(&mut self, mut parts: Parts) -> io::Result<bool> {
+    fn open_behind_latest(&mut self, mut parts: Parts) -> Result<bool, FileError> {
         if let Some((file, path)) = parts.open_full() {
             self.parts = Some(parts);
-            return self.begin(file?, &path);
+            return self.begin(file, &path).map_err(FileError::at(&path));
         }
         // Opened before others are looked for: if it becomes full meanwhile, it is among them, or in hand.
         let current = File::open(&parts.recording);
@@ -248,12 +249,12 @@ impl Reader {
         let path = parts.recording.clone();
         parts.current = true;
         self.parts = Some(parts);
-        self.begin(current?, &path)
+        self.begin(current, &path).map_err(FileError::at(&path))
     }
 
     /// The end of the part that is being written is the end, or that for now. When it became full, it is read to its
     /// end once more, for what was written before that.
-    fn look_for_rotation(&mut self, mut parts: Parts) -> io::Result<bool> {
+    fn look_for_rotation(&mut self, mut parts: Parts) -> Result<bool, FileError> {
         let full = self.following && parts.look_again()?;
         if full {
             parts.pass_over_what_is_in_hand();
@@ -271,7 +272,8 @@ impl Reader {
         }
     }
 
-    fn begin(&mut self, mut file: File, path: &Path) -> io::Result<bool> {
+    fn begin(&mut self, file: io::Result<File>, path: &Path) -> io::Result<bool> {
+        let mut file = file?;
         let start = std::mem::take(&mut self.start);
         // One byte before it tells whether a line begins there.
         let before = start.saturating_sub(1);
@@ -310,10 +312,15 @@ impl Reader {
     fn refuse(&mut self, number: u64, reason: Reason) -> LineError {
         let number = number + self.skipped.as_mut().map_or(0, |skipped| skipped.lines().unwrap_or(0));
         if matches!(reason, Reason::Io(_)) {
-            (self.lines, self.parts) = (None, None);
+            self.end();
         }
         self.stats.count(&reason);
         LineError::new(self.file.clone(), number, reason)
+    }
+
+    /// Nothing is read behind a failure of the disk.
+    fn end(&mut self) {
+        (self.lines, self.parts) = (None, None);
     }
 }
 
@@ -333,7 +340,7 @@ impl Parts {
     }
 
     /// Whether others became full since.
-    fn look_again(&mut self) -> io::Result<bool> {
+    fn look_again(&mut self) -> Result<bool, FileError> {
         let numbers = parts::list(&self.recording)?.into_iter().map(|part| part.number);
         self.next = numbers.filter(|number| *number > self.latest).collect();
         Ok(!self.next.is_empty())
@@ -375,7 +382,10 @@ impl Iterator for Reader {
             match self.open_next() {
                 Ok(true) => {}
                 Ok(false) => return None,
-                Err(error) => return Some(Err(self.refuse(0, Reason::Io(error)))),
+                Err(error) => {
+                    self.end();
+                    return Some(Err(LineError::unopened(error)));
+                }
             }
         }
     }

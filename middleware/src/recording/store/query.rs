@@ -4,11 +4,12 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::fmt;
 use std::ops::Bound;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use redb::{Range, ReadOnlyTable, ReadTransaction};
 
-use super::{BY_TIME, BY_TOPIC, EVENTS, Store, StoreError, nanoseconds};
+use super::{BY_TIME, BY_TOPIC, EVENTS, Store, StoreError, nanoseconds, read_line};
 use crate::{Codec, IntoPattern, Limits, ParseError, Pattern, Player, Record};
 
 /// Chooses records of a [`Store`] by topic and time; [`Store::query`] begins one.
@@ -57,13 +58,17 @@ impl Query {
     ///
     /// If the database cannot be read.
     pub fn records(&self) -> Result<Records, StoreError> {
+        self.open().map_err(|error| error.at(&self.store.0.path))
+    }
+
+    fn open(&self) -> Result<Records, StoreError> {
         let read = self.store.0.database.begin_read().map_err(StoreError::of)?;
         let events = read.open_table(EVENTS).map_err(StoreError::of)?;
         let cursors = match &self.pattern {
             Some(pattern) => self.cursors_by_topic(&read, pattern)?,
             None => vec![self.cursor_by_time(&read)?],
         };
-        Records::begin(events, cursors)
+        Records::begin(self.store.0.path.clone(), events, cursors)
     }
 
     /// Plays the records, from the earliest on; to seek back it queries again.
@@ -74,11 +79,11 @@ impl Query {
                 Ok(records) => (Some(records), None),
                 Err(error) => (None, Some(error)),
             };
-            let codec = codec.clone();
-            let entry = move |record: Result<Record, StoreError>| -> Result<_, Box<dyn std::error::Error>> {
-                Ok(record?.entry(&codec)?)
+            let (codec, path) = (codec.clone(), self.store.0.path.clone());
+            let entry = move |record: Record| {
+                record.entry(&codec).map_err(|error| StoreError::of_record(record.sequence(), error).at(&path))
             };
-            records.into_iter().flatten().chain(error.map(Err)).map(entry)
+            records.into_iter().flatten().chain(error.map(Err)).map(move |record| record.and_then(&entry))
         })
     }
 
@@ -144,6 +149,7 @@ impl Cursor {
 
 /// The records that a [`Query`] chose; an error where one of them cannot be read.
 pub struct Records {
+    path: Arc<str>,
     events: ReadOnlyTable<u64, &'static str>,
     cursors: Vec<Cursor>,
     /// The next record of each cursor, the earliest on top.
@@ -151,8 +157,12 @@ pub struct Records {
 }
 
 impl Records {
-    fn begin(events: ReadOnlyTable<u64, &'static str>, cursors: Vec<Cursor>) -> Result<Self, StoreError> {
-        let mut records = Self { events, cursors, next: BinaryHeap::new() };
+    fn begin(
+        path: Arc<str>,
+        events: ReadOnlyTable<u64, &'static str>,
+        cursors: Vec<Cursor>,
+    ) -> Result<Self, StoreError> {
+        let mut records = Self { path, events, cursors, next: BinaryHeap::new() };
         for place in 0..records.cursors.len() {
             records.advance(place)?;
         }
@@ -169,8 +179,8 @@ impl Records {
     fn read(&mut self, sequence: u64, place: usize) -> Result<Record, StoreError> {
         self.advance(place)?;
         let line = self.events.get(sequence).map_err(StoreError::of)?;
-        let line = line.ok_or_else(|| std::io::Error::other(format!("record {sequence} is in an index only")))?;
-        Ok(Record::from_line(line.value())?)
+        let line = line.ok_or_else(|| StoreError::of_record(sequence, "it is in an index only"))?;
+        read_line(sequence, line.value())
     }
 }
 
@@ -179,7 +189,7 @@ impl Iterator for Records {
 
     fn next(&mut self) -> Option<Self::Item> {
         let Reverse((_, sequence, place)) = self.next.pop()?;
-        Some(self.read(sequence, place))
+        Some(self.read(sequence, place).map_err(|error| error.at(&self.path)))
     }
 }
 
