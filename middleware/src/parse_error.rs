@@ -3,6 +3,7 @@
 use std::fmt::{self, Write as _};
 
 use crate::misleads;
+use crate::text::beginning;
 
 /// A topic or pattern that was refused.
 ///
@@ -332,13 +333,4 @@ impl fmt::Display for Quoted<'_> {
 /// Whether a terminal shows the character as itself, and nothing else changes its place.
 fn shows(c: char) -> bool {
     c == ' ' || !(c.is_whitespace() || misleads(c))
-}
-
-/// The longest beginning of the text of at most `most` bytes that ends between two characters.
-fn beginning(text: &str, most: usize) -> &str {
-    if text.len() <= most {
-        return text;
-    }
-    let end = (0..=most).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
-    &text[..end]
 }

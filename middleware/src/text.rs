@@ -1,4 +1,4 @@
-//! [`misleads`]: which characters a terminal does not show as they are.
+//! Texts that others wrote: which characters [mislead](misleads), and messages that quote too much of them.
 
 /// Whether a terminal does something else with a character than show it where it stands: control characters, and those
 /// that leave no mark or move the marks of others.
@@ -25,9 +25,36 @@ pub(crate) fn is_invisible(c: char) -> bool {
     matches!(c, '\u{200b}' | '\u{2060}' | '\u{feff}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
+/// A message that quotes what a hostile hand wrote, without its middle if it is longer than 500 bytes.
+pub(crate) fn shortened(text: String) -> String {
+    const MOST: usize = 500;
+    if text.len() <= MOST {
+        return text;
+    }
+    let tail = (text.len() - MOST / 2..).find(|&begin| text.is_char_boundary(begin)).unwrap_or(text.len());
+    format!("{}…{}", beginning(&text, MOST / 2), &text[tail..])
+}
+
+/// The longest beginning of the text of at most `most` bytes that ends between two characters.
+pub(crate) fn beginning(text: &str, most: usize) -> &str {
+    if text.len() <= most {
+        return text;
+    }
+    let end = (0..=most).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
+    &text[..end]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_messages_lose_their_middle() {
+        assert_eq!(shortened("a".repeat(500)), "a".repeat(500));
+        let long = shortened(format!("invalid type: {}, expected u32", "ł".repeat(1 << 20)));
+        assert!(long.len() <= 504 && long.starts_with("invalid type: łł") && long.ends_with("łł, expected u32"));
+        assert_eq!(long.matches('…').count(), 1);
+    }
 
     #[test]
     fn whole_ranges_mislead() {

@@ -168,6 +168,20 @@ fn a_part_that_goes_away_meanwhile_is_named() {
 }
 
 #[test]
+fn a_player_tells_what_the_codec_said_of_which_line() {
+    let (rig, place) = (Rig::new(), Place::new());
+    emit(&rig, &builder().open(&place.path).unwrap(), 0..3);
+    let again = support::Layered { rig: &Rig::new(), layer: None::<History> };
+    let reasons = |codec: Codec| Recording::player(&place.path, &codec).unwrap().run(&again).reasons;
+    let path = place.path.display();
+    let wrong = reasons(Codec::new().with::<String>("**").unwrap());
+    let what = "the payload of topic `n` is no `alloc::string::String`: invalid type: integer `0`, expected a string";
+    assert!(wrong.len() == 3 && wrong[0].starts_with(&format!("{path}, line 1: {what}")), "{wrong:?}");
+    let unknown = reasons(Codec::new());
+    assert_eq!(unknown[2], format!("{path}, line 3: no type is known for topic `n`: name it with `Codec::with`"));
+}
+
+#[test]
 fn a_player_reads_the_file_again_to_seek_back() {
     let (rig, place) = (Rig::new(), Place::new());
     let recording = builder().part_events(2).open(&place.path).unwrap();

@@ -72,6 +72,18 @@ fn it_plays_and_seeks() {
 }
 
 #[test]
+fn a_player_tells_which_record_is_of_another_type() {
+    let (folder, store) = fresh();
+    filled(&store);
+    let target = Layered { rig: &Rig::new(), layer: None::<History> };
+    let codec = Codec::new().with::<bool>("b").unwrap();
+    let report = store.query().matching("b").unwrap().player(&codec).run(&target);
+    let what = "record 3: the payload of topic `b` is no `bool`: invalid type: integer `2`, expected a boolean";
+    let begin = format!("{}: {what}", folder.path().join("flight.redb").display());
+    assert!(report.unread == 4 && report.reasons[0].starts_with(&begin), "{:?}", report.reasons);
+}
+
+#[test]
 fn it_is_there_after_a_restart_and_goes_on() {
     let (folder, store) = fresh();
     filled(&store);

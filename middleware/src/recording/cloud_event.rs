@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 
 use super::codec::in_one_line;
 use super::{Record, foreign_id, source_uri};
+use crate::text::shortened;
 use crate::{Envelope, EventId, Priority, Source, Stamp, Topic};
 
 /// The attributes, in the order in which they are written.
@@ -159,7 +160,7 @@ fn read_id(attribute: &str, source: Option<&Source>, text: &str) -> Result<Event
 }
 
 fn fault(attribute: &str, what: impl fmt::Display) -> Fault {
-    format!("attribute `{attribute}`: {what}").into()
+    shortened(format!("attribute `{attribute}`: {what}")).into()
 }
 
 fn write_time(time: SystemTime) -> Result<String, Fault> {

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
+use crate::text::shortened;
 use crate::{Erased, IntoPattern, Limits, ParseError, Pattern, Topic};
 
 /// Writes payloads as JSON and reads them back, by the types that topics are said to carry.
@@ -103,9 +104,9 @@ impl Codec {
     }
 }
 
-/// What is parsed is one line, whose number somebody else knows.
+/// What is parsed is one line, whose number somebody else knows. It quotes texts as long as they are.
 pub(super) fn in_one_line(error: &serde_json::Error) -> String {
-    error.to_string().replace(" at line 1 column ", " at byte ")
+    shortened(error.to_string()).replace(" at line 1 column ", " at byte ")
 }
 
 impl fmt::Debug for Codec {
