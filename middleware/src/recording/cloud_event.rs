@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use super::codec::in_one_line;
 use super::{Record, foreign_id, source_uri};
 use crate::text::shortened;
-use crate::{Envelope, EventId, Priority, Source, Stamp, Topic};
+use crate::{Envelope, EventId, Limits, Priority, Source, Stamp, Topic};
 
 /// The attributes, in the order in which they are written.
 ///
@@ -54,6 +54,9 @@ struct CloudEvent<'e> {
     #[serde(skip_serializing, default)]
     data_base64: Option<IgnoredAny>,
 }
+
+/// The bus that emitted it may have larger limits than most; the length of the line is limit enough.
+const LIMITS: Limits = Limits::new().segments(usize::MAX).bytes(usize::MAX);
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
 fn is_false(value: &bool) -> bool {
@@ -121,7 +124,7 @@ impl<'e> CloudEvent<'e> {
         let id = read_id("id", envelope.source.as_ref(), &self.id)?;
         let record = Record::new(
             sequence.map_err(|error| fault("sequence", error))?,
-            Topic::new(&self.topic).map_err(|error| fault("type", error))?,
+            Topic::with_limits(&self.topic, &LIMITS).map_err(|error| fault("type", error))?,
             id,
             Stamp { offset, wall },
             (envelope != Envelope::default()).then(|| Arc::new(envelope)),
@@ -296,6 +299,15 @@ mod tests {
         assert_eq!(read(&effect).unwrap().causation(), Some(first.id()), "of the same source");
         assert_eq!(read(line(&read(&effect).unwrap()).trim_end()).unwrap().causation(), Some(first.id()));
         assert_ne!(read(&example.replace("my", "your")).unwrap().id(), first.id());
+    }
+
+    #[test]
+    fn a_topic_beyond_the_default_limits_comes_back() {
+        for name in ["a".repeat(1_000), vec!["a"; 100].join(".")] {
+            let text = line(&record(None, "1")).replace("radar.track", &name);
+            let back = read(text.trim_end()).unwrap();
+            assert_eq!((back.topic().as_str(), line(&back)), (&*name, text));
+        }
     }
 
     #[test]

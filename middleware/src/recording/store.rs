@@ -324,7 +324,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::{Codec, Entry, EventId, Stamp, Topic};
+    use crate::{Codec, Entry, EventId, Limits, Stamp, Topic};
 
     fn record(n: u32) -> Record {
         let offset = Duration::from_millis(n.into());
@@ -344,6 +344,19 @@ mod tests {
         store.append(&[record.clone(), record]).unwrap();
         let sequences: Vec<_> = store.query().records().unwrap().map(|record| record.unwrap().sequence()).collect();
         assert_eq!(sequences, [1, 2, 3, u64::MAX]);
+    }
+
+    #[test]
+    fn a_topic_beyond_the_default_limits_makes_room_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::bounded(folder.path().join("flight.redb"), 1).unwrap();
+        let topic = Topic::with_limits(&"a".repeat(1_000), &Limits::new().bytes(1_000)).unwrap();
+        let stamp = Stamp { offset: Duration::ZERO, wall: UNIX_EPOCH };
+        let entry = Entry::new(1, topic, Arc::new(1_u32), EventId::from_bits(1), stamp);
+        let long = Record::of(&entry, &Codec::new().with::<u32>("**").unwrap()).unwrap();
+        store.append(&[long]).unwrap();
+        store.append(&[record(2)]).unwrap();
+        assert_eq!((store.len().unwrap(), store.removed()), (1, 1));
     }
 
     #[test]
