@@ -143,6 +143,12 @@ mod tests {
     }
 
     #[test]
+    fn it_is_shown_in_numbers() {
+        let snapshot = Snapshot { state: vec![7; 1_000], folded: 3, recent: Recent::default() };
+        assert_eq!(format!("{snapshot:?}"), "Snapshot { folded: 3, .. }");
+    }
+
+    #[test]
     #[cfg(feature = "recording")]
     fn it_is_saved_whole_or_not_at_all() {
         let folder = tempfile::tempdir().unwrap();
