@@ -8,6 +8,7 @@ use std::fmt;
 
 pub use difference::Difference;
 
+use crate::until_error::until_error;
 use crate::{Entry, EventId};
 
 /// Events under the events that led to them, as their [causation](Entry::causation) says.
@@ -85,6 +86,43 @@ impl EventTree {
             let text = format!("{} {}", entry.topic(), show(entry));
             (entry.id(), entry.causation(), text)
         }))
+    }
+
+    /// The same for entries that are read as it goes; one at a time is in memory, and its line stays.
+    ///
+    /// Of the [`Record`](crate::Record)s of a recording, whose payloads need no codec, a tree is collected:
+    ///
+    /// ```
+    /// use sigtree::Bus;
+    /// use sigtree::middleware::{Codec, EventTree, Reader, Recording};
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("shop.jsonl");
+    /// let codec = Codec::new().with::<u32>("**")?;
+    /// let bus = Bus::new();
+    /// bus.layer(Recording::open(&path, &codec)?);
+    /// bus.emit("order", 7_u32);
+    /// drop(bus);
+    ///
+    /// let entries = Reader::open(&path)?.entries(&codec);
+    /// let of_entries = EventTree::try_of(entries, |entry| entry.payload::<u32>().unwrap().to_string())?;
+    /// assert_eq!(of_entries.to_string(), "order 7\n");
+    ///
+    /// let of_records: EventTree = Reader::open(&path)?.collect::<Result<_, _>>()?;
+    /// of_records.compare(&of_entries)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Why an entry could not be read: the first that could not.
+    pub fn try_of<E>(
+        entries: impl IntoIterator<Item = Result<Entry, E>>,
+        show: impl FnMut(&Entry) -> String,
+    ) -> Result<Self, E> {
+        let mut unread = None;
+        let tree = Self::of(until_error(entries, &mut unread), show);
+        unread.map_or(Ok(tree), Err)
     }
 
     /// The tree of events with these ids, causes and texts.
@@ -199,6 +237,13 @@ mod tests {
     fn causes_that_come_later_or_never_make_no_circle() {
         let circle = tree(&[(1, 2, "a"), (2, 1, "b"), (3, 3, "c"), (4, 9, "d")]);
         assert_eq!(circle.to_string(), "a\n  b\nc\nd\n");
+    }
+
+    #[test]
+    fn the_first_entry_that_cannot_be_read_is_the_error() {
+        let entries = [Err("torn"), Err("gone")];
+        assert_eq!(EventTree::try_of(entries, |_| String::new()), Err("torn"));
+        assert!(EventTree::try_of([] as [Result<Entry, &str>; 0], |_| String::new()).unwrap().is_empty());
     }
 
     #[test]

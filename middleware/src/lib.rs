@@ -161,6 +161,7 @@ mod tower;
 mod tower_layer;
 mod trace;
 mod transform;
+mod until_error;
 mod validate;
 
 #[cfg(feature = "metrics")]
@@ -197,7 +198,7 @@ pub use middleware::Middleware;
 pub use next::{Next, Place, Terminal};
 pub use parse_error::ParseError;
 pub use pattern::{IntoPattern, Kind, Pattern, Segment, Segments};
-pub use projection::{Fact, GapError, Projection, Snapshot};
+pub use projection::{CatchUpError, Fact, GapError, Projection, Snapshot};
 #[cfg(feature = "governor")]
 pub use rate_limit::RateLimit;
 #[cfg(feature = "recording")]

@@ -102,7 +102,12 @@ impl Record {
         Self { sequence, ..self }
     }
 
-    /// Its place in the recording, from 1. A gap in the sequences is as many events that could not be written.
+    /// Its place in the recording, from 1. A store numbers what it is given itself, and has no gaps.
+    ///
+    /// A gap in the sequences of files is as many events that were ready as lines when the
+    /// [disk refused them](crate::RecordingStats::failed). Events that never became lines have no place, and leave no
+    /// gap: those that came while the queue was full, and those that the codec could not write. The
+    /// [counts](crate::Recording::stats) tell of all.
     #[must_use]
     pub fn sequence(&self) -> u64 {
         self.sequence
@@ -206,5 +211,12 @@ impl EventTree {
             let text = format!("{} {}", record.topic, record.data());
             (record.id, record.causation(), text)
         }))
+    }
+}
+
+/// So a reader, or the records of a store, are collected into a `Result<EventTree, _>`, one at a time.
+impl FromIterator<Record> for EventTree {
+    fn from_iter<I: IntoIterator<Item = Record>>(records: I) -> Self {
+        Self::of_records(records)
     }
 }

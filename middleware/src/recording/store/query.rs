@@ -10,7 +10,7 @@ use std::time::SystemTime;
 use redb::{Range, ReadOnlyTable, ReadTransaction};
 
 use super::{BY_TIME, BY_TOPIC, EVENTS, Store, StoreError, nanoseconds, read_line};
-use crate::{Codec, IntoPattern, Limits, ParseError, Pattern, Player, Record};
+use crate::{Codec, Entry, IntoPattern, Limits, ParseError, Pattern, Player, Record};
 
 /// Chooses records of a [`Store`] by topic and time; [`Store::query`] begins one.
 ///
@@ -75,15 +75,11 @@ impl Query {
     pub fn player(self, codec: &Codec) -> Player {
         let codec = codec.clone();
         Player::try_of(move || {
-            let (records, error) = match self.records() {
-                Ok(records) => (Some(records), None),
+            let (entries, error) = match self.records() {
+                Ok(records) => (Some(records.entries(&codec)), None),
                 Err(error) => (None, Some(error)),
             };
-            let (codec, path) = (codec.clone(), self.store.0.path.clone());
-            let entry = move |record: Record| {
-                record.entry(&codec).map_err(|error| StoreError::of_record(record.sequence(), error).at(&path))
-            };
-            records.into_iter().flatten().chain(error.map(Err)).map(move |record| record.and_then(&entry))
+            entries.into_iter().flatten().chain(error.map(Err))
         })
     }
 
@@ -181,6 +177,18 @@ impl Records {
         let line = self.events.get(sequence).map_err(StoreError::of)?;
         let line = line.ok_or_else(|| StoreError::of_record(sequence, "it is in an index only"))?;
         read_line(sequence, line.value())
+    }
+}
+
+impl Records {
+    /// Makes entries of the records, which can be replayed or folded, one at a time; an error where the payload of one
+    /// is not what the codec says.
+    pub fn entries(self, codec: &Codec) -> impl Iterator<Item = Result<Entry, StoreError>> + Send + use<> {
+        let (codec, path) = (codec.clone(), self.path.clone());
+        self.map(move |record| {
+            let record = record?;
+            record.entry(&codec).map_err(|error| StoreError::of_record(record.sequence(), error).at(&path))
+        })
     }
 }
 
