@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::flow::{Agenda, By, Counts, FlowStats, Hold, Holder, Key, ROOM, keyed};
 use crate::panics::Panics;
+use crate::text::counted;
 use crate::{Clock, Event, Held, Mark, Middleware, Next, Topic};
 
 /// Holds events until there are `n` of them or a time has passed since the first, and lets them go on together, in order.
@@ -219,7 +220,7 @@ impl Middleware for Batch {
 
     fn describe(&self) -> Cow<'static, str> {
         let Settings { n, time, by, .. } = &self.0.settings;
-        format!("batch of {n} events or {time:?}, {by}").into()
+        format!("batch of {} or {time:?}, {by}", counted(n, "event")).into()
     }
 }
 

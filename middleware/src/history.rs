@@ -24,6 +24,7 @@ use ring::{Bounds, Ring};
 use store::Store;
 pub(crate) use weigh::Scales;
 
+use crate::text::counted;
 use crate::{Clock, Erased, Event, IntoPattern, Limits, Middleware, Next, ParseError, Pattern, Replay, Topic};
 
 /// Records the events that come by, and forgets the oldest when it is full.
@@ -233,12 +234,12 @@ impl Middleware for History {
 
     fn describe(&self) -> Cow<'static, str> {
         let Bounds { count, age, bytes } = self.0.bounds;
-        let mut line = format!("history of at most {count} events");
+        let mut line = format!("history of at most {}", counted(count, "event"));
         if age < Duration::MAX {
             let _ = write!(line, ", {age:?}");
         }
         if bytes < usize::MAX {
-            let _ = write!(line, ", {bytes} bytes");
+            let _ = write!(line, ", {}", counted(bytes, "byte"));
         }
         if let Some(pattern) = &self.0.pattern {
             let _ = write!(line, ", on `{pattern}`");

@@ -217,6 +217,8 @@ pub use route::{Arrival, Destination, Route, RouteStats};
 pub use sample::Sample;
 pub use scoped::Scoped;
 pub use stack::{Layer, Stack, StackError};
+#[doc(hidden)]
+pub use text::counted;
 pub use text::misleads;
 #[cfg(feature = "governor")]
 pub use throttle::Throttle;

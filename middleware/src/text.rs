@@ -1,5 +1,7 @@
 //! Texts that others wrote: which characters [mislead](misleads), and messages that quote too much of them.
 
+use std::fmt;
+
 /// Whether a terminal does something else with a character than show it where it stands: control characters, and those
 /// that leave no mark or move the marks of others.
 ///
@@ -25,6 +27,15 @@ pub(crate) fn is_invisible(c: char) -> bool {
     matches!(c, '\u{200b}' | '\u{2060}' | '\u{feff}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
+/// So many of them, in words: `1 event`, `2 events`.
+#[doc(hidden)]
+#[must_use]
+pub fn counted(n: impl fmt::Display, one: &str) -> String {
+    let n = n.to_string();
+    let many = if n == "1" { "" } else { "s" };
+    format!("{n} {one}{many}")
+}
+
 /// A message that quotes what a hostile hand wrote, without its middle if it is longer than 500 bytes.
 pub(crate) fn shortened(text: String) -> String {
     const MOST: usize = 500;
@@ -47,6 +58,11 @@ pub(crate) fn beginning(text: &str, most: usize) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_is_no_plural() {
+        assert_eq!([0_u64, 1, 2, 11].map(|n| counted(n, "event")), ["0 events", "1 event", "2 events", "11 events"]);
+    }
 
     #[test]
     fn long_messages_lose_their_middle() {

@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Display, Formatter};
 
+use sigtree_middleware::counted;
+
 use super::{Branch, ConnectionSeen, CountersSeen, Inspection, LayerSeen, PatternSeen};
 
 /// A line for each bus, mute, layer, pattern, connection and signal; what belongs to a line stands indented below it.
@@ -37,8 +39,10 @@ impl Inspection {
         if self.cache.used > 0 {
             writeln!(
                 f,
-                "{below}cache: {} routes, {} of {} places used",
-                self.cache.routes, self.cache.used, self.cache.capacity
+                "{below}cache: {}, {} of {} places used",
+                counted(self.cache.routes, "route"),
+                self.cache.used,
+                self.cache.capacity
             )?;
         }
         self.children.iter().try_for_each(|child| child.write(f, depth + 1))

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use sigtree_middleware::Pattern;
+use sigtree_middleware::{Pattern, counted};
 
 use super::books::Books;
 use super::diff::diff;
@@ -37,10 +37,9 @@ impl View {
     pub(super) fn must_be_complete(&self) {
         let forgotten = self.forgotten;
         if forgotten > 0 {
+            let forgotten = counted(forgotten, "event");
             self.fail(
-                &format!(
-                    "the recorder forgot {forgotten} events, so nothing can be said of all: raise `Recorder::room`"
-                ),
+                &format!("the recorder forgot {forgotten}, so nothing can be said of all: raise `Recorder::room`"),
                 &[],
             );
         }

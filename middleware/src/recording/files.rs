@@ -11,6 +11,7 @@ use super::parts::{self, Part};
 use super::stats::Counts;
 use super::{LONGEST_LINE, MADE_UP, Record, Sink, Unwritten, cloud_event};
 use crate::file_error::FileError;
+use crate::text::counted;
 
 /// When a part is full, and how much all of them may take.
 #[derive(Debug, Clone, Copy)]
@@ -212,7 +213,10 @@ impl Files {
         let mut line = Vec::new();
         record.append_to(&mut line)?;
         if line.len() as u64 > self.bounds.bytes || line.len() > LONGEST_LINE {
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("a line of {} bytes", line.len())));
+            return Err(io::Error::new(
+                io::ErrorKind::FileTooLarge,
+                format!("a line of {}", counted(line.len(), "byte")),
+            ));
         }
         Ok(line)
     }
