@@ -47,6 +47,8 @@ pub(super) struct Files {
     lost: u64,
     /// Whether the file ends within a line.
     torn: bool,
+    /// Whether files were made or renamed since the last sync.
+    renamed: bool,
     last_sequence: u64,
     counts: Arc<Counts>,
 }
@@ -72,6 +74,7 @@ impl Files {
             buffered: 0,
             lost: 0,
             torn: false,
+            renamed: bytes == 0,
             last_sequence: 0,
             counts,
         };
@@ -175,7 +178,7 @@ impl Files {
         }
         self.latest = number;
         self.full.push_back(Part { number, bytes: self.bytes });
-        (self.bytes, self.events, self.torn) = (0, 0, false);
+        (self.bytes, self.events, self.torn, self.renamed) = (0, 0, false, true);
         self.counts.parts.add(1);
         Ok(())
     }
@@ -241,7 +244,11 @@ impl Sink for Files {
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        self.file.sync_data()
+        self.file.sync_data()?;
+        if std::mem::take(&mut self.renamed) {
+            parts::sync_names(&self.path);
+        }
+        Ok(())
     }
 
     fn last_sequence(&self) -> u64 {
@@ -338,6 +345,7 @@ mod tests {
         let path = folder.path().join("flight.jsonl");
         let mut files = open(&path);
         files.write(&[record(1), record(2)]).unwrap();
+        files.sync().unwrap();
         assert!(write_through(&mut files, File::open(&path).unwrap(), 3).is_some());
         files.write(&[record(4)]).unwrap();
         assert_eq!(sequences(&path), [Some(1), Some(2), Some(4)]);

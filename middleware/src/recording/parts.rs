@@ -58,6 +58,15 @@ pub(super) fn list_own(recording: &Path) -> Result<VecDeque<Part>, FileError> {
     Ok(parts.into_iter().skip(gap.map_or(0, |before| before + 1)).collect())
 }
 
+/// Sees to it that the names of the files outlive a failure of power too, where folders can be synced.
+pub(super) fn sync_names(recording: &Path) {
+    // Some systems sync no folders, and some folders may not be read; their files are as safe as can be.
+    #[cfg(unix)]
+    let _ = fs::File::open(folder_of(recording)).and_then(|folder| folder.sync_all());
+    #[cfg(not(unix))]
+    let _ = recording;
+}
+
 fn folder_of(recording: &Path) -> &Path {
     match recording.parent() {
         Some(folder) if folder != Path::new("") => folder,
