@@ -163,6 +163,7 @@ mod trace;
 mod transform;
 mod until_error;
 mod validate;
+mod wanted;
 
 #[cfg(feature = "metrics")]
 pub use self::metrics::Metrics;

@@ -22,7 +22,7 @@ mod trouble;
 mod writer;
 
 use std::borrow::Cow;
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -40,13 +40,13 @@ pub use stats::RecordingStats;
 #[cfg(feature = "redb")]
 pub use store::{Query, Records, Store, StoreError};
 
-use builder::Condition;
 use stats::Counts;
 use trouble::Trouble;
 use writer::{Message, Thread};
 
 use crate::file_error::FileError;
-use crate::{Entry, Event, Middleware, Next, Pattern, Player, RecordingFailed, Topic};
+use crate::wanted::Wanted;
+use crate::{Entry, Event, Middleware, Next, Player, RecordingFailed, Topic};
 
 /// The longest line that is written, and that a [`Reader`] takes unless told otherwise.
 const LONGEST_LINE: usize = 16 << 20;
@@ -146,9 +146,7 @@ const MADE_UP: u64 = 1 << 62;
 pub struct Recording(Arc<Inner>);
 
 struct Inner {
-    pattern: Option<Pattern>,
-    condition: Option<Condition>,
-    replays: bool,
+    wanted: Wanted,
     when_full: WhenFull,
     /// Dropped before the thread, which ends when the last sender is gone.
     queue: Arc<SyncSender<Message>>,
@@ -236,7 +234,7 @@ impl Recording {
 impl Middleware for Recording {
     fn handle(&self, event: &Event<'_>, next: Next<'_>) {
         self.0.trouble.report(event, &next);
-        if self.0.wants(event) {
+        if self.0.wanted.has(event) {
             self.0.record(event);
         }
         next.run(event);
@@ -247,7 +245,7 @@ impl Middleware for Recording {
     }
 
     fn applies_to(&self, topic: &Topic) -> bool {
-        self.0.wants_topic(topic)
+        self.0.wanted.has_topic(topic)
     }
 
     /// Waits until what it holds is written.
@@ -257,28 +255,11 @@ impl Middleware for Recording {
     }
 
     fn describe(&self) -> Cow<'static, str> {
-        let mut line = format!("recording to `{}`", self.0.name);
-        if let Some(pattern) = &self.0.pattern {
-            let _ = write!(line, ", on `{pattern}`");
-        }
-        line.into()
+        format!("recording to `{}`{}", self.0.name, self.0.wanted).into()
     }
 }
 
 impl Inner {
-    fn wants(&self, event: &Event<'_>) -> bool {
-        self.wants_topic(event.topic())
-            && (self.replays || !event.is_replayed())
-            && self.condition.as_ref().is_none_or(|condition| condition(event))
-    }
-
-    fn wants_topic(&self, topic: &Topic) -> bool {
-        match &self.pattern {
-            Some(pattern) => pattern.matches(topic),
-            None => !topic.is_reserved(),
-        }
-    }
-
     fn record(&self, event: &Event<'_>) {
         let Some(payload) = event.share_erased() else {
             self.counts.unkept.add(1);
