@@ -51,6 +51,9 @@ use crate::{Entry, Event, Middleware, Next, Player, RecordingFailed, Topic};
 /// The longest line that is written, and that a [`Reader`] takes unless told otherwise.
 const LONGEST_LINE: usize = 16 << 20;
 
+/// The longest topic that is written and read, in bytes, whatever the limits of the bus.
+const LONGEST_TOPIC: usize = 4_096;
+
 /// A sequence, or the number of a part, that nobody lives to see: whoever wrote it made it up, and it is passed over.
 const MADE_UP: u64 = 1 << 62;
 
@@ -78,7 +81,8 @@ const MADE_UP: u64 = 1 << 62;
 /// # What is lost
 ///
 /// All of it is [counted](Self::stats): events that come while the queue is full, unless emitters are to
-/// [wait](WhenFull::Wait); payloads that the codec does not know; what the disk refuses. A full or read-only disk is
+/// [wait](WhenFull::Wait); payloads that the codec does not know, and topics of more than 4,096 bytes, which few buses
+/// [allow](crate::Limits); what the disk refuses. A full or read-only disk is
 /// reported to `tracing`, on `$sys.recording.failed` with the next event that comes by, and by [`sync`](Self::sync). The
 /// recording tries again with the next events, in the same file, and the gap in their sequences tells how many are missing.
 /// What a write that failed left behind is cut off; where the disk does not let it be, a reader tells of a half line, and

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::codec::in_one_line;
-use super::{Record, foreign_id, source_uri};
+use super::{LONGEST_TOPIC, Record, foreign_id, source_uri};
 use crate::text::shortened;
 use crate::{Envelope, EventId, Limits, Priority, Source, Stamp, Topic};
 
@@ -55,8 +55,8 @@ struct CloudEvent<'e> {
     data_base64: Option<IgnoredAny>,
 }
 
-/// The bus that emitted it may have larger limits than most; the length of the line is limit enough.
-const LIMITS: Limits = Limits::new().segments(usize::MAX).bytes(usize::MAX);
+/// The bus that emitted it may have larger limits than most. Whoever counts by topics counts on a bound.
+const LIMITS: Limits = Limits::new().segments(LONGEST_TOPIC).bytes(LONGEST_TOPIC);
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
 fn is_false(value: &bool) -> bool {
@@ -303,11 +303,13 @@ mod tests {
 
     #[test]
     fn a_topic_beyond_the_default_limits_comes_back() {
-        for name in ["a".repeat(1_000), vec!["a"; 100].join(".")] {
+        for name in ["a".repeat(LONGEST_TOPIC), vec!["a"; 100].join(".")] {
             let text = line(&record(None, "1")).replace("radar.track", &name);
             let back = read(text.trim_end()).unwrap();
             assert_eq!((back.topic().as_str(), line(&back)), (&*name, text));
         }
+        let text = line(&record(None, "1")).replace("radar.track", &"a".repeat(LONGEST_TOPIC + 1));
+        assert!(read(text.trim_end()).unwrap_err().contains("4097 bytes, at most 4096 are allowed"));
     }
 
     #[test]
