@@ -23,7 +23,7 @@ impl fmt::Display for GapError {
 
 impl Error for GapError {}
 
-/// Why a projection could not catch up with all that was to be [read](Projection::try_catch_up).
+/// Why a projection could not catch up with all that was to be [read](crate::Projection::try_catch_up).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CatchUpError<E> {
     /// Some events may be missing before the first that it was given.
