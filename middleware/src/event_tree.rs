@@ -90,28 +90,7 @@ impl EventTree {
 
     /// The same for entries that are read as it goes; one at a time is in memory, and its line stays.
     ///
-    /// Of the [`Record`](crate::Record)s of a recording, whose payloads need no codec, a tree is collected:
-    ///
-    /// ```
-    /// use sigtree::Bus;
-    /// use sigtree::middleware::{Codec, EventTree, Reader, Recording};
-    ///
-    /// # let folder = tempfile::tempdir()?;
-    /// # let path = folder.path().join("shop.jsonl");
-    /// let codec = Codec::new().with::<u32>("**")?;
-    /// let bus = Bus::new();
-    /// bus.layer(Recording::open(&path, &codec)?);
-    /// bus.emit("order", 7_u32);
-    /// drop(bus);
-    ///
-    /// let entries = Reader::open(&path)?.entries(&codec);
-    /// let of_entries = EventTree::try_of(entries, |entry| entry.payload::<u32>().unwrap().to_string())?;
-    /// assert_eq!(of_entries.to_string(), "order 7\n");
-    ///
-    /// let of_records: EventTree = Reader::open(&path)?.collect::<Result<_, _>>()?;
-    /// of_records.compare(&of_entries)?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
+    /// `EventTree::of_records` (feature `recording`) has an example.
     ///
     /// # Errors
     ///

@@ -216,7 +216,32 @@ impl Reader {
         self.lines.as_ref().map_or(&[], Lines::latest)
     }
 
-    /// Makes entries of the records, which can be replayed.
+    /// Makes entries of the records, one at a time, which can be replayed, or folded in little memory:
+    ///
+    /// ```
+    /// use sigtree::Bus;
+    /// use sigtree::middleware::{Codec, Fact, Projection, Reader, Recording};
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("account.jsonl");
+    /// let codec = Codec::new().with::<i64>("account.*")?;
+    /// let bus = Bus::new();
+    /// bus.layer(Recording::open(&path, &codec)?);
+    /// bus.emit("account.in", 100_i64);
+    /// bus.emit("account.in", -30_i64);
+    /// drop(bus);
+    ///
+    /// let balance = || Projection::of(0).on("account.*", |sum, amount: &Fact<i64>| *sum += **amount);
+    /// let rebuilt = balance()?;
+    /// assert_eq!(rebuilt.try_catch_up(Reader::open(&path)?.entries(&codec))?, 2);
+    /// assert_eq!(rebuilt.state(), 70);
+    ///
+    /// // If the state may do without what cannot be read: pass over it, and look how much it was.
+    /// let (lax, mut entries) = (balance()?, Reader::open(&path)?.entries(&codec));
+    /// lax.catch_up(entries.by_ref().filter_map(Result::ok))?;
+    /// assert_eq!((lax.state(), entries.stats().skipped()), (70, 0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn entries(self, codec: &Codec) -> Entries {
         Entries { reader: self, codec: codec.clone() }
     }

@@ -206,6 +206,30 @@ impl fmt::Debug for Record {
 
 impl EventTree {
     /// The tree of these records, with their payloads as JSON.
+    ///
+    /// What a reader reads, or a store, is collected into a tree, and so are entries by [`try_of`](Self::try_of); the first
+    /// that cannot be read is an error:
+    ///
+    /// ```
+    /// use sigtree::Bus;
+    /// use sigtree::middleware::{Codec, EventTree, Reader, Recording};
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("shop.jsonl");
+    /// let codec = Codec::new().with::<u32>("**")?;
+    /// let bus = Bus::new();
+    /// bus.layer(Recording::open(&path, &codec)?);
+    /// bus.emit("order", 7_u32);
+    /// drop(bus);
+    ///
+    /// let entries = Reader::open(&path)?.entries(&codec);
+    /// let of_entries = EventTree::try_of(entries, |entry| entry.payload::<u32>().unwrap().to_string())?;
+    /// assert_eq!(of_entries.to_string(), "order 7\n");
+    ///
+    /// let of_records: EventTree = Reader::open(&path)?.collect::<Result<_, _>>()?;
+    /// of_records.compare(&of_entries)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn of_records(records: impl IntoIterator<Item = Record>) -> Self {
         Self::grow(records.into_iter().map(|record| {
             let text = format!("{} {}", record.topic, record.data());
@@ -214,7 +238,7 @@ impl EventTree {
     }
 }
 
-/// So a reader, or the records of a store, are collected into a `Result<EventTree, _>`, one at a time.
+/// As [`EventTree::of_records`].
 impl FromIterator<Record> for EventTree {
     fn from_iter<I: IntoIterator<Item = Record>>(records: I) -> Self {
         Self::of_records(records)
