@@ -56,7 +56,7 @@ fn each_failure_makes_a_letter_with_all_that_is_known() {
     let site = letter.site().unwrap();
     assert_eq!((site.file(), site.line()), (file!(), line));
     let expected =
-        format!("2. `a` for handler of `*` named `error` ({}:{line}), 1 attempts, failed: out of paper", file!());
+        format!("2. `a` for handler of `*` named `error` ({}:{line}), 1 attempt, failed: out of paper", file!());
     assert_eq!(letter.to_string(), expected);
 }
 

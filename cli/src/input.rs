@@ -167,8 +167,9 @@ pub(crate) fn bytes_of(path: &Path) -> Option<u64> {
     Recording::files(path).ok()?.iter().map(size).sum()
 }
 
-fn unreadable(path: &Path, error: &io::Error) -> Trouble {
+pub(crate) fn unreadable(path: &Path, error: &io::Error) -> Trouble {
     let path = path.display();
+    // Beyond these the error names the file, which may be a part of the recording.
     Trouble::Input(match error.kind() {
         io::ErrorKind::NotFound if path.to_string().contains('*') => {
             format!("no recording `{path}`: if it is a pattern, `sigtree filter FILE --pattern` takes it")
@@ -176,10 +177,8 @@ fn unreadable(path: &Path, error: &io::Error) -> Trouble {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
             format!("no recording `{path}`: give the path of one, or `-` for standard input")
         }
-        io::ErrorKind::PermissionDenied => {
-            format!("may not read `{path}`: ask for the right to, or for a copy: {error}")
-        }
-        _ => format!("cannot read `{path}`: {error}"),
+        io::ErrorKind::PermissionDenied => format!("may not read {error}: ask for the right to, or for a copy"),
+        _ => format!("cannot read {error}"),
     })
 }
 
@@ -189,9 +188,8 @@ mod tests {
 
     #[test]
     fn what_is_forbidden_says_what_to_do() {
-        let Trouble::Input(told) = unreadable(Path::new("x"), &io::ErrorKind::PermissionDenied.into()) else {
-            panic!()
-        };
-        assert_eq!(told, "may not read `x`: ask for the right to, or for a copy: permission denied");
+        let error = io::Error::new(io::ErrorKind::PermissionDenied, "`x`: permission denied");
+        let Trouble::Input(told) = unreadable(Path::new("x"), &error) else { panic!() };
+        assert_eq!(told, "may not read `x`: permission denied: ask for the right to, or for a copy");
     }
 }

@@ -149,6 +149,15 @@ fn what_all_commands_have_stands_apart_in_their_help() {
 }
 
 #[test]
+fn what_cannot_be_read_is_named_once() {
+    let place = Place::with_flight();
+    for args in [["stats", "flight.jsonl/x"], ["tail", "flight.jsonl/x"]] {
+        let said = place.run(&args);
+        assert_eq!((said.code, said.err.matches("flight.jsonl").count()), (Some(3), 1), "{}", said.err);
+    }
+}
+
+#[test]
 fn a_torn_line_is_told_counted_and_passed_over() {
     let place = Place::with_flight();
     place.append("flight.jsonl", r#"{"specversion":"1."#);

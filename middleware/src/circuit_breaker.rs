@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::text::count;
+use crate::text::counted;
 use crate::{Advice, Answer, Event, HandlerCall, Host, Middleware, Next, Problem, Standing};
 
 use machine::{Machine, Outcome, Rules, Threshold, Turn};
@@ -357,13 +357,13 @@ impl Middleware for CircuitBreaker {
         let whose = if self.per_pattern { "pattern" } else { "connection" };
         match threshold {
             Threshold::Consecutive(failures) => {
-                let failures = count((*failures).into(), "failure");
+                let failures = counted(failures, "failure");
                 format!("circuit breaker per {whose}, open for {open_for:?} after {failures} in a row")
             }
             Threshold::Rate { share, window, least } => {
-                let (percent, calls) = (share * 100.0, count((*least).into(), "call"));
+                let (percent, least) = (share * 100.0, counted(least, "call"));
                 format!(
-                    "circuit breaker per {whose}, open for {open_for:?} when {percent}% of {calls} or more failed within {window:?}"
+                    "circuit breaker per {whose}, open for {open_for:?} when {percent}% of {least} or more failed within {window:?}"
                 )
             }
         }

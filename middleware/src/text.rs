@@ -1,4 +1,5 @@
-//! [`misleads`]: which characters a terminal does not show as they are; [`OneLine`]: text without them. And numbers of things.
+//! Texts that others wrote: which characters [mislead](misleads), [one line](OneLine) without them, and messages that quote too much
+//! of them. And numbers of things.
 
 use std::fmt::{self, Display, Write as _};
 
@@ -58,14 +59,50 @@ impl fmt::Write for Escaping<'_, '_> {
     }
 }
 
-/// `1 event`, `2 events`.
-pub(crate) fn count(n: u64, what: &str) -> String {
-    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+/// So many of them, in words: `1 event`, `2 events`.
+#[doc(hidden)]
+#[must_use]
+pub fn counted(n: impl Display, one: &str) -> String {
+    let n = n.to_string();
+    let many = if n == "1" { "" } else { "s" };
+    format!("{n} {one}{many}")
+}
+
+/// A message that quotes what a hostile hand wrote, without its middle if it is longer than 500 bytes.
+pub(crate) fn shortened(text: String) -> String {
+    const MOST: usize = 500;
+    if text.len() <= MOST {
+        return text;
+    }
+    let tail = (text.len() - MOST / 2..).find(|&begin| text.is_char_boundary(begin)).unwrap_or(text.len());
+    format!("{}…{}", beginning(&text, MOST / 2), &text[tail..])
+}
+
+/// The longest beginning of the text of at most `most` bytes that ends between two characters.
+pub(crate) fn beginning(text: &str, most: usize) -> &str {
+    if text.len() <= most {
+        return text;
+    }
+    let end = (0..=most).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
+    &text[..end]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_is_no_plural() {
+        assert_eq!([0_u64, 1, 2, 11].map(|n| counted(n, "event")), ["0 events", "1 event", "2 events", "11 events"]);
+    }
+
+    #[test]
+    fn long_messages_lose_their_middle() {
+        assert_eq!(shortened("a".repeat(500)), "a".repeat(500));
+        let long = shortened(format!("invalid type: {}, expected u32", "ł".repeat(1 << 20)));
+        assert!(long.len() <= 504 && long.starts_with("invalid type: łł") && long.ends_with("łł, expected u32"));
+        assert_eq!(long.matches('…').count(), 1);
+    }
 
     #[test]
     fn whole_ranges_mislead() {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::middleware::short_name;
-use crate::text::count;
+use crate::text::counted;
 use crate::{DeadLetter, Destination, Envelope, Event, Middleware, Next, Place, Sealed, Topic};
 
 /// Lets payloads pass that are in order, and says of the others what is wrong with them.
@@ -256,8 +256,8 @@ impl<T: Any> Middleware for Validate<T> {
     }
 
     fn describe(&self) -> Cow<'static, str> {
-        let name = short_name(type_name::<T>());
-        let (fields, rules) = (count(self.required.len() as u64, "field"), count(self.rules.len() as u64, "rule"));
+        let (name, fields, rules) = (short_name(type_name::<T>()), self.required.len(), self.rules.len());
+        let (fields, rules) = (counted(fields, "field"), counted(rules, "rule"));
         format!("validate `{name}`: {fields} and {rules}, else {}", self.onward).into()
     }
 }

@@ -1,7 +1,7 @@
 use std::any::{Any, type_name};
 use std::fmt::Debug;
 
-use sigtree_middleware::{IntoPattern, Pattern};
+use sigtree_middleware::{IntoPattern, Pattern, counted};
 
 use super::recorder::{Recorder, pattern_of};
 use super::seen::Seen;
@@ -114,10 +114,7 @@ impl Script {
     }
 
     fn so_far(&self) -> String {
-        match self.lines.len() {
-            1 => "1 event".into(),
-            n => format!("{n} events"),
-        }
+        counted(self.lines.len(), "event")
     }
 
     fn seen(&self) -> Vec<String> {

@@ -1,6 +1,6 @@
 //! What an assertion looks at: the events of one moment, and how a failure shows them.
 
-use sigtree_middleware::Pattern;
+use sigtree_middleware::{Pattern, counted};
 
 use super::diff::diff;
 use super::seen::Seen;
@@ -34,11 +34,9 @@ impl View {
     pub(super) fn must_be_complete(&self) {
         let forgotten = self.forgotten;
         if forgotten > 0 {
+            let forgotten = counted(forgotten, "event");
             self.fail(
-                &format!(
-                    "the recorder forgot {forgotten} event{}, so nothing can be said of all: raise `Recorder::room`",
-                    if forgotten == 1 { "" } else { "s" }
-                ),
+                &format!("the recorder forgot {forgotten}, so nothing can be said of all: raise `Recorder::room`"),
                 &[],
                 &[],
             );

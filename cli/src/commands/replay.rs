@@ -1,6 +1,7 @@
 //! `sigtree replay`: a recording once more, line by line.
 
 use std::cell::RefCell;
+use std::convert::Infallible;
 use std::io::{self, BufWriter, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
@@ -92,7 +93,7 @@ struct Tape {
 }
 
 impl Iterator for Tape {
-    type Item = Result<Entry, ()>;
+    type Item = Result<Entry, Infallible>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let record = match self.input.next()? {
