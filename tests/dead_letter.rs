@@ -8,10 +8,11 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use sigtree::middleware::{
     CircuitBreaker, DeadLetter, DeadReason, Deduplicate, Landing, Letter, Replayed, Retry, Target, Timeout,
 };
-use sigtree::{Bus, Clock, Event, Filter, History, ManualClock, Policy, Scoped, Stack, Topic, Transform};
+use sigtree::{Bus, Clock, Connection, Event, Filter, History, ManualClock, Policy, Scoped, Stack, Topic, Transform};
 use support::{Recorder, boom, quietly, render};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -81,6 +82,23 @@ fn a_retry_behind_it_makes_one_letter_and_one_before_it_one_a_try() {
             Some("try 2")
         );
     }
+}
+
+#[test]
+fn a_call_that_was_not_made_because_the_handler_was_gone_is_no_attempt() {
+    let bus = Bus::builder().clock(ManualClock::new()).build();
+    let dead = DeadLetter::new();
+    bus.set_stack(Stack::new().with(dead.clone()).with(Retry::times(3)));
+    let own: Arc<Mutex<Option<Connection>>> = Arc::default();
+    let connection = own.clone();
+    let leaves = move |_: &u32| {
+        drop(connection.lock().take());
+        Err("gone")
+    };
+    *own.lock() = Some(bus.connect("a", leaves).unwrap());
+    let _once = bus.on("a").once().connect(|_: &u32| Err("once")).unwrap();
+    bus.emit("a", 1_u32);
+    assert_eq!(lines(&dead), ["a for a -, 1 times, failed: gone", "a for a -, 1 times, failed: once"]);
 }
 
 #[test]

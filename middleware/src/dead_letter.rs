@@ -361,8 +361,7 @@ impl Advice for Watch<'_, '_> {
             Answer::Failed(problem) => {
                 self.dead.put(self.event, DeadReason::Failed(text_of(problem)), Some(handler));
             }
-            // By a layer further in: the bus was not asked to call it.
-            Answer::Skipped(reason) if handler.calls() == 0 && self.dead.keeps_left_out(self.event) => {
+            Answer::Skipped(reason) if handler.is_left_out() && self.dead.keeps_left_out(self.event) => {
                 self.dead.put(self.event, DeadReason::LeftOut(reason.as_ref().into()), Some(handler));
             }
             _ => {}
