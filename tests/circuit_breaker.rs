@@ -170,6 +170,30 @@ fn while_a_trial_runs_others_are_left_out_and_no_lock_is_held() {
 }
 
 #[test]
+fn a_call_from_before_an_outage_tells_nothing_when_it_is_over() {
+    let (bus, clock) = timed();
+    let breaker = CircuitBreaker::consecutive(1).open_for(30 * SECOND);
+    bus.layer(breaker.clone());
+    let weak = bus.downgrade();
+    let _handler = bus.connect("a", move |n: &u32| match (n, weak.upgrade()) {
+        (0, Some(bus)) => {
+            // While this call hangs, the circuit opens, and closes again.
+            bus.emit("a", 1_u32);
+            clock.advance(30 * SECOND);
+            bus.emit("a", 2_u32);
+            Err("hung")
+        }
+        (1, _) => Err("broken"),
+        _ => Ok(()),
+    });
+    bus.emit("a", 0_u32);
+    assert!(breaker.circuits().is_empty(), "{:?}", breaker.circuits());
+    // What begins now counts.
+    bus.emit("a", 1_u32);
+    assert_eq!(breaker.circuits()[0].state, CircuitState::Open);
+}
+
+#[test]
 fn what_an_open_circuit_leaves_out_can_be_kept() {
     let (bus, clock) = timed();
     let dead = DeadLetter::new().refused();
