@@ -125,6 +125,38 @@ fn a_replay_gives_each_event_once_as_the_event_it_was() {
 }
 
 #[test]
+fn replays_that_fail_again_are_attempts_too_so_that_one_can_give_up() {
+    let clock = ManualClock::new();
+    let bus = Bus::builder().clock(clock.clone()).build();
+    let dead = DeadLetter::new();
+    bus.set_stack(Stack::new().with(dead.clone()).with(Retry::times(1).every(SECOND)));
+    let calls = Arc::new(AtomicU32::new(0));
+    let count = calls.clone();
+    let broken = move |_: &u32| {
+        count.fetch_add(1, Ordering::Relaxed);
+        Err("broken")
+    };
+    let _broken = bus.on("a").named("broken").connect(broken).unwrap();
+    let _worse = bus.on("a").named("worse").connect(|n: &u32| if *n == 1 { Err("worse") } else { Ok(()) }).unwrap();
+    bus.emit("a", 1_u32);
+    bus.emit("a", 2_u32);
+    let give_again = || dead.replay_if(|letter| letter.attempts() < 6).run(&bus).replayed;
+    assert_eq!([(); 3].map(|()| give_again()), [2, 2, 0]);
+    assert_eq!(calls.load(Ordering::Relaxed), 2 * 6);
+    let mut lines = lines(&dead);
+    lines.sort();
+    assert_eq!(
+        lines,
+        [
+            "a for a broken, 6 times, failed: broken",
+            "a for a broken, 6 times, failed: broken",
+            "a for a worse, 6 times, failed: worse"
+        ]
+    );
+    assert_eq!(clock.elapsed(), 9 * SECOND);
+}
+
+#[test]
 fn letters_that_are_not_chosen_stay() {
     let seen = Recorder::new();
     let bus = Bus::new();

@@ -274,11 +274,10 @@ impl DeadLetter {
         self.refused || event.is_replayed() && self.store.letters.lock().are_given_of(event.id())
     }
 
-    /// Changes what is there; the letters that fall out for it.
-    fn change(&self, change: impl FnOnce(&mut Letters)) -> Vec<Letter> {
+    /// Changes what is there; what that says, and the letters that fall out for it.
+    fn change<R>(&self, change: impl FnOnce(&mut Letters) -> R) -> (R, Vec<Letter>) {
         let mut letters = self.store.letters.lock();
-        change(&mut letters);
-        letters.evict(self.count, self.bytes)
+        (change(&mut letters), letters.evict(self.count, self.bytes))
     }
 }
 
