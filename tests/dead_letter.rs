@@ -157,6 +157,20 @@ fn replays_that_fail_again_are_attempts_too_so_that_one_can_give_up() {
 }
 
 #[test]
+fn attempts_are_those_of_one_handler_also_where_others_were_connected_in_the_same_line() {
+    let bus = Bus::new();
+    let dead = DeadLetter::new();
+    bus.layer(dead.clone());
+    let fails = move |which: bool| {
+        move |_: &u32, event: &Event<'_>| if event.is_replayed() == which { Err("it") } else { Ok(()) }
+    };
+    let _handlers = [false, true].map(|which| bus.connect("a", fails(which)).unwrap());
+    bus.emit("a", 1_u32);
+    assert_eq!(dead.replay().run(&bus).replayed, 1);
+    assert_eq!(lines(&dead), ["a for a -, 1 times, failed: it"]);
+}
+
+#[test]
 fn letters_that_are_not_chosen_stay() {
     let seen = Recorder::new();
     let bus = Bus::new();

@@ -350,6 +350,10 @@ mod tests {
         };
         rig.emit(&(Route::to_topic("a", "b").unwrap(), stop), "a", 1_u32);
         assert_eq!(rig.seen(), ["a 1"]);
+        // Another bus is another level.
+        let there = there(Arrival::Taken);
+        rig.emit(&(Route::to_bus("a", there.clone()).unwrap(), stop), "a", 2_u32);
+        assert_eq!(*there.0.lock(), ["a"]);
     }
 
     #[test]
