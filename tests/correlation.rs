@@ -133,12 +133,21 @@ fn a_replay_gives_the_same_tree_of_events_as_the_first_time() {
 
     // From inside a handler of another bus, which the replayed events are not tied to.
     let (again, other) = (tied(), tied());
-    again.connect("b", ties(&seen)).unwrap().detach();
-    again.connect("c", ties(&seen)).unwrap().detach();
+    again.connect("**", ties(&seen)).unwrap().detach();
     let (history, target) = (trees[0].0.clone(), again.clone());
     let _start = other.connect("start", move |_: &u32| assert_eq!(history.replay().run(&target).refused, 0)).unwrap();
     other.emit("start", 1_u32);
-    assert_eq!(seen.take(), ["b: 2 of 1<1", "c: 3 of 1<2"]);
+    assert_eq!(seen.take(), ["a: 1 of 1<0", "b: 2 of 1<1", "c: 3 of 1<2"]);
+}
+
+#[test]
+fn reports_of_the_bus_are_tied_to_nothing() {
+    let (bus, seen) = (tied(), Recorder::new());
+    let report = ["$sys.handler.failed", "a"];
+    let _all = bus.on(report).middleware(Correlation::new()).connect(ties(&seen)).unwrap();
+    let _failing = bus.connect("a", |_: &u32| Err("expected")).unwrap();
+    bus.emit("a", 1_u32);
+    assert_eq!(seen.take(), ["$sys.handler.failed: 2 of none<0", "a: 1 of 1<0"]);
 }
 
 #[test]

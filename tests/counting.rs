@@ -105,6 +105,16 @@ fn around_a_connection_it_counts_that_handler() {
 }
 
 #[test]
+fn a_handler_that_only_answers_questions_is_not_passed_over_by_an_emit() {
+    let bus = Bus::new();
+    let counters = Counters::new();
+    bus.layer(counters.clone());
+    let _answer = bus.on("a").answer(|_: &u32| "answer").unwrap();
+    bus.emit("a", 1_u32);
+    assert_eq!((counters.snapshot().all.skipped, handlers(&counters).len()), (0, 0));
+}
+
+#[test]
 fn patterns_beyond_the_limit_share_a_row() {
     let bus = Bus::new();
     let counters = Counters::new().room(2);

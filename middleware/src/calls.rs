@@ -258,4 +258,9 @@ mod tests {
         assert_eq!(calls.get(1), None);
         assert!(calls.row(2).is_some());
     }
+
+    #[test]
+    fn says_how_many_it_counts() {
+        assert_eq!(Calls::new().room(9).describe(), "count the calls of at most 9 connections");
+    }
 }

@@ -275,11 +275,10 @@ impl DeadLetter {
         self.refused || event.is_replayed() && self.store.letters.lock().are_given_of(event.id())
     }
 
-    /// Changes what is there; the letters that fall out for it.
-    fn change(&self, change: impl FnOnce(&mut Letters)) -> Vec<Letter> {
+    /// Changes what is there; what that says, and the letters that fall out for it.
+    fn change<R>(&self, change: impl FnOnce(&mut Letters) -> R) -> (R, Vec<Letter>) {
         let mut letters = self.store.letters.lock();
-        change(&mut letters);
-        letters.evict(self.count, self.bytes)
+        (change(&mut letters), letters.evict(self.count, self.bytes))
     }
 }
 
@@ -362,8 +361,7 @@ impl Advice for Watch<'_, '_> {
             Answer::Failed(problem) => {
                 self.dead.put(self.event, DeadReason::Failed(text_of(problem)), Some(handler));
             }
-            // By a layer further in: the bus was not asked to call it.
-            Answer::Skipped(reason) if handler.calls() == 0 && self.dead.keeps_left_out(self.event) => {
+            Answer::Skipped(reason) if handler.is_left_out() && self.dead.keeps_left_out(self.event) => {
                 self.dead.put(self.event, DeadReason::LeftOut(reason.as_ref().into()), Some(handler));
             }
             _ => {}

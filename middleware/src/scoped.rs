@@ -8,8 +8,8 @@ use crate::{CallCount, Event, IntoPattern, Limits, Mark, Middleware, Next, Parse
 
 /// Any middleware, limited to the topics of a pattern; all other events pass it by.
 ///
-/// Reach for it when a rule is about a part of the tree of topics. Like every pattern, it sees the bus's own reports
-/// only if it spells `$sys`.
+/// Reach for it when a rule is about a part of the tree of topics. Like every pattern, it sees a bus's own reports only if
+/// it spells `$sys`, and that around a connection: the layers of a bus see none of its reports.
 ///
 /// # Cost
 ///

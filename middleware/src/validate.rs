@@ -361,7 +361,7 @@ mod tests {
         let letters = letters.take();
         assert_eq!((letters.len(), letters[0].reason()), (1, &DeadReason::Refused("missing: a one".into())));
         assert_eq!(letters[0].payload(), Some(&2_u32));
-        assert!(layer.retains() && !number().retains());
+        assert!(layer.retains() && number().to(|_, _| {}).retains() && !number().retains());
     }
 
     #[test]
