@@ -41,8 +41,7 @@ fn again(path: &Path, into: &Path, near: u32) -> Result<EventTree, Box<dyn Error
 }
 
 fn tree(path: &Path) -> Result<EventTree, Box<dyn Error>> {
-    let records = Reader::open(path)?.collect::<Result<Vec<_>, _>>()?;
-    Ok(EventTree::of_records(records))
+    Ok(Reader::open(path)?.collect::<Result<EventTree, _>>()?)
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -70,7 +69,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let nearest = Projection::of(u32::MAX).on("radar.threat", |nearest, threat: &Fact<'_, u32>| {
         *nearest = (*nearest).min(**threat);
     })?;
-    nearest.catch_up(Reader::open(&first)?.entries(&codec()?).collect::<Result<Vec<_>, _>>()?)?;
+    nearest.try_catch_up(Reader::open(&first)?.entries(&codec()?))?;
     assert_eq!(nearest.state(), 500);
     println!("the nearest threat was at {} m", nearest.state());
     Ok(())

@@ -7,7 +7,7 @@ use sigtree_middleware::{Clock, Ids, Limits, Stack, SystemClock, Topic, UniqueId
 use crate::bus::Bus;
 use crate::dispatch::books::Writer;
 use crate::dispatch::cell::Cache;
-use crate::dispatch::core::{Core, Counters, Parent, Settings};
+use crate::dispatch::core::{Core, Counters, Lens, Parent, Settings};
 use crate::dispatch::snap::Snap;
 use crate::dispatch::stamps::Stamps;
 use crate::policy::Policy;
@@ -33,6 +33,7 @@ pub struct BusBuilder {
     pub(crate) ids: Arc<dyn Ids>,
     pub(crate) stack: Stack,
     pub(crate) cached_topics: usize,
+    pub(crate) lens: Option<Lens>,
 }
 
 /// How finely changes are told apart: counts by first segment, and by first pair of segments.
@@ -53,6 +54,7 @@ impl BusBuilder {
             ids: Arc::new(UniqueIds),
             stack: Stack::new(),
             cached_topics: 4096,
+            lens: None,
         }
     }
 
@@ -67,6 +69,7 @@ impl BusBuilder {
             ids: parent.ids.clone(),
             stack: Stack::new(),
             cached_topics: 1024,
+            lens: parent.lens.clone(),
         }
     }
 
@@ -81,6 +84,7 @@ impl BusBuilder {
             ids: self.ids.clone(),
             stack: self.stack.clone(),
             cached_topics: self.cached_topics,
+            lens: self.lens.clone(),
         }
     }
 
@@ -175,6 +179,7 @@ impl BusBuilder {
             clock: self.clock,
             ids: self.ids,
             parent,
+            lens: self.lens,
             stamps: Stamps::new(scopes.0, scopes.1),
             index: Snap::new(Some(Arc::default())),
             cache: Cache::new(self.cached_topics),

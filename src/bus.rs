@@ -460,8 +460,10 @@ impl Target for Bus {
     fn replay(&self, event: &Replayed<'_>) -> Landing {
         let company = Company { envelope: Some(event.sealed()), identity: Some((event.id(), event.stamp())) };
         let delivery = self.core.emit_named(event.topic(), SharedErased(event.share_erased()), Some(&company));
+        if let Some(error) = delivery.refusal() {
+            return event.refuse(error);
+        }
         match &delivery {
-            refused if refused.refusal().is_some() => Landing::Refused,
             called if called.called() > 0 => Landing::Called,
             held if held.is_held() => Landing::Held,
             _ => Landing::Unheard,

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use sigtree_middleware::{Layer, Pattern, Topic};
+use sigtree_middleware::{Layer, OneLine, Pattern, Topic};
 
 use crate::bus::Bus;
 use crate::dispatch::core::Core;
@@ -9,11 +9,14 @@ use crate::dispatch::plan::sinks;
 use crate::dispatch::route::{Part, Parts};
 use crate::dispatch::slot::Slot;
 use crate::error::Error;
+use crate::inspection::LayerSeen;
 
 /// What an emit on a topic would meet, level by level, from [`Bus::explain`]: print it.
 ///
 /// A level has the mutes of patterns, the layers and the handlers, in the order in which an event meets them, and the
-/// buses it goes down to. A handler has its pattern, name, priority, call site and conditions; a bridge names its bus.
+/// buses it goes down to. A layer has its name, description, call site, how many events it holds, and the circuits that are open. A
+/// handler has its pattern, name, priority, call site and conditions; a bridge names its bus. Line breaks and control characters in
+/// all of these are written as `\n` and `\u{1b}`.
 #[derive(Debug, Clone)]
 pub struct Explanation {
     levels: Vec<Level>,
@@ -24,7 +27,7 @@ struct Level {
     bus: String,
     topic: Topic,
     mutes: Vec<Pattern>,
-    layers: Vec<String>,
+    layers: Vec<LayerSeen>,
     handlers: Vec<String>,
     sinks: Vec<String>,
 }
@@ -67,13 +70,14 @@ impl Level {
     fn of(core: &Core, topic: &Topic) -> Self {
         let settings = core.settings.load_full().unwrap_or_default();
         let concerns = |layer: &&Layer| !topic.is_reserved() && layer.middleware().applies_to(topic);
+        let now = core.clock.elapsed();
         let sinks = sinks(&settings, topic);
         let below = sinks.iter().filter_map(|sink| Some((sink.child.upgrade()?, &sink.topic)));
         Self {
             bus: core.name.to_string(),
             topic: topic.clone(),
             mutes: settings.mutes.iter().filter(|pattern| pattern.matches(topic)).cloned().collect(),
-            layers: settings.stack.layers().iter().filter(concerns).map(Layer::to_string).collect(),
+            layers: settings.stack.layers().iter().filter(concerns).map(|layer| LayerSeen::of(layer, now)).collect(),
             handlers: handlers(core, topic),
             sinks: below.map(|(child, topic)| format!("`{topic}` on bus `{}`", child.name)).collect(),
         }
@@ -115,21 +119,21 @@ fn handler(slot: &dyn Slot, part: &Part) -> String {
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for level in &self.levels {
-            writeln!(f, "`{}` on bus `{}`", level.topic, level.bus)?;
+            writeln!(f, "`{}` on bus `{}`", OneLine(&level.topic), OneLine(&level.bus))?;
             for layer in &level.layers {
                 writeln!(f, "  layer {layer}")?;
             }
             for pattern in &level.mutes {
-                writeln!(f, "  handlers muted by `{pattern}`")?;
+                writeln!(f, "  handlers muted by `{}`", OneLine(pattern))?;
             }
             for (i, handler) in level.handlers.iter().enumerate() {
-                writeln!(f, "  {}. {handler}", i + 1)?;
+                writeln!(f, "  {}. {}", i + 1, OneLine(handler))?;
             }
             if level.handlers.is_empty() {
                 writeln!(f, "  no handlers")?;
             }
             for sink in &level.sinks {
-                writeln!(f, "  then {sink}")?;
+                writeln!(f, "  then {}", OneLine(sink))?;
             }
         }
         Ok(())

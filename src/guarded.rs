@@ -4,6 +4,7 @@ use std::any::TypeId;
 use std::cell::{Cell, OnceCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
 
 use sigtree_middleware::{
     Advised, Answer, Event, Home, Host, Layer, Mark, Middleware, Next, Pattern, Place, Problem, Source, Stack, Terminal,
@@ -14,6 +15,7 @@ use crate::dispatch::core::Core;
 use crate::dispatch::slot::{Call, Called, Slot};
 use crate::handler::stopped_or;
 use crate::held::ConnectionHome;
+use crate::inspection::LayerSeen;
 use crate::payload::PayloadType;
 use crate::policy::Policy;
 use crate::sync::{AtomicBool, AtomicU64, Ordering};
@@ -52,7 +54,7 @@ impl Conditions {
     }
 
     /// One note for each, for people.
-    fn explain(&self, left: u64, notes: &mut Vec<String>) {
+    fn explain(&self, left: u64, now: Duration, notes: &mut Vec<String>) {
         let Self { times, until, filter, from, owner, target, name: _, policy, layers, keeps } = self;
         let given = |note: &str, is_given: bool| is_given.then(|| note.to_owned());
         notes.extend(match times {
@@ -67,7 +69,7 @@ impl Conditions {
         notes.extend(target.as_ref().map(|target| format!("target `{target}`")));
         notes.extend(policy.map(|policy| format!("policy {policy:?}")));
         notes.extend(given("keeps", *keeps));
-        notes.extend(layers.layers().iter().map(|layer| format!("inside {layer}")));
+        notes.extend(layers.layers().iter().map(|layer| format!("inside {}", LayerSeen::of(layer, now))));
     }
 
     /// Whether the event is meant for this connection.
@@ -236,7 +238,8 @@ impl<C: Call> Call for Guarded<C> {
     }
 
     fn explain(&self, notes: &mut Vec<String>) {
-        self.conditions.explain(self.left.load(Ordering::Relaxed), notes);
+        let now = self.core.upgrade().map_or(Duration::ZERO, |core| core.clock.elapsed());
+        self.conditions.explain(self.left.load(Ordering::Relaxed), now, notes);
         self.call.explain(notes);
     }
 

@@ -105,10 +105,12 @@
 //! # Middleware
 //!
 //! A layer sees each event before the handlers and may let it go on, changed or not, or end it with a reason. The first one
-//! added sees it first.
+//! added sees it first. All layers are imported from [`sigtree::middleware`](middleware), a few also from the root; import them by
+//! name, because a glob import brings common names such as `Alarm`, `Record` and `Route` along.
 //!
 //! ```
-//! use sigtree::{Bus, Filter, Transform};
+//! use sigtree::Bus;
+//! use sigtree::middleware::{Filter, Transform};
 //!
 //! let bus = Bus::new();
 //! bus.layer(Filter::payload(|metres: &f64| *metres < 400_000.0).reason("out of range"));

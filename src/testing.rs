@@ -49,7 +49,17 @@
 //! ```
 //!
 //! On a [`TestBus`] it also shows what failed or was refused, because that is often why: a literal `7` is an `i32`, and refused on a topic
-//! that carries `u32`.
+//! that carries `u32`. And where an event is missing, it shows which layers of the bus and its children ended or held such events:
+//!
+//! ```text
+//! `range` never came
+//! nothing was seen on `range`
+//! layers did not let on:
+//!   limit: filter, else `too far` (tests/radar.rs:7) ended `range` twice: too far
+//!   debounce until 1s of quiet, per topic (tests/radar.rs:8) held `range` once, and holds 1 event now: let time pass, or flush the bus
+//! ```
+//!
+//! It knows nothing of layers around one handler, and of those of buses that a bridge or a [`Route`](crate::middleware::Route) leads to.
 //!
 //! Payloads are written with their `Debug`. Numbers, texts and the like are known, and so is the type of a payload that an assertion
 //! was given; of others the bus does not know how to write them, and they are `?` until [`TestBus::show`] names their type.
@@ -80,6 +90,7 @@ mod assertions;
 mod books;
 mod diff;
 mod emitted;
+mod kept_back;
 mod recorder;
 mod script;
 mod seen;
@@ -87,6 +98,7 @@ mod shown;
 #[cfg(feature = "proptest")]
 pub mod strategies;
 mod test_bus;
+mod troubles;
 mod view;
 
 pub use emitted::Emitted;

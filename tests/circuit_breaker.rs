@@ -7,8 +7,8 @@ use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use sigtree::middleware::{CircuitBreaker, CircuitState, DeadLetter, Retry};
-use sigtree::{Bus, Connection, Event, ManualClock, Scoped, Stack, sys};
-use support::Recorder;
+use sigtree::{Bus, Connection, Event, ManualClock, Middleware, Scoped, Stack, sys};
+use support::{Recorder, boom, quietly};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -170,6 +170,30 @@ fn while_a_trial_runs_others_are_left_out_and_no_lock_is_held() {
 }
 
 #[test]
+fn a_call_from_before_an_outage_tells_nothing_when_it_is_over() {
+    let (bus, clock) = timed();
+    let breaker = CircuitBreaker::consecutive(1).open_for(30 * SECOND);
+    bus.layer(breaker.clone());
+    let weak = bus.downgrade();
+    let _handler = bus.connect("a", move |n: &u32| match (n, weak.upgrade()) {
+        (0, Some(bus)) => {
+            // While this call hangs, the circuit opens, and closes again.
+            bus.emit("a", 1_u32);
+            clock.advance(30 * SECOND);
+            bus.emit("a", 2_u32);
+            Err("hung")
+        }
+        (1, _) => Err("broken"),
+        _ => Ok(()),
+    });
+    bus.emit("a", 0_u32);
+    assert!(breaker.circuits().is_empty(), "{:?}", breaker.circuits());
+    // What begins now counts.
+    bus.emit("a", 1_u32);
+    assert_eq!(breaker.circuits()[0].state, CircuitState::Open);
+}
+
+#[test]
 fn what_an_open_circuit_leaves_out_can_be_kept() {
     let (bus, clock) = timed();
     let dead = DeadLetter::new().refused();
@@ -273,4 +297,48 @@ fn it_lives_by_the_clock_of_its_own_bus_and_reports_there() {
     clock.advance(600 * SECOND);
     assert_eq!(here.emit("a", 2_u32).called(), 0);
     assert_eq!(breaker.stats().left_out, 1);
+}
+
+#[test]
+fn it_says_how_it_is_set() {
+    let lines =
+        [CircuitBreaker::consecutive(3).open_for(5 * SECOND), CircuitBreaker::rate(0.5, 10 * SECOND, 20).per_pattern()]
+            .map(|breaker| breaker.describe().into_owned());
+    assert_eq!(
+        lines,
+        [
+            "circuit breaker per connection, open for 5s after 3 failures in a row",
+            "circuit breaker per pattern, open for 30s when 50% of 20 calls or more failed within 10s"
+        ]
+    );
+}
+
+#[test]
+fn a_predicate_that_panics_ends_the_emit_and_nothing_else() {
+    let (bus, clock) = timed();
+    let breaker = CircuitBreaker::consecutive(1).open_for(SECOND).when(|problem| {
+        if problem.to_string() == "odd" {
+            boom("in the predicate");
+        }
+        true
+    });
+    bus.layer(breaker.clone());
+    let handler = |n: &u32| match n {
+        0 => Ok(()),
+        1 => Err("odd"),
+        _ => Err("broken"),
+    };
+    let _handler = bus.connect("a", handler).unwrap();
+    let delivery = quietly(|| bus.emit("a", 1_u32));
+    assert_eq!((delivery.failed(), delivery.failures()[0].site), (1, None));
+    assert!(breaker.circuits().is_empty());
+
+    // A trial that ends so tells nothing, and is given again after the same time.
+    bus.emit("a", 2_u32);
+    clock.advance(SECOND);
+    quietly(|| bus.emit("a", 1_u32));
+    assert_eq!(breaker.circuits()[0].state, CircuitState::HalfOpen);
+    assert_eq!(bus.emit("a", 0_u32).skipped(), 1);
+    clock.advance(SECOND);
+    assert_eq!((bus.emit("a", 0_u32).called(), breaker.circuits().len()), (1, 0));
 }

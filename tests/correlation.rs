@@ -2,11 +2,8 @@
 
 mod support;
 
-use std::sync::Arc;
-
-use parking_lot::Mutex;
-use sigtree::middleware::{Held, Mark};
-use sigtree::{Bus, Correlation, Event, EventId, History, Middleware, Next, Policy, SequentialIds, Stack, WeakBus};
+use sigtree::{Bus, Correlation, Event, EventId, History, Policy, SequentialIds, Stack, WeakBus};
+use support::hold::Hold;
 use support::{Recorder, boom, quietly};
 
 /// A bus whose events are numbered from 1 and tied together.
@@ -95,45 +92,11 @@ fn what_is_emitted_later_and_by_another_thread_follows() {
     assert_eq!(seen.take(), ["there: 2 of 1<1", "later: 3 of 1<1"]);
 }
 
-/// Holds every event until it is flushed.
-struct Hold(Mark, Mutex<Vec<Held>>);
-
-impl Middleware for Hold {
-    fn handle(&self, event: &Event<'_>, next: Next<'_>) {
-        if event.resumes(self.0) {
-            return next.run(event);
-        }
-        match next.hold(event, self.0) {
-            Some(held) => self.1.lock().push(held),
-            None => next.run(event),
-        }
-    }
-
-    fn retains(&self) -> bool {
-        true
-    }
-
-    fn holds(&self, mark: Mark) -> bool {
-        mark == self.0
-    }
-
-    fn flush(&self) {
-        let held = std::mem::take(&mut *self.1.lock());
-        for held in held {
-            held.release();
-        }
-    }
-}
-
-fn hold() -> Hold {
-    Hold(Mark::new(), Mutex::default())
-}
-
 #[test]
 fn an_event_that_was_held_is_tied_as_it_was_and_its_handlers_emits_to_it() {
     for inside in [false, true] {
         let (bus, seen) = (tied(), Recorder::new());
-        let held = Arc::new(hold());
+        let held = Hold::new();
         let on = bus.on("a");
         let on = if inside { on.middleware(held.clone()) } else { on };
         if !inside {
@@ -170,12 +133,21 @@ fn a_replay_gives_the_same_tree_of_events_as_the_first_time() {
 
     // From inside a handler of another bus, which the replayed events are not tied to.
     let (again, other) = (tied(), tied());
-    again.connect("b", ties(&seen)).unwrap().detach();
-    again.connect("c", ties(&seen)).unwrap().detach();
+    again.connect("**", ties(&seen)).unwrap().detach();
     let (history, target) = (trees[0].0.clone(), again.clone());
     let _start = other.connect("start", move |_: &u32| assert_eq!(history.replay().run(&target).refused, 0)).unwrap();
     other.emit("start", 1_u32);
-    assert_eq!(seen.take(), ["b: 2 of 1<1", "c: 3 of 1<2"]);
+    assert_eq!(seen.take(), ["a: 1 of 1<0", "b: 2 of 1<1", "c: 3 of 1<2"]);
+}
+
+#[test]
+fn reports_of_the_bus_are_tied_to_nothing() {
+    let (bus, seen) = (tied(), Recorder::new());
+    let report = ["$sys.handler.failed", "a"];
+    let _all = bus.on(report).middleware(Correlation::new()).connect(ties(&seen)).unwrap();
+    let _failing = bus.connect("a", |_: &u32| Err("expected")).unwrap();
+    bus.emit("a", 1_u32);
+    assert_eq!(seen.take(), ["$sys.handler.failed: 2 of none<0", "a: 1 of 1<0"]);
 }
 
 #[test]

@@ -2,9 +2,9 @@
 
 mod support;
 
-use parking_lot::Mutex;
-use sigtree::middleware::{Counters, Counts, Held, Mark};
-use sigtree::{Bus, Event, Middleware, Next, Stack, Topic};
+use sigtree::middleware::{Counters, Counts};
+use sigtree::{Bus, Event, Next, Stack, Topic};
+use support::hold::Hold;
 use support::{boom, quietly};
 
 /// What a bus's counters say of its handlers, by pattern: called, failed, skipped.
@@ -77,41 +77,11 @@ fn an_event_that_meets_nobody_or_is_redirected_was_not_filtered() {
     assert_eq!(handlers(&counters), [("b".into(), [1, 0, 0])]);
 }
 
-/// Holds every event until it is flushed.
-struct Hold(Mark, Mutex<Vec<Held>>);
-
-impl Middleware for Hold {
-    fn handle(&self, event: &Event<'_>, next: Next<'_>) {
-        if event.resumes(self.0) {
-            return next.run(event);
-        }
-        match next.hold(event, self.0) {
-            Some(held) => self.1.lock().push(held),
-            None => next.run(event),
-        }
-    }
-
-    fn retains(&self) -> bool {
-        true
-    }
-
-    fn holds(&self, mark: Mark) -> bool {
-        mark == self.0
-    }
-
-    fn flush(&self) {
-        let held = std::mem::take(&mut *self.1.lock());
-        for held in held {
-            held.release();
-        }
-    }
-}
-
 #[test]
 fn an_event_that_was_held_is_counted_once_and_its_calls_when_they_come() {
     let bus = Bus::new();
     let counters = Counters::new();
-    bus.set_stack(Stack::new().with(counters.clone()).with(Hold(Mark::new(), Mutex::default())));
+    bus.set_stack(Stack::new().with(counters.clone()).with(Hold::new()));
     let _a = bus.connect("a", |_: &u32| {}).unwrap();
     bus.emit("a", 1_u32);
     assert_eq!(counters.snapshot().all, Counts { emitted: 1, ..Counts::default() });
@@ -132,6 +102,16 @@ fn around_a_connection_it_counts_that_handler() {
     (0..5_u32).for_each(|n| drop(bus.emit("a", n)));
     assert_eq!(counters.snapshot().all, Counts { emitted: 5, called: 2, filtered: 3, ..Counts::default() });
     assert_eq!(handlers(&counters), [("a".into(), [2, 0, 0])]);
+}
+
+#[test]
+fn a_handler_that_only_answers_questions_is_not_passed_over_by_an_emit() {
+    let bus = Bus::new();
+    let counters = Counters::new();
+    bus.layer(counters.clone());
+    let _answer = bus.on("a").answer(|_: &u32| "answer").unwrap();
+    bus.emit("a", 1_u32);
+    assert_eq!((counters.snapshot().all.skipped, handlers(&counters).len()), (0, 0));
 }
 
 #[test]

@@ -8,10 +8,11 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use sigtree::middleware::{
     CircuitBreaker, DeadLetter, DeadReason, Deduplicate, Landing, Letter, Replayed, Retry, Target, Timeout,
 };
-use sigtree::{Bus, Clock, Event, Filter, History, ManualClock, Policy, Scoped, Stack, Topic, Transform};
+use sigtree::{Bus, Clock, Connection, Event, Filter, History, ManualClock, Policy, Scoped, Stack, Topic, Transform};
 use support::{Recorder, boom, quietly, render};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -56,7 +57,7 @@ fn each_failure_makes_a_letter_with_all_that_is_known() {
     let site = letter.site().unwrap();
     assert_eq!((site.file(), site.line()), (file!(), line));
     let expected =
-        format!("2. `a` for handler of `*` named `error` ({}:{line}), 1 attempts, failed: out of paper", file!());
+        format!("2. `a` for handler of `*` named `error` ({}:{line}), 1 attempt, failed: out of paper", file!());
     assert_eq!(letter.to_string(), expected);
 }
 
@@ -84,6 +85,23 @@ fn a_retry_behind_it_makes_one_letter_and_one_before_it_one_a_try() {
 }
 
 #[test]
+fn a_call_that_was_not_made_because_the_handler_was_gone_is_no_attempt() {
+    let bus = Bus::builder().clock(ManualClock::new()).build();
+    let dead = DeadLetter::new();
+    bus.set_stack(Stack::new().with(dead.clone()).with(Retry::times(3)));
+    let own: Arc<Mutex<Option<Connection>>> = Arc::default();
+    let connection = own.clone();
+    let leaves = move |_: &u32| {
+        drop(connection.lock().take());
+        Err("gone")
+    };
+    *own.lock() = Some(bus.connect("a", leaves).unwrap());
+    let _once = bus.on("a").once().connect(|_: &u32| Err("once")).unwrap();
+    bus.emit("a", 1_u32);
+    assert_eq!(lines(&dead), ["a for a -, 1 times, failed: gone", "a for a -, 1 times, failed: once"]);
+}
+
+#[test]
 fn a_replay_gives_each_event_once_as_the_event_it_was() {
     let seen = Recorder::new();
     let bus = Bus::new();
@@ -104,6 +122,52 @@ fn a_replay_gives_each_event_once_as_the_event_it_was() {
     two.store(true, Ordering::Relaxed);
     dead.replay().run(&bus);
     assert_eq!((dead.len(), dead.stats().kept), (0, 3));
+}
+
+#[test]
+fn replays_that_fail_again_are_attempts_too_so_that_one_can_give_up() {
+    let clock = ManualClock::new();
+    let bus = Bus::builder().clock(clock.clone()).build();
+    let dead = DeadLetter::new();
+    bus.set_stack(Stack::new().with(dead.clone()).with(Retry::times(1).every(SECOND)));
+    let calls = Arc::new(AtomicU32::new(0));
+    let count = calls.clone();
+    let broken = move |_: &u32| {
+        count.fetch_add(1, Ordering::Relaxed);
+        Err("broken")
+    };
+    let _broken = bus.on("a").named("broken").connect(broken).unwrap();
+    let _worse = bus.on("a").named("worse").connect(|n: &u32| if *n == 1 { Err("worse") } else { Ok(()) }).unwrap();
+    bus.emit("a", 1_u32);
+    bus.emit("a", 2_u32);
+    let give_again = || dead.replay_if(|letter| letter.attempts() < 6).run(&bus).replayed;
+    assert_eq!([(); 3].map(|()| give_again()), [2, 2, 0]);
+    assert_eq!(calls.load(Ordering::Relaxed), 2 * 6);
+    let mut lines = lines(&dead);
+    lines.sort();
+    assert_eq!(
+        lines,
+        [
+            "a for a broken, 6 times, failed: broken",
+            "a for a broken, 6 times, failed: broken",
+            "a for a worse, 6 times, failed: worse"
+        ]
+    );
+    assert_eq!(clock.elapsed(), 9 * SECOND);
+}
+
+#[test]
+fn attempts_are_those_of_one_handler_also_where_others_were_connected_in_the_same_line() {
+    let bus = Bus::new();
+    let dead = DeadLetter::new();
+    bus.layer(dead.clone());
+    let fails = move |which: bool| {
+        move |_: &u32, event: &Event<'_>| if event.is_replayed() == which { Err("it") } else { Ok(()) }
+    };
+    let _handlers = [false, true].map(|which| bus.connect("a", fails(which)).unwrap());
+    bus.emit("a", 1_u32);
+    assert_eq!(dead.replay().run(&bus).replayed, 1);
+    assert_eq!(lines(&dead), ["a for a -, 1 times, failed: it"]);
 }
 
 #[test]

@@ -55,6 +55,21 @@ fn the_same_seed_goes_wrong_in_the_same_places() {
 }
 
 #[test]
+fn handlers_that_fail_are_the_same_whether_others_panic_or_not() {
+    let causes = |fault: Fault| {
+        let bus = timed(Stack::new().with(fault));
+        let _handler = bus.connect("n", |_: &u32| {}).unwrap();
+        let cause = |n| bus.emit("n", n).failures().first().map(|failure| failure.cause.to_string());
+        (0..100_u32).map(cause).collect::<Vec<_>>()
+    };
+    let fails = causes(Fault::seeded(1).fail(0.3));
+    let both = causes(Fault::seeded(1).fail(0.3).panic(0.3));
+    let panics = Some("panicked: a fault");
+    assert!(both.iter().zip(&fails).all(|(both, fails)| both.as_deref() == panics || both == fails));
+    assert!(both.iter().any(|cause| cause.as_deref() == panics));
+}
+
+#[test]
 fn it_works_on_some_topics_and_on_one_connection() {
     let seen = Recorder::new();
     let bus = timed(Stack::new().with(Scoped::new("a", Fault::seeded(1).fail(1.0)).unwrap()));

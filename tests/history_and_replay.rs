@@ -194,7 +194,7 @@ fn what_a_handler_emits_during_a_replay_is_new() {
 }
 
 #[test]
-fn a_replayed_event_that_the_bus_refuses_is_counted() {
+fn a_replayed_event_that_the_bus_refuses_is_counted_and_told() {
     let history = History::new();
     let (bus, clock) = recorded(&history);
     play(&bus, &clock);
@@ -202,6 +202,8 @@ fn a_replayed_event_that_the_bus_refuses_is_counted() {
     let _typed = other.connect("radar.track", |_: &String| {}).unwrap();
     let report = history.replay().run(&other);
     assert_eq!((report.replayed, report.refused, other.refusals()), (5, 5, 5));
+    let first = &report.reasons[0];
+    assert!(first.starts_with("event ") && first.contains(" on `radar.track`: topic `radar.track` carries"), "{first}");
 }
 
 #[test]

@@ -6,78 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use sigtree::middleware::{
-    Alarm, Batch, Correlation, Counters, Debounce, FlowStats, Held, Inspect, Latest, Mark, Timeout,
-};
+use sigtree::middleware::{Batch, Correlation, Counters, Debounce, FlowStats, Inspect, Latest, Timeout};
 use sigtree::{Bus, Event, Filter, History, ManualClock, Middleware, Next, Scoped, Stack, Topic, sys};
 use support::Recorder;
+use support::hold::Hold;
 
 const SECOND: Duration = Duration::from_secs(1);
-
-/// Holds every event until it is flushed, and flushes when it is dropped.
-#[derive(Clone)]
-struct Hold(Arc<Held2>);
-
-struct Held2 {
-    mark: Mark,
-    held: Mutex<Vec<Held>>,
-}
-
-impl Hold {
-    fn new() -> Self {
-        Self(Arc::new(Held2 { mark: Mark::new(), held: Mutex::default() }))
-    }
-}
-
-impl Held2 {
-    fn release(&self) {
-        let held = std::mem::take(&mut *self.held.lock());
-        for held in held {
-            held.release();
-        }
-    }
-}
-
-impl Drop for Held2 {
-    fn drop(&mut self) {
-        self.release();
-    }
-}
-
-impl Alarm for Held2 {
-    fn ring(&self) {
-        self.release();
-    }
-}
-
-impl Middleware for Hold {
-    fn handle(&self, event: &Event<'_>, next: Next<'_>) {
-        if event.resumes(self.0.mark) {
-            return next.run(event);
-        }
-        match next.hold(event, self.0.mark) {
-            Some(held) => {
-                let clock = event.emission().host().clock();
-                let inner: Arc<dyn Alarm> = self.0.clone();
-                self.0.held.lock().push(held);
-                clock.wake(clock.elapsed() + Duration::from_secs(5), Arc::downgrade(&inner));
-            }
-            None => next.run(event),
-        }
-    }
-
-    fn retains(&self) -> bool {
-        true
-    }
-
-    fn holds(&self, mark: Mark) -> bool {
-        mark == self.0.mark
-    }
-
-    fn flush(&self) {
-        self.0.release();
-    }
-}
 
 #[test]
 fn an_event_goes_on_behind_the_layer_that_held_it_as_the_event_it_was() {

@@ -105,8 +105,8 @@ fn it_draws_as_a_graph() {
   node [shape=box, fontname="sans-serif"];
   edge [fontname="sans-serif"];
   subgraph cluster_0 {{
-    label="a \"b\"\n\\u{{7}}";
-    bus_0 [shape=folder, label="a \"b\"\n\\u{{7}}\n1 connection"];
+    label="a \"b\"\\n\\u{{7}}";
+    bus_0 [shape=folder, label="a \"b\"\\n\\u{{7}}\n1 connection"];
     layer_0_0 [shape=component, label="filter, else `filtered` (tests/inspect.rs:LINE)"];
     bus_0 -> layer_0_0;
     pattern_0_0 [shape=ellipse, label="x.*"];
@@ -115,8 +115,8 @@ fn it_draws_as_a_graph() {
     pattern_0_0 -> connection_0_0_0;
   }}
   subgraph cluster_1 {{
-    label="a \"b\"\n\\u{{7}}.below";
-    bus_1 [shape=folder, label="a \"b\"\n\\u{{7}}.below\n1 connection"];
+    label="a \"b\"\\n\\u{{7}}.below";
+    bus_1 [shape=folder, label="a \"b\"\\n\\u{{7}}.below\n1 connection"];
     pattern_1_0 [shape=ellipse, label="x"];
     bus_1 -> pattern_1_0;
     connection_1_0_0 [label="SITE", style=dashed];
@@ -202,6 +202,7 @@ fn more_connections_than_are_counted_are_summed_up() {
     bus.layer(counting.clone());
     let _connections = [(); 5].map(|()| bus.connect("a", |_: &u32| {}).unwrap());
     bus.emit("a", 1_u32);
+    assert!(bus.inspect().to_dot().contains("\\n1 call in "), "{}", bus.inspect().to_dot());
     assert_eq!(counting.uncounted(), 3);
     assert_eq!(bus.inspect().connections().filter(|connection| connection.calls.is_some()).count(), 2);
 }
@@ -216,7 +217,12 @@ fn the_dead_are_seen_until_they_are_taken_out() {
     let screen = Arc::new(Screen);
     bus.connect_weak("a", &screen, Screen::show).unwrap();
     drop(screen);
-    assert_eq!(bus.inspect().patterns[0].connections[0].state, State::Dead);
+    let seen = bus.inspect();
+    assert_eq!(seen.patterns[0].connections[0].state, State::Dead);
+    assert!(seen.to_string().contains("\n    dead, weak receiver `"), "{seen}");
+    assert!(seen.to_dot().contains("`\", color=grey, fontcolor=grey];"), "{}", seen.to_dot());
+    #[cfg(feature = "serde")]
+    assert_eq!(serde_json::to_value(seen).unwrap()["patterns"][0]["connections"][0]["state"], "dead");
     bus.prune();
     assert!(bus.inspect().patterns.is_empty());
 }
@@ -247,8 +253,14 @@ fn the_cache_of_names_tells_how_full_it_is() {
         bus.emit("a", n);
         bus.emit(format!("once.{n}"), n);
     }
-    let cache = bus.inspect().cache;
-    assert_eq!((cache.used, cache.routes), (1, 1));
+    let seen = bus.inspect();
+    assert_eq!((seen.cache.used, seen.cache.routes), (1, 1));
+    let _mute = bus.mute("b.*").unwrap();
+    let graph = bus.inspect().to_dot();
+    let label = r#"label="bus\n1 connection\nmutes `b.*`\ncache: 1 route, 1 of 64 places used"];"#;
+    assert!(graph.contains(label), "{graph}");
+    #[cfg(feature = "serde")]
+    assert_eq!(serde_json::to_value(seen).unwrap()["cache"]["routes"], 1);
     // A disconnect takes the route out of its place.
     drop(connection);
     let cache = bus.inspect().cache;

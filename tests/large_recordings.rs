@@ -60,6 +60,18 @@ fn bytes_in(folder: &Path) -> u64 {
     std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().metadata().unwrap().len()).sum()
 }
 
+/// The bytes that a file takes on the disk, where the system tells: what was never written takes none.
+#[cfg(unix)]
+fn room_of(path: &Path) -> Option<u64> {
+    use std::os::unix::fs::MetadataExt;
+    Some(path.metadata().unwrap().blocks() * 512)
+}
+
+#[cfg(not(unix))]
+fn room_of(_: &Path) -> Option<u64> {
+    None
+}
+
 #[test]
 #[cfg_attr(debug_assertions, ignore = "takes long without optimisation")]
 fn a_million_events_in_files() {
@@ -92,11 +104,15 @@ fn a_million_events_in_files() {
 #[cfg_attr(debug_assertions, ignore = "takes long without optimisation")]
 fn a_million_events_in_a_store() {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(folder.path().join("flight.redb")).unwrap();
+    let path = folder.path().join("flight.redb");
+    let store = Store::open(&path).unwrap();
     let began = Instant::now();
     emit_all(&builder().open_sink(store.clone()).unwrap());
     let bytes = bytes_in(folder.path());
     rate("store written", began, bytes);
+    if let Some(room) = room_of(&path) {
+        println!("the store is {:.0} MB long and takes {:.0} MB on the disk", bytes as f64 / 1e6, room as f64 / 1e6);
+    }
 
     let began = Instant::now();
     let mut read = 0;

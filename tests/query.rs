@@ -29,6 +29,8 @@ fn one_that_is_not_reached_is_not_called() {
     assert_eq!(seen.take(), ["1"]);
     assert_eq!(signal.query::<u32>(&10).find(|answer| *answer > 10), Some(20));
     assert_eq!(seen.take(), ["1", "2"]);
+    assert_eq!(signal.query::<u32>(&10).find_map(|answer| answer.checked_sub(15)), Some(5));
+    assert_eq!(seen.take(), ["1", "2"]);
     assert_eq!(signal.query::<u32>(&10).fold(0, u32::max), 30);
     assert_eq!(seen.take(), ["1", "2", "3"]);
 }

@@ -170,6 +170,16 @@ fn it_gives_up_when_the_deadline_comes_before_the_next_call() {
 }
 
 #[test]
+fn a_call_at_the_deadline_would_be_too_late() {
+    let seen = Recorder::new();
+    let (bus, _) = timed();
+    bus.set_stack(Stack::new().with(Timeout::new(2 * SECOND)).with(Retry::times(9).every(SECOND)));
+    let _handler = bus.connect("a", failing(9, "it", &seen)).unwrap();
+    bus.emit("a", 1_u32);
+    assert_eq!(seen.take(), ["it at 0ns", "it at 1s"]);
+}
+
+#[test]
 fn one_retry_around_another_multiplies() {
     let seen = Recorder::new();
     let (bus, _) = timed();
@@ -179,4 +189,19 @@ fn one_retry_around_another_multiplies() {
     assert_eq!(bus.emit("a", 1_u32).failed(), 0);
     assert_eq!(seen.take(), ["it at 0ns", "it at 1s", "it at 11s", "it at 12s"]);
     assert_eq!((stats(&outer), stats(&inner)), ((1, 1, 0), (2, 1, 1)));
+}
+
+#[test]
+fn a_predicate_that_panics_ends_the_emit_and_nothing_else() {
+    let (bus, _) = timed();
+    let retry = Retry::times(9).when(|_| {
+        boom("in the predicate");
+        true
+    });
+    bus.layer(retry.clone());
+    let _handler = bus.connect("a", |n: &u32| if n % 2 == 1 { Err("odd") } else { Ok(()) }).unwrap();
+    let delivery = quietly(|| bus.emit("a", 1_u32));
+    let causes: Vec<_> = delivery.failures().iter().map(|failure| failure.cause.to_string()).collect();
+    assert_eq!(causes, ["panicked: in the predicate"]);
+    assert_eq!((bus.emit("a", 2_u32).called(), stats(&retry)), (1, (0, 0, 0)));
 }

@@ -115,6 +115,20 @@ fn those_whose_turn_comes_too_late_can_be_left_out() {
 }
 
 #[test]
+fn a_handler_that_is_not_called_is_not_late() {
+    let (bus, clock) = timed();
+    let timeout = Timeout::new(SECOND);
+    bus.layer(timeout.clone());
+    let slow = clock.clone();
+    let refuses = move |_: &Event<'_>| {
+        slow.advance(2 * SECOND);
+        false
+    };
+    let _refused = bus.on("a").filter(refuses).connect(taking(2, &clock)).unwrap();
+    assert_eq!((bus.emit("a", 1_u32).skipped(), timeout.stats().late), (1, 0));
+}
+
+#[test]
 fn it_can_be_about_some_topics_or_one_handler() {
     let (bus, clock) = timed();
     let (scoped, own) = (Timeout::new(SECOND), Timeout::new(SECOND));

@@ -4,7 +4,7 @@ mod support;
 
 use sigtree::middleware::{DeadLetter, Validate};
 use sigtree::{Bus, Event, Filter, Scoped, Stack, Topic, sys};
-use support::Recorder;
+use support::{Recorder, boom, quietly};
 
 fn below_ten() -> Validate<u32> {
     Validate::new().rule("ten or more", |n| *n < 10)
@@ -121,4 +121,23 @@ fn what_is_refused_goes_to_another_bus_or_to_a_closure() {
     );
     assert_eq!(bus.emit("a", 10_u32).filtered(), reason.as_deref());
     assert_eq!((bus.emit("a", 1_u32).called(), seen.take()), (1, vec![format!("a: {}", reason.unwrap())]));
+}
+
+#[test]
+fn a_rule_that_panics_ends_the_event_as_a_failure_of_the_layer() {
+    let bus = Bus::new();
+    let layer = Validate::<u32>::new().rule("never", |n| {
+        if *n >= 10 {
+            boom("in the rule");
+        }
+        true
+    });
+    bus.layer(layer.clone());
+    let _handler = bus.connect("a", |_: &u32| {}).unwrap();
+    let delivery = quietly(|| bus.emit("a", 10_u32));
+    assert_eq!(
+        (delivery.called(), delivery.failures()[0].to_string()),
+        (0, "layer on `a`: panicked: in the rule".into())
+    );
+    assert_eq!((bus.emit("a", 1_u32).called(), layer.stats().refused), (1, 0));
 }

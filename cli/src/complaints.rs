@@ -29,6 +29,12 @@ impl Complaints {
         *self.count_mut() += lines;
     }
 
+    /// Tells of something that is no line and is not counted.
+    pub(crate) fn note(&self, what: &str) {
+        let _one_at_a_time = self.count_mut();
+        warn(what);
+    }
+
     pub(crate) fn count(&self) -> u64 {
         *self.count_mut()
     }

@@ -30,10 +30,12 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod attributes;
 mod bars;
 mod commands;
 mod complaints;
 mod condition;
+mod decimal;
 mod escape;
 mod input;
 mod output;

@@ -9,7 +9,7 @@ use sigtree::middleware::Record;
 
 use crate::args::Color;
 use crate::trouble::Trouble;
-use crate::{escape, times};
+use crate::{attributes, escape, times};
 
 /// Standard output, and how it is written to.
 #[derive(Debug)]
@@ -69,12 +69,12 @@ impl Output {
         check(written.and_then(|()| self.out.write_all(b"\n")))
     }
 
-    /// An event for people: time, topic, payload, source.
-    pub(crate) fn event(&mut self, record: &Record) -> Result<(), Trouble> {
+    /// An event for people: time, or `-` without one, topic, payload, source.
+    pub(crate) fn event(&mut self, record: &Record, line: &[u8]) -> Result<(), Trouble> {
         let (dim, topic) = (self.style(Style::new().dimmed()), self.color(AnsiColor::Cyan));
+        let time = attributes::time(record, line).map_or_else(|| String::from("-"), times::show);
         let mut line = format!(
-            "{dim}{}{dim:#} {topic}{}{topic:#} {}",
-            times::show(record.time()),
+            "{dim}{time}{dim:#} {topic}{}{topic:#} {}",
             escape::text(record.topic().as_str()),
             escape::text(record.data())
         );
@@ -82,6 +82,21 @@ impl Output {
             line += &format!(" {dim}from {}{dim:#}", escape::text(source.as_str()));
         }
         self.line(line)
+    }
+
+    /// Whether anybody reads it still. Where it cannot be known before something is written, it is taken to be so.
+    pub(crate) fn is_heard(&self) -> bool {
+        #[cfg(unix)]
+        {
+            use rustix::event::{PollFd, PollFlags, Timespec, poll};
+            // What went wrong is told unasked.
+            let mut out = [PollFd::new(self.out.get_ref(), PollFlags::empty())];
+            let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+            let gone = PollFlags::ERR | PollFlags::HUP;
+            !(poll(&mut out, Some(&now)).is_ok() && out[0].revents().intersects(gone))
+        }
+        #[cfg(not(unix))]
+        true
     }
 
     pub(crate) fn flush(&mut self) -> Result<(), Trouble> {

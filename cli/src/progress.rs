@@ -17,12 +17,18 @@ impl Progress {
         Self(bar.with_style(ProgressStyle::with_template(template).expect("a good template")))
     }
 
+    /// Of so many steps.
+    pub(crate) fn of_steps(steps: u64) -> Self {
+        let bar = ProgressBar::with_draw_target(Some(steps), ProgressDrawTarget::stderr());
+        Self(bar.with_style(ProgressStyle::with_template("{bar:32} {pos} of {len}").expect("a good template")))
+    }
+
     pub(crate) fn none() -> Self {
         Self(ProgressBar::hidden())
     }
 
-    pub(crate) fn set(&self, bytes: u64) {
-        self.0.set_position(bytes);
+    pub(crate) fn set(&self, done: u64) {
+        self.0.set_position(done);
     }
 
     /// Does what writes to the same terminal.

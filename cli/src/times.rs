@@ -11,6 +11,11 @@ pub(crate) fn show(time: SystemTime) -> String {
     Timestamp::try_from(time).map_or_else(|_| String::from("?"), |time| format!("{time:.3}"))
 }
 
+/// To the last digit, in UTC.
+pub(crate) fn show_exactly(time: SystemTime) -> String {
+    Timestamp::try_from(time).map_or_else(|_| String::from("?"), |time| time.to_string())
+}
+
 /// Three digits that say something, with the unit that suits them.
 pub(crate) fn show_duration(duration: Duration) -> String {
     let seconds = duration.as_secs_f64();

@@ -23,6 +23,19 @@ fn other_ids_and_times_are_no_difference() {
 }
 
 #[test]
+fn times_differ_by_a_nanosecond() {
+    let place = flights("1970-01-01T00:00:00.01Z", "1970-01-01T00:00:00.010000001Z");
+    place.run(&["diff", "flight.jsonl", "other.jsonl"]).fine();
+    let said = place.run(&["diff", "flight.jsonl", "other.jsonl", "--also", "time"]);
+    assert_eq!(said.code, Some(1));
+    assert!(
+        said.out.contains("+ radar.track.lost {\"id\":1,\"why\":\"far\"} time=1970-01-01T00:00:00.010000001Z"),
+        "{}",
+        said.out
+    );
+}
+
+#[test]
 fn json_that_is_written_in_another_way_is_the_same() {
     let place = flights(r#"{"id":2,"why":"far"}"#, r#"{ "why":"f\u0061r", "id":2 }"#);
     place.run(&["diff", "flight.jsonl", "other.jsonl"]).fine();

@@ -20,15 +20,20 @@ fn the_codes_are_in_every_help() {
 #[test]
 fn what_is_not_understood_ends_with_2() {
     let place = Place::with_flight();
-    let wrong: [&[&str]; 8] = [
+    let wrong: [&[&str]; 13] = [
         &[],
         &["dance"],
         &["tail"],
         &["tail", "flight.jsonl", "a..b"],
         &["filter", "flight.jsonl", "--from", "yesterday"],
-        &["filter", "flight.jsonl", "--where", "topic=a"],
+        &["filter", "flight.jsonl", "--where", "topic.x=a"],
+        &["filter", "flight.jsonl", "--where", "dta.id=7"],
+        &["stats", ""],
+        &["stats", "flight.jsonl", "--top", "-1"],
+        &["tail", "flight.jsonl", "-n", "x"],
         &["replay", "flight.jsonl", "--speed", "x0"],
         &["replay", "flight.jsonl", "--to", "tcp:7"],
+        &["replay", "flight.jsonl", "--to", "tcp:localhost:65536"],
     ];
     for args in wrong {
         let said = place.run(args);
@@ -46,7 +51,110 @@ fn what_is_not_there_ends_with_3() {
         assert_eq!((said.code, &*said.out), (Some(3), ""), "{args:?}");
         assert_eq!(said.err, "error: no recording `x`: give the path of one, or `-` for standard input\n");
     }
-    assert_eq!(place.run(&["stats", "."]).code, Some(3));
+    place.write("flight.jsonl", "");
+    let said = place.run(&["filter", "flight.jsonl", "radar.**"]);
+    assert_eq!(
+        (said.code, &*said.err),
+        (Some(3), "error: no recording `radar.**`: if it is a pattern, `sigtree filter FILE --pattern` takes it\n")
+    );
+    assert!(place.run(&["stats", "flight.jsonl/x"]).err.starts_with("error: no recording `flight.jsonl/x`: "));
+}
+
+#[test]
+fn something_else_than_a_recording_is_told_as_what_it_is() {
+    let place = Place::new();
+    place.write("flight.jsonl", "");
+    place.write("flight.jsonl.gz", b"\x1f\x8b\x08\0");
+    place.write("flight.jsonl.zst", b"\x28\xb5\x2f\xfd\0");
+    place.write("flight.redb", b"redb\x1a\x0a\xa9\x0d\x0a");
+    let told = [
+        (".", "`.` is a folder: give a recording in it, a file like flight.jsonl"),
+        ("flight.jsonl.gz", "`flight.jsonl.gz` is compressed: unpack it, as in `gzip -dc FILE | sigtree stats -`"),
+        ("flight.jsonl.zst", "`flight.jsonl.zst` is compressed: unpack it, as in `zstd -dc FILE | sigtree stats -`"),
+        (
+            "flight.redb",
+            "`flight.redb` is a store (redb), not a recording: read it with the library, and write what `Store::query` \
+             finds with `Record::write_to`",
+        ),
+    ];
+    for (path, what) in told {
+        let commands: [&[&str]; 6] = [
+            &["tail", path],
+            &["filter", path],
+            &["replay", path],
+            &["stats", path],
+            &["diff", path, "flight.jsonl"],
+            &["diff", "flight.jsonl", path],
+        ];
+        for args in commands {
+            let said = place.run(args);
+            assert_eq!((said.code, &*said.out, said.err), (Some(3), "", format!("error: {what}\n")), "{args:?}");
+        }
+    }
+}
+
+#[test]
+fn a_file_without_an_event_is_doubted_once() {
+    let place = Place::new();
+    place.write("notes.txt", "\0\x7fELF\nhello\n");
+    let doubt =
+        "warning: no line of `notes.txt` is an event: is it a recording, with one CloudEvents JSON object a line?\n";
+    let commands: [&[&str]; 5] = [
+        &["tail", "--no-follow", "notes.txt"],
+        &["filter", "notes.txt"],
+        &["replay", "notes.txt"],
+        &["stats", "notes.txt"],
+        &["diff", "notes.txt", "-"],
+    ];
+    for args in commands {
+        let said = place.run(args);
+        assert_eq!((said.code, said.err.matches(doubt).count()), (Some(0), 1), "{args:?}: {}", said.err);
+    }
+    place.write("empty.jsonl", "");
+    place.run(&["stats", "empty.jsonl"]).fine();
+}
+
+#[test]
+fn what_is_not_understood_is_told_once() {
+    let place = Place::with_flight();
+    let told: [(&[&str], &str); 5] = [
+        (&["tail", "flight.jsonl", "a..b"], "'a..b' for '[PATTERN]': empty segment at byte 2: remove one dot"),
+        (
+            &["filter", "flight.jsonl", "-p", "a..b"],
+            "'a..b' for '--pattern <PATTERN>': empty segment at byte 2: remove",
+        ),
+        (
+            &["replay", "flight.jsonl", "--speed", "fast"],
+            "'fast' for '--speed <SPEED>': write `instant`, `real`, or `x`",
+        ),
+        (&["stats", "flight.jsonl", "--top", "-1"], "'-1' for '--top <N>': write a whole number, like 20"),
+        (&["stats", ""], "'' for '<FILE>...': it is empty: give the path of a recording, or `-` for standard input"),
+    ];
+    for (args, what) in told {
+        let said = place.run(args);
+        assert!(said.err.starts_with(&format!("error: invalid value {what}")), "{args:?}: {}", said.err);
+    }
+}
+
+#[test]
+fn what_all_commands_have_stands_apart_in_their_help() {
+    let place = Place::new();
+    for command in ["tail", "filter", "replay", "stats", "diff", "bench", "completions"] {
+        let help = place.run(&[command, "-h"]).fine().out;
+        let (own, common) = help.split_once("Options of all commands:\n").unwrap();
+        for option in ["--json", "--color", "--strict"] {
+            assert!(common.contains(option) && !own.contains(option), "{command} {option}: {help}");
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_named_once() {
+    let place = Place::with_flight();
+    for args in [["stats", "flight.jsonl/x"], ["tail", "flight.jsonl/x"]] {
+        let said = place.run(&args);
+        assert_eq!((said.code, said.err.matches("flight.jsonl").count()), (Some(3), 1), "{}", said.err);
+    }
 }
 
 #[test]

@@ -14,7 +14,7 @@ fn people_see_numbers_and_bars() {
     has("events  6\n");
     has(&format!("bytes   {bytes}\n"));
     has(
-        "from    1970-01-01T00:00:00.010Z\nto      1970-01-01T00:00:00.050Z\ntime    50.0 ms\nrate    120.0 events a second\n",
+        "from    1970-01-01T00:00:00.000Z\nto      1970-01-01T00:00:00.050Z\ntime    50.0 ms\nrate    120.0 events a second\n",
     );
     has("radar.track.lost                 ████████████████████████\n");
     has("  median 10.0 ms, 90 % 10.0 ms, 99 % 10.0 ms, longest 10.0 ms\n");
@@ -36,6 +36,18 @@ fn programs_read_one_object() {
     assert_eq!(stats["gaps"]["rows"], json!([{ "below": 0.1, "events": 10 }]));
     let columns = stats["timeline"]["events"].as_array().unwrap();
     assert_eq!(columns.iter().filter_map(Value::as_u64).sum::<u64>(), 12);
+}
+
+#[test]
+fn the_epoch_is_a_time_and_no_time_is_none() {
+    let place = Place::with_flight();
+    let first = place.read("flight.jsonl").lines().next().unwrap().to_owned();
+    let timeless = first.replace(r#""time":"1970-01-01T00:00:00Z","#, "");
+    assert_ne!(first, timeless);
+    let stats = |line: &str| place.run_with(&["stats", "-", "--json"], format!("{line}\n")).fine().json();
+    let epoch = json!("1970-01-01T00:00:00.000Z");
+    assert_eq!((&stats(&first)["from"], &stats(&first)["to"]), (&epoch, &epoch));
+    assert_eq!((&stats(&timeless)["from"], &stats(&timeless)["events"]), (&Value::Null, &json!(1)));
 }
 
 #[test]

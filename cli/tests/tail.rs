@@ -2,8 +2,15 @@
 
 mod support;
 
+#[cfg(unix)]
+use std::io::{BufRead, BufReader};
+#[cfg(unix)]
+use std::process::Stdio;
+
 use serde_json::json;
 use sigtree::middleware::{Codec, Recording};
+#[cfg(unix)]
+use support::Said;
 use support::{Place, Recorded, Running};
 
 #[test]
@@ -15,6 +22,31 @@ fn the_last_events_are_shown() {
     let last = place.run(&["tail", "flight.jsonl", "--no-follow", "-n", "2"]).fine();
     assert_eq!(last.lines(), all.lines()[4..]);
     assert_eq!(place.run(&["tail", "flight.jsonl", "--no-follow", "-n", "0"]).fine().out, "");
+}
+
+#[test]
+fn hands_that_are_used_to_it_may_ask_it_to_follow() {
+    let place = Place::with_flight();
+    let tail = Running::start(place.command(&["tail", "-f", "flight.jsonl", "-n", "1", "--json"]));
+    let line = place.read("flight.jsonl").lines().last().unwrap().to_owned();
+    assert_eq!(tail.next(1), [&*line]);
+    place.append("flight.jsonl", &format!("{line}\n"));
+    assert_eq!(tail.next(1), [&*line]);
+    assert_eq!(tail.stop(), "");
+}
+
+#[test]
+#[cfg(unix)]
+fn it_ends_with_its_reader_though_nothing_comes() {
+    let place = Place::with_flight();
+    let mut tail =
+        place.command(&["tail", "flight.jsonl"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut first = String::new();
+    BufReader::new(tail.stdout.take().unwrap()).read_line(&mut first).unwrap();
+    assert!(first.contains(r#"radar.track.new {"id":1}"#), "{first}");
+    // The reader is gone; it would wait for ever.
+    let said = Said::of(tail.wait_with_output().unwrap());
+    assert_eq!((said.code, &*said.err), (Some(0), ""));
 }
 
 #[test]

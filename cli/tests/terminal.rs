@@ -37,7 +37,7 @@ fn payloads_and_names_cannot_command_it() {
     let place = hostile();
     let said = place.run(&["tail", "hostile.jsonl", "--no-follow"]);
     assert!(is_harmless(&said), "{said:?}");
-    assert_eq!(said.lines(), [r#"1970-01-01T00:00:00.000Z n "\u{9b}31m\u{202e}\u001b[2J" from \u{1b}[2J\u{7}"#]);
+    assert_eq!(said.lines(), [r#"- n "\u{9b}31m\u{202e}\u001b[2J" from \u{1b}[2J\u{7}"#]);
     for args in [
         &["filter", "hostile.jsonl", "--pretty"][..],
         &["stats", "hostile.jsonl"],
@@ -50,6 +50,25 @@ fn payloads_and_names_cannot_command_it() {
         let said = place.run(args);
         assert!(is_harmless(&said), "{said:?}");
         assert!(!said.out.is_empty() || !said.err.is_empty());
+    }
+}
+
+#[test]
+fn arguments_that_are_not_understood_cannot_command_it() {
+    let place = Place::with_flight();
+    for args in [
+        &["\u{1b}[2J\u{202e}"][..],
+        &["stats", "--\u{1b}[2J\u{202e}"],
+        &["tail", "flight.jsonl", "a..\u{1b}[2J\u{202e}"],
+        &["tail", "flight.jsonl", "a.\u{1b}[2J\u{202e}"],
+        &["filter", "flight.jsonl", "--from", "\u{1b}[2J\u{202e}"],
+        &["filter", "flight.jsonl", "--where", "\u{1b}[2J\u{202e}=1"],
+        &["bench", "--samples", "\u{1b}[2J\u{202e}"],
+    ] {
+        let said = Said::of(place.command(args).env("CLICOLOR_FORCE", "1").output().unwrap());
+        assert_eq!(said.code, Some(2), "{args:?}: {said:?}");
+        assert!(!said.err.contains("\u{1b}[2J") && !said.err.contains('\u{202e}'), "{args:?}: {said:?}");
+        assert!(said.err.contains(r"\u{1b}") && said.err.contains(r"\u{202e}"), "{args:?}: {said:?}");
     }
 }
 
@@ -106,4 +125,29 @@ fn a_terminal_gets_colors_a_bar_and_json_that_does_no_harm() {
     assert!(said.contains("B/s, ") && said.contains("events\u{1b}[0m  30000"), "{said:?}");
     let said = on_a_terminal(&flight, "stats long.jsonl --color never").unwrap();
     assert!(said.contains("events  30000") && !said.contains("[1mevents"), "{said:?}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn long_work_shows_how_far_it_is_where_a_terminal_sees_it() {
+    let place = Place::with_flight();
+    place.write("long.jsonl", place.read("flight.jsonl").repeat(1_000));
+    let long = [
+        ("filter long.jsonl > out", "B/s, "),
+        ("stats long.jsonl > out", "B/s, "),
+        ("stats - < long.jsonl > out", "B/s"),
+        ("diff long.jsonl long.jsonl > out", "B/s, "),
+        ("diff long.jsonl long.jsonl --tree > out", "B/s, "),
+        ("tail long.jsonl no.such.topic --no-follow > out", "B/s, "),
+        ("replay flight.jsonl > out", "B/s, "),
+        ("bench --samples 1 > out", " of 7"),
+    ];
+    for (args, bar) in long {
+        let Some(said) = on_a_terminal(&place, args) else { return };
+        assert!(said.contains(bar), "{args}: {said:?}");
+        assert!(!place.read("out").contains(bar), "{args}");
+        // A file is no terminal.
+        on_a_terminal(&place, &format!("{args} 2> err")).unwrap();
+        assert_eq!(place.read("err"), "", "{args}");
+    }
 }

@@ -105,8 +105,16 @@ impl fmt::Display for Problem {
 /// One handler that is to be called.
 pub struct HandlerCall<'c> {
     site: Site<'c>,
-    calls: &'c Cell<u32>,
+    tries: &'c Tries,
     call: &'c dyn Fn() -> Answer,
+}
+
+/// What became of one handler so far in one emit.
+#[derive(Default)]
+struct Tries {
+    /// How often the bus was asked to call it; it does not call one that is gone meanwhile.
+    asked: Cell<u32>,
+    called: Cell<u32>,
 }
 
 /// Which handler it is: for those who write a bus.
@@ -131,7 +139,12 @@ impl<'c> HandlerCall<'c> {
     /// How often the handler itself was called so far in this emit.
     #[must_use]
     pub fn calls(&self) -> u32 {
-        self.calls.get()
+        self.tries.called.get()
+    }
+
+    /// Whether no layer let the bus be asked to call it so far.
+    pub(crate) fn is_left_out(&self) -> bool {
+        self.tries.asked.get() == 0
     }
 
     /// Names the connection: the same for all its calls, and never another's of the same bus.
@@ -159,12 +172,18 @@ impl<'c> HandlerCall<'c> {
     }
 }
 
+impl Tries {
+    fn note(&self, answer: &Answer) {
+        self.asked.set(self.asked.get() + 1);
+        if !matches!(answer, Answer::Skipped(_)) {
+            self.called.set(self.called.get() + 1);
+        }
+    }
+}
+
 impl fmt::Debug for HandlerCall<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HandlerCall")
-            .field("site", &self.site)
-            .field("calls", &self.calls.get())
-            .finish_non_exhaustive()
+        f.debug_struct("HandlerCall").field("site", &self.site).field("calls", &self.calls()).finish_non_exhaustive()
     }
 }
 
@@ -186,18 +205,19 @@ impl<'a> Advised<'a> {
     ///
     /// `call` calls the handler itself; it may be called any number of times.
     pub fn run(&self, site: Site<'_>, event: &Event<'_>, call: &dyn Fn() -> Answer) -> Answer {
-        let calls = Cell::new(0);
+        let tries = Tries::default();
         let counted = || {
-            calls.set(calls.get() + 1);
-            call()
+            let answer = call();
+            tries.note(&answer);
+            answer
         };
-        self.run_inside(site, &calls, event, &counted)
+        self.run_inside(site, &tries, event, &counted)
     }
 
-    fn run_inside(&self, site: Site<'_>, calls: &Cell<u32>, event: &Event<'_>, call: &dyn Fn() -> Answer) -> Answer {
-        let here = || self.advice.around(&HandlerCall { site, calls, call }, event);
+    fn run_inside(&self, site: Site<'_>, tries: &Tries, event: &Event<'_>, call: &dyn Fn() -> Answer) -> Answer {
+        let here = || self.advice.around(&HandlerCall { site, tries, call }, event);
         match self.outer {
-            Some(outer) => outer.run_inside(site, calls, event, &here),
+            Some(outer) => outer.run_inside(site, tries, event, &here),
             None => here(),
         }
     }

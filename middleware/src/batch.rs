@@ -6,9 +6,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::flow::{Agenda, By, Counts, FlowStats, Hold, Holder, Key, ROOM, keyed};
+use crate::flow::{Agenda, By, Counts, FlowStats, Hold, Holder, Key, Put, ROOM, holds, keyed};
 use crate::panics::Panics;
-use crate::{Clock, Event, Held, Mark, Middleware, Next, Topic};
+use crate::text::counted;
+use crate::{Event, Held, Middleware, Next};
 
 /// Holds events until there are `n` of them or a time has passed since the first, and lets them go on together, in order.
 ///
@@ -59,12 +60,53 @@ use crate::{Clock, Event, Held, Mark, Middleware, Next, Topic};
 /// It keeps its bus alive until then: with a time that never comes, such as [`Duration::MAX`] or one on a clock that nobody
 /// moves, a bus whose handles are gone stays for ever with what is in a batch that is not full. Flush it before.
 ///
-/// It holds [10,000 events](Self::room) at most, whether they wait for their batch or are on their way. Without room the
-/// oldest batch goes on early, and is counted. If that makes no room, because handlers are slower than emitters, the new
-/// event is ended with the reason `batch is full`, and counted as dropped; the order of the others stands.
+/// An event that cannot be kept, because its payload was only lent and cannot be cloned, goes on at once, alone. The batch
+/// before it goes on first, unless one is on its way in another thread: it waits for nothing.
 ///
-/// An event that cannot be kept, because its payload was only lent and cannot be cloned, goes on at once, alone, and the
-/// batch before it goes on first.
+/// # When it is full
+///
+/// It holds [10,000 events](Self::room) at most, whether they wait for their batch or are on their way. Without room the
+/// oldest batch goes on early, in the emitter's thread, and is counted. So one thread that emits is as slow as its handlers
+/// and loses nothing.
+///
+/// But batches go on one at a time. While one is on its way in another thread, or further out in this one because a handler
+/// emits, emitters do not wait for it, and can outrun it. What finds no room then is lost: it ends with the reason
+/// `batch is full`, and is [counted](Self::stats) as dropped; what is held stays as it is, in order. The emitter is told by
+/// its delivery, and nothing behind this layer saw the event, so it may slow down and emit it again:
+///
+/// ```
+/// use std::time::Duration;
+/// use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+/// use sigtree::Bus;
+/// use sigtree::middleware::Batch;
+///
+/// static WRITTEN: AtomicU32 = AtomicU32::new(0);
+/// let batch = Batch::new(2, Duration::from_secs(1)).room(3);
+/// let bus = Bus::new();
+/// bus.layer(batch.clone());
+/// let again = bus.downgrade();
+/// let _rows = bus.connect("row", move |n: &u32| {
+///     WRITTEN.fetch_add(1, Relaxed);
+///     if *n == 1 {
+///         // Two are on their way, and there is room for one more.
+///         let bus = again.upgrade().unwrap();
+///         assert!(bus.emit("row", 3_u32).is_held());
+///         assert_eq!(bus.emit("row", 4_u32).filtered(), Some("batch is full"));
+///     }
+/// })?;
+///
+/// bus.emit("row", 1_u32);
+/// bus.emit("row", 2_u32);
+/// assert_eq!((WRITTEN.load(Relaxed), batch.stats().dropped), (2, 1));
+/// assert!(bus.emit("row", 4_u32).is_held());
+/// assert_eq!(WRITTEN.load(Relaxed), 4);
+/// # Ok::<(), sigtree::Error>(())
+/// ```
+///
+/// It does not make an emitter wait, since the one it would wait for may wait for it: two handlers that emit into each
+/// other's full batches would wait for ever. Nor does it let go of a batch beside the one on its way, which would end the
+/// order. Where emitters cannot try again, give it more [room](Self::room), let [`after`](Self::after) hand the rows to a
+/// thread that writes, or have a [`DeadLetter`](crate::DeadLetter::refused) before it keep what it refuses.
 ///
 /// # Cost
 ///
@@ -141,7 +183,7 @@ struct Batches {
 keyed!(Batch);
 
 impl Batch {
-    /// Lets events go on when there are `n` of them, or this long after the first.
+    /// Lets events go on when there are `n` of them, or this long after the first; each at once if `n` is 0 or 1.
     #[must_use]
     pub fn new(n: usize, time: Duration) -> Self {
         Self(Holder::new(Settings { n, time, by: By::Topic, room: ROOM, before: None, after: None }))
@@ -165,7 +207,8 @@ impl Batch {
         self.set(|settings| settings.room = most.max(1))
     }
 
-    /// What became of the events that came by; those on their way count as held until their batch is through.
+    /// What became of the events that came by; those of a batch on its way count as held until all of it is through, also
+    /// if they passed already.
     #[must_use]
     pub fn stats(&self) -> FlowStats {
         let held = self.0.lock().held as u64;
@@ -181,79 +224,43 @@ impl Middleware for Batch {
     fn handle(&self, event: &Event<'_>, next: Next<'_>) {
         let holder = &*self.0;
         let Some(key) = holder.key_of(event) else { return next.run(event) };
-        if !holder.makes_room() {
+        let mut panics = Panics::default();
+        if !holder.makes_room(&mut panics) {
             holder.counts.drop();
-            return next.discard(event, "batch is full");
+            next.discard(event, "batch is full");
+            return panics.resume();
         }
         match next.hold(event, holder.mark) {
-            Some(held) => holder.hold(key, held, holder.clock(event, &next)),
+            Some(held) => panics.catch(|| holder.hold(key, held, holder.clock(event, &next))),
             None => {
-                holder.hurry(|batches| batches.filling.take(key));
+                panics.catch(|| holder.hurry(|batches| batches.filling.take(key)));
                 holder.counts.pass_early();
-                next.run(event);
+                panics.catch(|| next.run(event));
             }
         }
+        panics.resume();
     }
 
-    fn retains(&self) -> bool {
-        true
-    }
-
-    fn applies_to(&self, topic: &Topic) -> bool {
-        !topic.is_reserved()
-    }
-
-    fn holds(&self, mark: Mark) -> bool {
-        mark == self.0.mark
-    }
-
-    fn flush(&self) {
-        self.0.flush();
-    }
-
-    fn flush_unless(&self, stays: &dyn Fn(Mark) -> bool) {
-        if !stays(self.0.mark) {
-            self.0.flush();
-        }
-    }
+    holds!();
 
     fn describe(&self) -> Cow<'static, str> {
         let Settings { n, time, by, .. } = &self.0.settings;
-        format!("batch of {n} events or {time:?}, {by}").into()
+        format!("batch of {} or {time:?}, {by}", counted(n, "event")).into()
     }
 }
 
 impl Holder<Settings> {
     /// Whether there is room for one more event, if need be after the oldest batch went on.
-    fn makes_room(&self) -> bool {
+    fn makes_room(&self, panics: &mut Panics) -> bool {
         if self.has_room() {
             return true;
         }
-        self.hurry(|batches| batches.filling.take_first().map(|(_, batch)| batch));
+        panics.catch(|| self.hurry(Batches::take_oldest));
         self.has_room()
     }
 
     fn has_room(&self) -> bool {
         self.lock().held < self.settings.room
-    }
-
-    /// Puts an event into its batch, which goes on if it is full.
-    fn hold(&self, key: Key, held: Held, clock: &dyn Clock) {
-        let now = clock.elapsed();
-        let (is_full, alarm) = {
-            let mut batches = self.lock();
-            batches.held += 1;
-            let is_full = batches.add(key, held, now.saturating_add(self.settings.time)) >= self.settings.n;
-            if is_full {
-                let full = batches.filling.take(key);
-                batches.ready.extend(full);
-            }
-            (is_full, batches.filling.alarm())
-        };
-        self.wake(clock, alarm);
-        if is_full {
-            self.let_go();
-        }
     }
 
     /// Lets a batch go on before its time.
@@ -269,6 +276,11 @@ impl Holder<Settings> {
 }
 
 impl Batches {
+    /// Takes out the batch that is due first, unless it would have to wait for one on its way, and make no room.
+    fn take_oldest(&mut self) -> Option<Vec<Held>> {
+        if self.leaving { None } else { self.filling.take_first().map(|(_, batch)| batch) }
+    }
+
     /// Adds an event to the batch of its key, which is due at this time if it is new; how many there are in it now.
     fn add(&mut self, key: Key, held: Held, due: Duration) -> usize {
         if let Some((_, batch)) = self.filling.get_mut(key) {
@@ -282,18 +294,29 @@ impl Batches {
 
 impl Hold for Settings {
     type State = Batches;
+    type Waiting = Vec<Held>;
     type Ready = Vec<Held>;
 
     fn by(&self) -> &By {
         &self.by
     }
 
-    fn ring(&self, batches: &mut Batches, now: Duration) -> Option<Duration> {
-        batches.filling.rang(now);
-        while let Some((_, due)) = batches.filling.take_due(now) {
-            batches.ready.push_back(due);
+    fn put(&self, batches: &mut Batches, key: Key, held: Held, now: Duration, _counts: &Counts) -> Put {
+        batches.held += 1;
+        let is_full = batches.add(key, held, now.saturating_add(self.time)) >= self.n;
+        if is_full {
+            let full = batches.filling.take(key);
+            batches.ready.extend(full);
         }
-        batches.filling.alarm()
+        Put { replaced: None, is_ready: is_full }
+    }
+
+    fn waiting(batches: &mut Batches) -> &mut Agenda<Vec<Held>> {
+        &mut batches.filling
+    }
+
+    fn make_ready(&self, batches: &mut Batches, _key: Key, due: Vec<Held>, _now: Duration) {
+        batches.ready.push_back(due);
     }
 
     fn flush(batches: &mut Batches) {

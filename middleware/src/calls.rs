@@ -10,6 +10,7 @@ use std::time::Duration;
 use parking_lot::RwLock;
 
 use crate::clock::Stopwatch;
+use crate::text::counted;
 use crate::{Advice, Answer, Event, HandlerCall, Middleware, Next};
 
 /// Counts the calls of each handler behind it, those that failed, and the time they took.
@@ -216,7 +217,7 @@ impl Middleware for Calls {
     }
 
     fn describe(&self) -> Cow<'static, str> {
-        format!("count the calls of at most {} connections", self.books.most).into()
+        format!("count the calls of at most {}", counted(self.books.most, "connection")).into()
     }
 }
 
@@ -224,7 +225,7 @@ impl Middleware for Calls {
 impl fmt::Display for CallCount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { calls, failures, time, longest } = self;
-        write!(f, "{calls} {}", if *calls == 1 { "call" } else { "calls" })?;
+        f.write_str(&counted(calls, "call"))?;
         if *failures > 0 {
             write!(f, ", {failures} failed,")?;
         }
@@ -256,5 +257,10 @@ mod tests {
         calls.reset();
         assert_eq!(calls.get(1), None);
         assert!(calls.row(2).is_some());
+    }
+
+    #[test]
+    fn says_how_many_it_counts() {
+        assert_eq!(Calls::new().room(9).describe(), "count the calls of at most 9 connections");
     }
 }

@@ -13,9 +13,10 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::{Advice, Answer, Event, HandlerCall, Host, Middleware, Next, Problem};
+use crate::text::counted;
+use crate::{Advice, Answer, Event, HandlerCall, Host, Middleware, Next, Problem, Standing};
 
-use machine::{Machine, Outcome, Rules, Threshold, Turn};
+use machine::{Machine, Outcome, Rules, Threshold, Turn, Turns};
 
 /// Leaves a handler alone that keeps failing, and tries it again after a while.
 ///
@@ -33,7 +34,7 @@ use machine::{Machine, Outcome, Rules, Threshold, Turn};
 /// `$sys.breaker` ([`BreakerChanged`]). A trial that hangs is repeated after the same time. When a call comes back after
 /// the state has changed, what became of it does not count.
 ///
-/// It keeps the time by the clock of the bus an event was emitted on. It is a handle: give a bus a clone, keep one, and
+/// It keeps the time by the clock of the bus it stands on. It is a handle: give a bus a clone, keep one, and
 /// read its [`stats`](Self::stats). A setter makes a piece of its own, which starts anew. Give each bus a breaker of
 /// its own, since connections of two buses may look the same to it. It is bounded: at most 1,024 circuits, or [as many
 /// as you say](Self::room), are known at a time. When there is no room, those that nobody asked for since a trial was
@@ -138,7 +139,7 @@ pub struct CircuitBreakerStats {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct BreakerChanged {
-    /// The name of the bus the event was emitted on.
+    /// The name of the bus that the breaker stands on.
     pub bus: Arc<str>,
     /// The circuit, in its new state.
     pub circuit: Circuit,
@@ -146,11 +147,15 @@ pub struct BreakerChanged {
     pub from: CircuitState,
 }
 
+/// How many circuits that are not closed are told of.
+const TOLD: usize = 8;
+
 #[derive(Default)]
 struct Shared {
     circuits: Mutex<Circuits>,
-    /// How many there are; without any, nothing has failed lately.
-    known: AtomicUsize,
+    /// How many of them are not at rest; without any, nothing has failed lately.
+    restless: AtomicUsize,
+    turns: Turns,
     left_out: AtomicU64,
     unwatched: AtomicU64,
 }
@@ -159,7 +164,7 @@ struct Shared {
 struct Circuits {
     by_connection: HashMap<u64, Known>,
     by_pattern: HashMap<Arc<str>, Known>,
-    turns: Turn,
+    restless: usize,
     /// Before then no circuit is spent, so there is no use in looking for one.
     spent_at: Duration,
 }
@@ -168,6 +173,8 @@ struct Circuits {
 struct Known {
     machine: Machine,
     circuit: Circuit,
+    /// As of the last call that came back.
+    is_at_rest: bool,
 }
 
 impl CircuitBreaker {
@@ -226,15 +233,16 @@ impl CircuitBreaker {
         Self { room: most, ..self.anew() }
     }
 
-    /// The circuits that are known now, in the order of their patterns; a handler without one has a closed circuit.
+    /// The circuits of handlers that failed lately, in the order of their patterns; those of all others are closed.
     #[must_use]
     pub fn circuits(&self) -> Vec<Circuit> {
         let circuits = self.shared.circuits.lock();
         let all = circuits.by_connection.values().chain(circuits.by_pattern.values());
+        let restless = all.filter(|known| !known.is_at_rest);
         let mut all: Vec<_> =
-            all.map(|known| Circuit { state: known.machine.state(), ..known.circuit.clone() }).collect();
+            restless.map(|known| Circuit { state: known.machine.state(), ..known.circuit.clone() }).collect();
         drop(circuits);
-        all.sort_by(|a, b| (&a.pattern, &a.name, a.site).cmp(&(&b.pattern, &b.name, b.site)));
+        all.sort_by(|a, b| a.place().cmp(&b.place()));
         all
     }
 
@@ -252,13 +260,14 @@ impl CircuitBreaker {
     }
 
     fn admit(&self, handler: &HandlerCall<'_>, host: &dyn Host) -> Option<Turn> {
+        let Shared { circuits, restless, turns, .. } = &*self.shared;
         // Relaxed: who is told of a failure by other means sees its circuit too.
-        if self.shared.known.load(Ordering::Relaxed) == 0 {
-            return Some(Turn::default());
+        if restless.load(Ordering::Relaxed) == 0 {
+            return Some(turns.latest());
         }
         let now = host.clock().elapsed();
-        let mut circuits = self.shared.circuits.lock();
-        let Some((known, turns)) = circuits.get(handler, self.per_pattern) else { return Some(Turn::default()) };
+        let mut circuits = circuits.lock();
+        let Some(known) = circuits.get(handler, self.per_pattern) else { return Some(turns.latest()) };
         let turn = known.machine.admit(&self.rules, now, turns);
         let change = known.take_change();
         let spent_at = known.machine.spent_at();
@@ -269,27 +278,23 @@ impl CircuitBreaker {
     }
 
     fn settle(&self, turn: Turn, outcome: Outcome, handler: &HandlerCall<'_>, host: &dyn Host) {
+        let Shared { circuits, restless, turns, unwatched, .. } = &*self.shared;
         let in_a_row = matches!(self.rules.threshold, Threshold::Consecutive(_));
         let tells = outcome == Outcome::Failed || (outcome == Outcome::Succeeded && !in_a_row);
-        if !tells && self.shared.known.load(Ordering::Relaxed) == 0 {
+        if !tells && restless.load(Ordering::Relaxed) == 0 {
             return;
         }
         let now = host.clock().elapsed();
-        let mut circuits = self.shared.circuits.lock();
+        let mut circuits = circuits.lock();
         if tells && !circuits.make_room(handler, self, now) {
-            self.shared.unwatched.fetch_add(1, Ordering::Relaxed);
+            unwatched.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        let Some((known, turns)) = circuits.get(handler, self.per_pattern) else { return };
+        let Some(known) = circuits.get(handler, self.per_pattern) else { return };
         known.machine.settle(turn, outcome, &self.rules, now, turns);
         let change = known.take_change();
-        let (is_blank, spent_at) = (known.machine.is_blank(now), known.machine.spent_at());
-        if is_blank {
-            circuits.remove(handler, self.per_pattern);
-        } else {
-            circuits.note_spent_at(spent_at);
-        }
-        self.shared.known.store(circuits.len(), Ordering::Relaxed);
+        circuits.tidy(handler, self.per_pattern, now);
+        restless.store(circuits.restless, Ordering::Relaxed);
         drop(circuits);
         report(change, host);
     }
@@ -330,17 +335,36 @@ impl Middleware for CircuitBreaker {
         true
     }
 
+    /// Which circuits are not closed, and for how long; of very many, the first 8 in the order of their patterns.
+    fn standing(&self, now: Duration) -> Standing {
+        let mut broken: Vec<_> = {
+            let circuits = self.shared.circuits.lock();
+            let all = circuits.by_connection.values().chain(circuits.by_pattern.values());
+            all.filter_map(|known| Some((known.circuit.clone(), known.machine.trouble(now)?))).collect()
+        };
+        broken.sort_by(|(a, _), (b, _)| a.place().cmp(&b.place()));
+        let more = broken.len().saturating_sub(TOLD);
+        let told = broken.iter().take(TOLD).map(|(circuit, trouble)| format!("{circuit} {trouble}"));
+        let rest = match (broken.len(), more) {
+            (0, _) => Some("all circuits closed".into()),
+            (_, 0) => None,
+            (_, more) => Some(format!("{more} more not closed")),
+        };
+        told.chain(rest).fold(Standing::default(), Standing::noting)
+    }
+
     fn describe(&self) -> Cow<'static, str> {
         let Rules { threshold, open_for, .. } = &self.rules;
         let whose = if self.per_pattern { "pattern" } else { "connection" };
         match threshold {
             Threshold::Consecutive(failures) => {
-                format!("circuit breaker per {whose}, open for {open_for:?} after {failures} failures in a row")
+                let failures = counted(failures, "failure");
+                format!("circuit breaker per {whose}, open for {open_for:?} after {failures} in a row")
             }
             Threshold::Rate { share, window, least } => {
-                let percent = share * 100.0;
+                let (percent, least) = (share * 100.0, counted(least, "call"));
                 format!(
-                    "circuit breaker per {whose}, open for {open_for:?} when {percent}% of {least} calls or more failed within {window:?}"
+                    "circuit breaker per {whose}, open for {open_for:?} when {percent}% of {least} or more failed within {window:?}"
                 )
             }
         }
@@ -353,12 +377,25 @@ impl Circuits {
         self.by_connection.len() + self.by_pattern.len()
     }
 
-    fn get(&mut self, handler: &HandlerCall<'_>, per_pattern: bool) -> Option<(&mut Known, &mut Turn)> {
-        let known = match per_pattern {
+    fn get(&mut self, handler: &HandlerCall<'_>, per_pattern: bool) -> Option<&mut Known> {
+        match per_pattern {
             true => self.by_pattern.get_mut(handler.pattern()),
             false => self.by_connection.get_mut(&handler.id()),
-        };
-        Some((known?, &mut self.turns))
+        }
+    }
+
+    /// Takes note of what became of a handler's circuit, and forgets it if a new one would know as much.
+    fn tidy(&mut self, handler: &HandlerCall<'_>, per_pattern: bool, now: Duration) {
+        let Some(known) = self.get(handler, per_pattern) else { return };
+        let is_at_rest = known.machine.is_at_rest(now);
+        let was_at_rest = std::mem::replace(&mut known.is_at_rest, is_at_rest);
+        let (is_unchanged, spent_at) = (known.machine.is_unchanged(), known.machine.spent_at());
+        self.restless = self.restless + usize::from(was_at_rest) - usize::from(is_at_rest);
+        if is_at_rest && is_unchanged {
+            self.remove(handler, per_pattern);
+        } else {
+            self.note_spent_at(spent_at);
+        }
     }
 
     fn remove(&mut self, handler: &HandlerCall<'_>, per_pattern: bool) {
@@ -395,6 +432,7 @@ impl Circuits {
         self.by_connection.retain(|_, known| known.machine.spent_at() > now);
         self.by_pattern.retain(|_, known| known.machine.spent_at() > now);
         let all = self.by_connection.values().chain(self.by_pattern.values());
+        self.restless = all.clone().filter(|known| !known.is_at_rest).count();
         self.spent_at = all.map(|known| known.machine.spent_at()).min().unwrap_or_default();
     }
 
@@ -412,13 +450,29 @@ impl Known {
             site: one.then_some(handler.location()),
             state: CircuitState::Closed,
         };
-        Self { machine: Machine::new(&breaker.rules), circuit }
+        Self { machine: Machine::new(&breaker.rules), circuit, is_at_rest: true }
     }
 
     /// The change since the last time, if there was one: the circuit as it is now, and its state before.
     fn take_change(&mut self) -> Option<(Circuit, CircuitState)> {
         let from = std::mem::replace(&mut self.circuit.state, self.machine.state());
         (from != self.circuit.state).then(|| (self.circuit.clone(), from))
+    }
+}
+
+impl Circuit {
+    /// By what they are sorted.
+    fn place(&self) -> impl Ord + '_ {
+        (&self.pattern, &self.name, self.site)
+    }
+}
+
+/// What it is a circuit of: `` `mail` named `smtp` (src/main.rs:7) ``.
+impl fmt::Display for Circuit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`", self.pattern)?;
+        self.name.iter().try_for_each(|name| write!(f, " named `{name}`"))?;
+        self.site.iter().try_for_each(|site| write!(f, " ({}:{})", site.file(), site.line()))
     }
 }
 
@@ -444,7 +498,7 @@ impl fmt::Debug for CircuitBreaker {
         f.debug_struct("CircuitBreaker")
             .field("rules", &self.rules)
             .field("per_pattern", &self.per_pattern)
-            .field("known", &self.shared.known)
+            .field("restless", &self.shared.restless)
             .field("stats", &self.stats())
             .finish_non_exhaustive()
     }
@@ -457,26 +511,26 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     /// A circuit that opened at this time, for ten seconds.
-    fn open_since(now: Duration, turns: &mut Turn) -> Known {
+    fn open_since(now: Duration, turns: &Turns) -> Known {
         let rules = Rules { threshold: Threshold::Consecutive(1), open_for: 10 * SECOND, trials: 1 };
         let mut machine = Machine::new(&rules);
         machine.settle(Turn::default(), Outcome::Failed, &rules, now, turns);
         let circuit = Circuit { pattern: "a".into(), name: None, site: None, state: machine.state() };
-        Known { machine, circuit }
+        Known { machine, circuit, is_at_rest: false }
     }
 
     #[test]
     fn no_circuit_is_looked_at_before_one_can_be_forgotten() {
         let mut circuits = Circuits::default();
         for id in 1..=3 {
-            let known = open_since(id as u32 * SECOND, &mut Turn::default());
+            let known = open_since(id as u32 * SECOND, &Turns::default());
             circuits.by_connection.insert(id, known);
         }
         circuits.forget_spent(5 * SECOND);
         assert_eq!((circuits.len(), circuits.spent_at), (3, 11 * SECOND));
 
         // Not even one that came in secret.
-        circuits.by_connection.insert(4, open_since(Duration::ZERO, &mut Turn::default()));
+        circuits.by_connection.insert(4, open_since(Duration::ZERO, &Turns::default()));
         circuits.forget_spent(10 * SECOND);
         assert_eq!(circuits.len(), 4);
         circuits.forget_spent(12 * SECOND);

@@ -179,7 +179,8 @@ impl Middleware for Correlation {
 /// The event's envelope, with what was missing.
 fn tied(event: &Event<'_>) -> Envelope {
     let mut envelope = event.envelope().cloned().unwrap_or_default();
-    let leading = if is_as_it_was(event) { None } else { leading(event) };
+    // A replayed event was emitted at another time than now: what is handled now did not lead to it.
+    let leading = if event.is_replayed() { None } else { leading(event) };
     if envelope.causation.is_none() {
         envelope.causation = leading.as_ref().map(Trail::id);
     }
@@ -190,12 +191,7 @@ fn tied(event: &Event<'_>) -> Envelope {
     envelope
 }
 
-/// Whether the event was emitted at another time than now, and so was not led to by what is handled now.
-fn is_as_it_was(event: &Event<'_>) -> bool {
-    event.is_replayed() || event.emission().resuming().is_some()
-}
-
-/// What this thread is handling, unless it is this very event, on its way through another bus.
+/// What this thread is handling, unless it is this very event, on its way through another bus or [back](Trail::lead).
 fn leading(event: &Event<'_>) -> Option<Trail> {
     Correlation::trail().filter(|trail| trail.emission != emission_of(event))
 }
@@ -283,5 +279,21 @@ mod tests {
         trail.follow(|| rig.emit(&(Correlation::new(), note(&list)), "a", 1_u32));
         rig.emit(&(Correlation::new(), note(&list)), "a", 1_u32);
         assert_eq!(*list.lock(), [("order 7".into(), Some(77)), ("2".into(), None)]);
+    }
+
+    #[test]
+    fn an_emit_where_one_stood_that_is_over_is_not_taken_for_it() {
+        let (rig, list, saved) = (Rig::new(), Arc::default(), Arc::new(Mutex::new(None)));
+        let slot = saved.clone();
+        let save = crate::Inspect::new(move |_: &Event<'_>| *slot.lock() = Correlation::trail());
+        let stack = (Correlation::new(), save, note(&list));
+        let mut trail = Some(Trail { id: EventId::from_bits(77), correlation: "order 7".into(), emission: 0 });
+        for _ in 0..3 {
+            // Each has its place on the stack where the one before had it, whose trail it follows.
+            trail.take().unwrap().follow(|| rig.emit(&stack, "a", 1_u32));
+            trail = saved.lock().take();
+        }
+        let of_order = |id| ("order 7".to_owned(), Some(id));
+        assert_eq!(*list.lock(), [of_order(77), of_order(1), of_order(2)]);
     }
 }

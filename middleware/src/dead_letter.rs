@@ -17,6 +17,7 @@ use letters::{Letters, Store};
 use crate::history::Scales;
 use crate::panics::{Panics, discard};
 use crate::replay::Owner;
+use crate::text::counted;
 use crate::{
     Advice, Answer, Entry, Event, EventId, HandlerCall, Landing, Middleware, Next, Place, Problem, Replay, Tally, Weigh,
 };
@@ -274,11 +275,10 @@ impl DeadLetter {
         self.refused || event.is_replayed() && self.store.letters.lock().are_given_of(event.id())
     }
 
-    /// Changes what is there; the letters that fall out for it.
-    fn change(&self, change: impl FnOnce(&mut Letters)) -> Vec<Letter> {
+    /// Changes what is there; what that says, and the letters that fall out for it.
+    fn change<R>(&self, change: impl FnOnce(&mut Letters) -> R) -> (R, Vec<Letter>) {
         let mut letters = self.store.letters.lock();
-        change(&mut letters);
-        letters.evict(self.count, self.bytes)
+        (change(&mut letters), letters.evict(self.count, self.bytes))
     }
 }
 
@@ -331,7 +331,7 @@ impl Middleware for DeadLetter {
     fn describe(&self) -> Cow<'static, str> {
         let mut line = format!("dead letters, at most {}", self.count);
         if self.bytes < usize::MAX {
-            let _ = write!(line, " and {} bytes", self.bytes);
+            let _ = write!(line, " and {}", counted(self.bytes, "byte"));
         }
         line.push_str(match (self.refused, self.unheard) {
             (false, false) => "",
@@ -361,8 +361,7 @@ impl Advice for Watch<'_, '_> {
             Answer::Failed(problem) => {
                 self.dead.put(self.event, DeadReason::Failed(text_of(problem)), Some(handler));
             }
-            // By a layer further in: the bus was not asked to call it.
-            Answer::Skipped(reason) if handler.calls() == 0 && self.dead.keeps_left_out(self.event) => {
+            Answer::Skipped(reason) if handler.is_left_out() && self.dead.keeps_left_out(self.event) => {
                 self.dead.put(self.event, DeadReason::LeftOut(reason.as_ref().into()), Some(handler));
             }
             _ => {}

@@ -5,9 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::flow::{By, Counts, FlowStats, Hold, Holder, Key, Line, ROOM, keyed};
+use crate::flow::{Agenda, By, Counts, FlowStats, Hold, Holder, Key, Line, Put, ROOM, holds, keyed};
 use crate::panics::Panics;
-use crate::{Clock, Event, Held, Mark, Middleware, Next, Topic};
+use crate::{Event, Held, Middleware, Next};
 
 /// Holds events until there was quiet for a time, and lets the last one go on; those before it are dropped, and counted.
 ///
@@ -162,35 +162,11 @@ impl Middleware for Debounce {
         let Some(key) = holder.key_of(event) else { return next.run(event) };
         match next.hold(event, holder.mark) {
             Some(held) => holder.hold(key, held, holder.clock(event, &next)),
-            None => {
-                holder.drop_older(key);
-                holder.counts.pass_early();
-                next.run(event);
-            }
+            None => holder.pass_early(key, || next.run(event)),
         }
     }
 
-    fn retains(&self) -> bool {
-        true
-    }
-
-    fn applies_to(&self, topic: &Topic) -> bool {
-        !topic.is_reserved()
-    }
-
-    fn holds(&self, mark: Mark) -> bool {
-        mark == self.0.mark
-    }
-
-    fn flush(&self) {
-        self.0.flush();
-    }
-
-    fn flush_unless(&self, stays: &dyn Fn(Mark) -> bool) {
-        if !stays(self.0.mark) {
-            self.0.flush();
-        }
-    }
+    holds!();
 
     fn describe(&self) -> Cow<'static, str> {
         let Settings { quiet, at_latest, by, .. } = &self.0.settings;
@@ -202,46 +178,20 @@ impl Middleware for Debounce {
 }
 
 impl Holder<Settings> {
-    /// Holds an event in the place of the one before it.
-    fn hold(&self, key: Key, held: Held, clock: &dyn Clock) {
-        let now = clock.elapsed();
-        let (older, is_early, alarm) = {
-            let mut line = self.lock();
-            let older = self.settings.hold(&mut line, key, held, now);
-            let is_early = self.ends_early(&mut line);
-            (older, is_early, line.waiting.alarm())
-        };
-        self.wake(clock, alarm);
-        if let Some(older) = older {
-            self.counts.drop();
-            drop(older);
-        }
-        if is_early {
-            self.let_go();
-        }
-    }
-
-    /// Ends the burst whose quiet is next to end if there are too many; whether an event is ready therefore.
-    fn ends_early(&self, line: &mut Line<Waiting>) -> bool {
-        if line.waiting.len() <= self.settings.room {
-            return false;
-        }
-        let Some((key, early)) = line.waiting.take_first() else { return false };
-        self.counts.hurry(1);
-        line.make_ready(key, early);
-        true
-    }
-
-    fn drop_older(&self, key: Key) {
+    /// Lets an event go on at once that cannot be held, in the place of the one before it.
+    fn pass_early(&self, key: Key, go_on: impl FnOnce()) {
+        let mut panics = Panics::default();
         let older = self.lock().take(key);
-        if older.is_some() {
-            self.counts.drop();
-        }
+        self.drop_older(older.map(|older| older.held), &mut panics);
+        self.counts.pass_early();
+        panics.catch(go_on);
+        panics.resume();
     }
 }
 
 impl Settings {
-    fn hold(&self, line: &mut Line<Waiting>, key: Key, held: Held, now: Duration) -> Option<Waiting> {
+    /// Puts an event in the place of the one before it, and into its burst.
+    fn replace(&self, line: &mut Line<Waiting>, key: Key, held: Held, now: Duration) -> Option<Waiting> {
         if let Some(due) = line.due_mut(key) {
             return Some(std::mem::replace(due, Waiting { held, since: now }));
         }
@@ -254,22 +204,39 @@ impl Settings {
     fn due(&self, since: Duration, now: Duration) -> Duration {
         now.saturating_add(self.quiet).min(since.saturating_add(self.at_latest))
     }
+
+    /// Ends the burst whose quiet is next to end if there are too many; whether an event is ready therefore.
+    fn ends_early(&self, line: &mut Line<Waiting>, counts: &Counts) -> bool {
+        if line.waiting.len() <= self.room {
+            return false;
+        }
+        let Some((key, early)) = line.waiting.take_first() else { return false };
+        counts.hurry(1);
+        line.make_ready(key, early);
+        true
+    }
 }
 
 impl Hold for Settings {
     type State = Line<Waiting>;
+    type Waiting = Waiting;
     type Ready = (Key, Waiting);
 
     fn by(&self) -> &By {
         &self.by
     }
 
-    fn ring(&self, line: &mut Line<Waiting>, now: Duration) -> Option<Duration> {
-        line.waiting.rang(now);
-        while let Some((key, due)) = line.waiting.take_due(now) {
-            line.make_ready(key, due);
-        }
-        line.waiting.alarm()
+    fn put(&self, line: &mut Line<Waiting>, key: Key, held: Held, now: Duration, counts: &Counts) -> Put {
+        let older = self.replace(line, key, held, now);
+        Put { replaced: older.map(|older| older.held), is_ready: self.ends_early(line, counts) }
+    }
+
+    fn waiting(line: &mut Line<Waiting>) -> &mut Agenda<Waiting> {
+        &mut line.waiting
+    }
+
+    fn make_ready(&self, line: &mut Line<Waiting>, key: Key, waiting: Waiting, _now: Duration) {
+        line.make_ready(key, waiting);
     }
 
     fn flush(line: &mut Line<Waiting>) {

@@ -7,8 +7,8 @@ use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::flow::{By, Counts, FlowStats, Key, Memory, ROOM, Time};
-use crate::{Event, Middleware, Next, Topic};
+use crate::flow::{By, FlowStats, Key, Memory, ROOM, Sift, Sifter};
+use crate::{Clock, Event, Middleware, Next, Topic};
 
 /// Lets the first of equal events pass, and ends those that follow within a time with the reason `duplicate`.
 ///
@@ -87,7 +87,7 @@ use crate::{Event, Middleware, Next, Topic};
 /// ```
 #[doc(alias = "distinct")]
 #[derive(Clone)]
-pub struct Deduplicate(Arc<Inner>);
+pub struct Deduplicate(Arc<Sifter<Settings>>);
 
 #[derive(Clone)]
 struct Settings {
@@ -96,19 +96,11 @@ struct Settings {
     room: usize,
 }
 
-struct Inner {
-    settings: Settings,
-    time: Time,
-    /// Until when an event is a duplicate.
-    until: Memory<Duration>,
-    counts: Counts,
-}
-
 impl Deduplicate {
     /// Lets an event pass once in this time.
     #[must_use]
     pub fn within(window: Duration) -> Self {
-        Self::of(Settings { window, by: By::id(), room: ROOM })
+        Self(Sifter::new(Settings { window, by: By::id(), room: ROOM }))
     }
 
     /// Takes events with the same key for equal, whatever their topics.
@@ -133,31 +125,17 @@ impl Deduplicate {
     /// What became of the events that came by.
     #[must_use]
     pub fn stats(&self) -> FlowStats {
-        FlowStats { forgotten: self.0.until.forgotten(), ..self.0.counts.stats() }
-    }
-
-    fn of(settings: Settings) -> Self {
-        let until = Memory::of_latest(settings.room);
-        Self(Arc::new(Inner { settings, time: Time::default(), until, counts: Counts::default() }))
+        self.0.stats()
     }
 
     fn set(self, change: impl FnOnce(&mut Settings)) -> Self {
-        let mut settings = self.0.settings.clone();
-        change(&mut settings);
-        Self::of(settings)
+        Self(self.0.with(change))
     }
 }
 
 impl Middleware for Deduplicate {
     fn handle(&self, event: &Event<'_>, next: Next<'_>) {
-        let Some(key) = self.0.settings.by.key_of(event) else { return next.run(event) };
-        if self.0.is_first(key, self.0.time.now(event, &next)) {
-            self.0.counts.pass();
-            next.run(event);
-        } else {
-            self.0.counts.drop();
-            next.discard(event, "duplicate");
-        }
+        self.0.sift(event, next);
     }
 
     fn applies_to(&self, topic: &Topic) -> bool {
@@ -169,14 +147,31 @@ impl Middleware for Deduplicate {
     }
 }
 
-impl Inner {
-    /// Whether the key was not seen in the time before; then it is seen now.
-    fn is_first(&self, key: Key, now: Duration) -> bool {
-        let until = now.saturating_add(self.settings.window);
-        self.until.change(key, |known| match known {
+impl Sift for Settings {
+    /// Until when an event is a duplicate.
+    type Memory = Memory<Duration>;
+
+    const REASON: &'static str = "duplicate";
+
+    fn by(&self) -> &By {
+        &self.by
+    }
+
+    fn memory(&self) -> Self::Memory {
+        Memory::of_latest(self.room)
+    }
+
+    fn takes(&self, until: &Self::Memory, key: Key, clock: &Arc<dyn Clock>) -> bool {
+        let now = clock.elapsed();
+        let end = now.saturating_add(self.window);
+        until.change(key, |known| match known {
             Some(known) if now < known => (None, false),
-            _ => (Some(until), true),
+            _ => (Some(end), true),
         })
+    }
+
+    fn forgotten(until: &Self::Memory) -> u64 {
+        until.forgotten()
     }
 }
 

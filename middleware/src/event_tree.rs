@@ -8,6 +8,7 @@ use std::fmt;
 
 pub use difference::Difference;
 
+use crate::until_error::until_error;
 use crate::{Entry, EventId};
 
 /// Events under the events that led to them, as their [causation](Entry::causation) says.
@@ -85,6 +86,22 @@ impl EventTree {
             let text = format!("{} {}", entry.topic(), show(entry));
             (entry.id(), entry.causation(), text)
         }))
+    }
+
+    /// The same for entries that are read as it goes; one at a time is in memory, and its line stays.
+    ///
+    /// `EventTree::of_records` (feature `recording`) has an example.
+    ///
+    /// # Errors
+    ///
+    /// Why an entry could not be read: the first that could not.
+    pub fn try_of<E>(
+        entries: impl IntoIterator<Item = Result<Entry, E>>,
+        show: impl FnMut(&Entry) -> String,
+    ) -> Result<Self, E> {
+        let mut unread = None;
+        let tree = Self::of(until_error(entries, &mut unread), show);
+        unread.map_or(Ok(tree), Err)
     }
 
     /// The tree of events with these ids, causes and texts.
@@ -199,6 +216,13 @@ mod tests {
     fn causes_that_come_later_or_never_make_no_circle() {
         let circle = tree(&[(1, 2, "a"), (2, 1, "b"), (3, 3, "c"), (4, 9, "d")]);
         assert_eq!(circle.to_string(), "a\n  b\nc\nd\n");
+    }
+
+    #[test]
+    fn the_first_entry_that_cannot_be_read_is_the_error() {
+        let entries = [Err("torn"), Err("gone")];
+        assert_eq!(EventTree::try_of(entries, |_| String::new()), Err("torn"));
+        assert!(EventTree::try_of([] as [Result<Entry, &str>; 0], |_| String::new()).unwrap().is_empty());
     }
 
     #[test]

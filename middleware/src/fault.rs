@@ -16,15 +16,18 @@ use crate::{Advice, Answer, Event, HandlerCall, Middleware, Next, Problem};
 /// [late](Self::delay), comes [twice](Self::duplicate), or [not at all](Self::discard). Until told otherwise nothing goes
 /// wrong.
 ///
-/// Each kind has random numbers of its own, so to switch one on changes none of the others. The same seed, the same
-/// events and the same handlers in the same order go wrong in the same places. Where several threads emit, their order
-/// decides who gets which number, but not how much goes wrong. Another version of this library may make another choice
-/// of the same seed.
+/// Each kind has random numbers of its own, one for each event or call that it could happen to, so to switch one on changes
+/// none of the others; but an event that is discarded makes no calls, and one that comes twice makes more. The same seed,
+/// the same events and the same handlers in the same order go wrong in the same places. Where several threads emit, their
+/// order decides who gets which number, but not how much goes wrong. Another version of this library may make another
+/// choice of the same seed.
 ///
 /// Failures happen to each handler by itself, after it was called: as if it failed in its last line, with all it did
 /// done. So a [`Retry`](crate::Retry) before this layer meets what is hardest to bear. What happens to an event happens
-/// when it first comes by, also if a layer further on holds it. What happened is [counted](Self::stats); the handle is a
-/// cheap clone.
+/// when it first comes by, also if a layer further on holds it.
+///
+/// It is a handle: give a bus a clone, keep one, and read its [`stats`](Self::stats). A setter makes a piece of its own,
+/// which starts anew.
 ///
 /// # Cost
 ///
@@ -70,13 +73,23 @@ use crate::{Advice, Answer, Event, HandlerCall, Middleware, Next, Problem};
 #[derive(Clone)]
 pub struct Fault {
     seed: u64,
-    fail: Dice,
-    panic: Dice,
-    delay: Dice,
-    duplicate: Dice,
-    discard: Dice,
+    /// How probable each kind is.
+    odds: [f64; KINDS.len()],
     pause: Duration,
+    dice: Arc<[Dice; KINDS.len()]>,
 }
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Fail,
+    Panic,
+    Delay,
+    Duplicate,
+    Discard,
+}
+
+/// By their numbers, with their names for people.
+const KINDS: [&str; 5] = ["fail", "panic", "delay", "duplicate", "discard"];
 
 /// What a [`Fault`] let go wrong.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -98,17 +111,7 @@ impl Fault {
     /// Lets nothing go wrong until told what.
     #[must_use]
     pub fn seeded(seed: u64) -> Self {
-        let mut seeds = fastrand::Rng::with_seed(seed);
-        let mut dice = || Dice::seeded(seeds.u64(..));
-        Self {
-            seed,
-            fail: dice(),
-            panic: dice(),
-            delay: dice(),
-            duplicate: dice(),
-            discard: dice(),
-            pause: Duration::ZERO,
-        }
+        Self { seed, odds: Default::default(), pause: Duration::ZERO, dice: dice_of(seed) }
     }
 
     /// Lets a handler that was called return an error, with this probability from 0 to 1.
@@ -118,54 +121,69 @@ impl Fault {
     /// If the probability is not from 0 to 1; so do the others.
     #[must_use]
     #[track_caller]
-    pub fn fail(mut self, probability: f64) -> Self {
-        self.fail.set(probability);
-        self
+    pub fn fail(self, probability: f64) -> Self {
+        self.set(Kind::Fail, probability)
     }
 
     /// Lets a handler that was called panic, with this probability; no panic hook hears of it.
     #[must_use]
     #[track_caller]
-    pub fn panic(mut self, probability: f64) -> Self {
-        self.panic.set(probability);
-        self
+    pub fn panic(self, probability: f64) -> Self {
+        self.set(Kind::Panic, probability)
     }
 
     /// Lets an event wait for so long by the bus's clock, with this probability; the emitter waits.
     #[must_use]
     #[track_caller]
-    pub fn delay(mut self, probability: f64, pause: Duration) -> Self {
-        self.delay.set(probability);
-        Self { pause, ..self }
+    pub fn delay(self, probability: f64, pause: Duration) -> Self {
+        Self { pause, ..self.set(Kind::Delay, probability) }
     }
 
     /// Lets an event go on twice, one after the other, with this probability; both have the same id.
     #[must_use]
     #[track_caller]
-    pub fn duplicate(mut self, probability: f64) -> Self {
-        self.duplicate.set(probability);
-        self
+    pub fn duplicate(self, probability: f64) -> Self {
+        self.set(Kind::Duplicate, probability)
     }
 
     /// Ends an event, with this probability.
     #[doc(alias = "drop")]
     #[must_use]
     #[track_caller]
-    pub fn discard(mut self, probability: f64) -> Self {
-        self.discard.set(probability);
-        self
+    pub fn discard(self, probability: f64) -> Self {
+        self.set(Kind::Discard, probability)
     }
 
     /// What went wrong so far.
     #[must_use]
     pub fn stats(&self) -> FaultStats {
+        // Relaxed: they only count.
+        let hits = |kind: Kind| self.dice[kind as usize].hits.load(Ordering::Relaxed);
         FaultStats {
-            failed: self.fail.hits(),
-            panicked: self.panic.hits(),
-            delayed: self.delay.hits(),
-            duplicated: self.duplicate.hits(),
-            discarded: self.discard.hits(),
+            failed: hits(Kind::Fail),
+            panicked: hits(Kind::Panic),
+            delayed: hits(Kind::Delay),
+            duplicated: hits(Kind::Duplicate),
+            discarded: hits(Kind::Discard),
         }
+    }
+
+    #[track_caller]
+    fn set(mut self, kind: Kind, probability: f64) -> Self {
+        assert!((0.0..=1.0).contains(&probability), "a probability is from 0 to 1, not {probability}");
+        self.odds[kind as usize] = probability;
+        Self { dice: dice_of(self.seed), ..self }
+    }
+
+    /// Rolls the dice of a kind: whether it is to happen.
+    fn falls(&self, kind: Kind) -> bool {
+        let odds = self.odds[kind as usize];
+        odds > 0.0 && self.dice[kind as usize].numbers.lock().f64() < odds
+    }
+
+    /// Counts that it happens.
+    fn count(&self, kind: Kind) {
+        self.dice[kind as usize].hits.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -175,13 +193,18 @@ impl Middleware for Fault {
             // It had its share when it first came by; what is left are its handlers.
             return next.run_each(event, self);
         }
-        if self.discard.falls() {
+        // All are rolled for each event, so that none disturbs the others.
+        let [discard, delay, duplicate] = [Kind::Discard, Kind::Delay, Kind::Duplicate].map(|kind| self.falls(kind));
+        if discard {
+            self.count(Kind::Discard);
             return next.discard(event, "dropped by a fault");
         }
-        if self.delay.falls() {
+        if delay {
+            self.count(Kind::Delay);
             event.emission().host().clock().sleep(self.pause);
         }
-        if self.duplicate.falls() {
+        if duplicate {
+            self.count(Kind::Duplicate);
             next.clone().run_each(event, self);
         }
         next.run_each(event, self);
@@ -193,60 +216,43 @@ impl Middleware for Fault {
     }
 
     fn describe(&self) -> Cow<'static, str> {
-        let Self { seed, fail, panic, delay, duplicate, discard, .. } = self;
-        let kinds =
-            [("fail", fail), ("panic", panic), ("delay", delay), ("duplicate", duplicate), ("discard", discard)];
-        let on = kinds.iter().filter(|(_, dice)| dice.probability > 0.0);
-        let on: Vec<_> = on.map(|(kind, dice)| format!(", {kind} {}", dice.probability)).collect();
-        format!("fault with seed {seed}{}", on.concat()).into()
+        let on = KINDS.iter().zip(self.odds).filter(|(_, odds)| *odds > 0.0);
+        let on: Vec<_> = on.map(|(kind, odds)| format!(", {kind} {odds}")).collect();
+        format!("fault with seed {}{}", self.seed, on.concat()).into()
     }
 }
 
 impl Advice for Fault {
     fn around(&self, handler: &HandlerCall<'_>, _event: &Event<'_>) -> Answer {
-        match handler.call() {
-            Answer::Done if self.panic.falls() => Answer::Failed(Problem::Panic(Box::new("a fault"))),
-            Answer::Done if self.fail.falls() => Answer::Failed(Problem::Error("a fault".into())),
-            answer => answer,
+        let answer = handler.call();
+        if !matches!(answer, Answer::Done) {
+            return answer;
+        }
+        match [Kind::Panic, Kind::Fail].map(|kind| self.falls(kind)) {
+            [true, _] => {
+                self.count(Kind::Panic);
+                Answer::Failed(Problem::Panic(Box::new("a fault")))
+            }
+            [false, true] => {
+                self.count(Kind::Fail);
+                Answer::Failed(Problem::Error("a fault".into()))
+            }
+            [false, false] => answer,
         }
     }
 }
 
-/// One kind of fault: how probable it is, and the numbers that decide.
-#[derive(Clone)]
+/// What decides about one kind, and how often it happened.
 struct Dice {
-    probability: f64,
-    rolls: Arc<Rolls>,
-}
-
-struct Rolls {
     numbers: Mutex<fastrand::Rng>,
     hits: AtomicU64,
 }
 
-impl Dice {
-    fn seeded(seed: u64) -> Self {
-        let numbers = Mutex::new(fastrand::Rng::with_seed(seed));
-        Self { probability: 0.0, rolls: Arc::new(Rolls { numbers, hits: AtomicU64::new(0) }) }
-    }
-
-    #[track_caller]
-    fn set(&mut self, probability: f64) {
-        assert!((0.0..=1.0).contains(&probability), "a probability is from 0 to 1, not {probability}");
-        self.probability = probability;
-    }
-
-    fn falls(&self) -> bool {
-        let falls = self.probability > 0.0 && self.rolls.numbers.lock().f64() < self.probability;
-        if falls {
-            self.rolls.hits.fetch_add(1, Ordering::Relaxed);
-        }
-        falls
-    }
-
-    fn hits(&self) -> u64 {
-        self.rolls.hits.load(Ordering::Relaxed)
-    }
+/// The dice of all kinds as a seed makes them.
+fn dice_of(seed: u64) -> Arc<[Dice; KINDS.len()]> {
+    let mut seeds = fastrand::Rng::with_seed(seed);
+    let numbers = [(); KINDS.len()].map(|()| Mutex::new(fastrand::Rng::with_seed(seeds.u64(..))));
+    Arc::new(numbers.map(|numbers| Dice { numbers, hits: AtomicU64::new(0) }))
 }
 
 impl fmt::Debug for Fault {
@@ -297,6 +303,22 @@ mod tests {
 
         let dropped = |fault: &Fault| counts(fault, 200).iter().map(|count| *count == 0).collect::<Vec<_>>();
         assert_eq!(dropped(&dropping(1)), dropped(&dropping(1).duplicate(0.5)));
+
+        // Of those that still come, the same ones come twice.
+        let twice = counts(&Fault::seeded(1).duplicate(0.3), 200);
+        let left = counts(&dropping(1).duplicate(0.3), 200);
+        assert!(left.contains(&0) && left.contains(&2));
+        assert!(left.iter().zip(&twice).all(|(left, all)| *left == 0 || left == all));
+    }
+
+    #[test]
+    fn a_setter_makes_a_piece_of_its_own() {
+        let first = Fault::seeded(1).discard(0.3);
+        let second = first.clone().duplicate(0.0);
+        assert_eq!(counts(&first, 50), counts(&second, 50));
+        let (first, second) = (first.stats(), second.clone().duplicate(0.5).stats());
+        assert!(first.discarded > 0);
+        assert_eq!(second, FaultStats::default());
     }
 
     #[test]

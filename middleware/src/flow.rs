@@ -8,6 +8,7 @@ mod holder;
 mod key;
 mod line;
 mod memory;
+mod sifter;
 mod time;
 
 pub(crate) use agenda::Agenda;
@@ -15,11 +16,12 @@ pub(crate) use counts::Counts;
 pub use counts::FlowStats;
 #[cfg(feature = "governor")]
 pub(crate) use gcra::Gcra;
-pub(crate) use holder::{Hold, Holder};
+pub(crate) use holder::{Hold, Holder, Put, holds};
 pub(crate) use key::{By, Key, keyed};
 pub(crate) use line::Line;
 pub(crate) use memory::Memory;
-pub(crate) use time::Time;
+pub(crate) use sifter::{Sift, Sifter};
+use time::Time;
 
 /// How many keys, or events held, a piece has room for unless told otherwise.
 pub(crate) const ROOM: usize = 10_000;

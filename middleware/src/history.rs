@@ -19,12 +19,13 @@ pub use late::Late;
 pub use ring::HistoryStats;
 pub use weigh::Weigh;
 
-use builder::Condition;
 use ring::{Bounds, Ring};
 use store::Store;
 pub(crate) use weigh::Scales;
 
-use crate::{Clock, Erased, Event, IntoPattern, Limits, Middleware, Next, ParseError, Pattern, Replay, Topic};
+use crate::text::counted;
+use crate::wanted::Wanted;
+use crate::{Clock, Erased, Event, IntoPattern, Limits, Middleware, Next, ParseError, Replay, Topic};
 
 /// Records the events that come by, and forgets the oldest when it is full.
 ///
@@ -96,9 +97,7 @@ pub struct History(Arc<Inner>);
 struct Inner {
     bounds: Bounds,
     scales: Scales,
-    pattern: Option<Pattern>,
-    condition: Option<Condition>,
-    replays: bool,
+    wanted: Wanted,
     clock: Option<Arc<dyn Clock>>,
     store: Store,
     refused: AtomicU64,
@@ -217,7 +216,7 @@ impl Default for History {
 
 impl Middleware for History {
     fn handle(&self, event: &Event<'_>, next: Next<'_>) {
-        if self.0.wants(event) {
+        if self.0.wanted.has(event) {
             self.0.record(event);
         }
         next.run(event);
@@ -228,39 +227,24 @@ impl Middleware for History {
     }
 
     fn applies_to(&self, topic: &Topic) -> bool {
-        self.0.wants_topic(topic)
+        self.0.wanted.has_topic(topic)
     }
 
     fn describe(&self) -> Cow<'static, str> {
         let Bounds { count, age, bytes } = self.0.bounds;
-        let mut line = format!("history of at most {count} events");
+        let mut line = format!("history of at most {}", counted(count, "event"));
         if age < Duration::MAX {
             let _ = write!(line, ", {age:?}");
         }
         if bytes < usize::MAX {
-            let _ = write!(line, ", {bytes} bytes");
+            let _ = write!(line, ", {}", counted(bytes, "byte"));
         }
-        if let Some(pattern) = &self.0.pattern {
-            let _ = write!(line, ", on `{pattern}`");
-        }
+        let _ = write!(line, "{}", self.0.wanted);
         line.into()
     }
 }
 
 impl Inner {
-    fn wants(&self, event: &Event<'_>) -> bool {
-        self.wants_topic(event.topic())
-            && (self.replays || !event.is_replayed())
-            && self.condition.as_ref().is_none_or(|condition| condition(event))
-    }
-
-    fn wants_topic(&self, topic: &Topic) -> bool {
-        match &self.pattern {
-            Some(pattern) => pattern.matches(topic),
-            None => !topic.is_reserved(),
-        }
-    }
-
     fn record(&self, event: &Event<'_>) {
         let Some(payload) = event.share_erased() else {
             self.unkept.fetch_add(1, Ordering::Relaxed);

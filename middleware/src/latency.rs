@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 
 use crate::clock::Stopwatch;
 use crate::rows::Rows;
+use crate::text::counted;
 use crate::{Advice, Answer, Event, HandlerCall, Middleware, Next, table};
 
 /// Measures how long the rest of the chain takes, and each handler in it, and keeps percentiles by handler pattern.
@@ -203,7 +204,7 @@ impl Middleware for Latency {
     }
 
     fn describe(&self) -> Cow<'static, str> {
-        format!("latency of up to {:?}, by at most {} patterns", self.max, self.most).into()
+        format!("latency of up to {:?}, by at most {}", self.max, counted(self.most, "pattern")).into()
     }
 }
 
@@ -344,7 +345,7 @@ mod tests {
         let chain = latency.snapshot().chain;
         assert_eq!((chain.count, chain.over), (3, 2));
         assert!(chain.max <= MS(11) && chain.max >= MS(10), "{:?}", chain.max);
-        assert_eq!(latency.describe(), "latency of up to 10ms, by at most 1 patterns");
+        assert_eq!(latency.describe(), "latency of up to 10ms, by at most 1 pattern");
     }
 
     #[test]

@@ -5,9 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::flow::{Agenda, By, Counts, FlowStats, Hold, Holder, Key, Line, ROOM, keyed};
+use crate::flow::{Agenda, By, Counts, FlowStats, Hold, Holder, Key, Line, Put, ROOM, holds, keyed};
 use crate::panics::Panics;
-use crate::{Clock, Event, Held, Mark, Middleware, Next, Topic};
+use crate::{Event, Held, Middleware, Next};
 
 /// Lets at most one event pass in an interval: the first at once, then the newest there is when the interval is over.
 ///
@@ -159,40 +159,17 @@ impl Middleware for Latest {
         let holder = &*self.0;
         let Some(key) = holder.key_of(event) else { return next.run(event) };
         let clock = holder.clock(event, &next);
-        if holder.begins_interval(key, clock.elapsed()) {
-            return holder.pass(key, || next.run(event));
+        let mut panics = Panics::default();
+        if holder.begins_interval(key, clock.elapsed(), &mut panics) {
+            return holder.pass(key, panics, || next.run(event));
         }
         match next.hold(event, holder.mark) {
             Some(held) => holder.hold(key, held, clock),
-            None => {
-                holder.drop_older(key);
-                holder.counts.pass_early();
-                next.run(event);
-            }
+            None => holder.pass_early(key, || next.run(event)),
         }
     }
 
-    fn retains(&self) -> bool {
-        true
-    }
-
-    fn applies_to(&self, topic: &Topic) -> bool {
-        !topic.is_reserved()
-    }
-
-    fn holds(&self, mark: Mark) -> bool {
-        mark == self.0.mark
-    }
-
-    fn flush(&self) {
-        self.0.flush();
-    }
-
-    fn flush_unless(&self, stays: &dyn Fn(Mark) -> bool) {
-        if !stays(self.0.mark) {
-            self.0.flush();
-        }
-    }
+    holds!();
 
     fn describe(&self) -> Cow<'static, str> {
         format!("latest in {:?}, {}", self.0.settings.interval, self.0.settings.by).into()
@@ -201,8 +178,10 @@ impl Middleware for Latest {
 
 impl Holder<Settings> {
     /// Whether no interval runs, and nothing is held or on its way; then one begins now, and the event is on its way.
-    fn begins_interval(&self, key: Key, now: Duration) -> bool {
-        {
+    ///
+    /// If another interval ends early for it, what was held in that goes on first.
+    fn begins_interval(&self, key: Key, now: Duration, panics: &mut Panics) -> bool {
+        let is_ready = {
             let mut state = self.lock();
             state.forget_ended(now);
             if state.line.has(key) || state.intervals.get_mut(key).is_some_and(|(end, ())| end > now) {
@@ -210,18 +189,17 @@ impl Holder<Settings> {
             }
             state.intervals.put(key, self.settings.end(now), ());
             state.line.leave(key);
-            if !self.ends_early(&mut state) {
-                return true;
-            }
+            self.settings.ends_early(&mut state, &self.counts)
+        };
+        if is_ready {
+            panics.catch(|| self.let_go());
         }
-        self.let_go();
         true
     }
 
     /// Lets an event go on at once, and after it what was due meanwhile.
-    fn pass(&self, key: Key, go_on: impl FnOnce()) {
+    fn pass(&self, key: Key, mut panics: Panics, go_on: impl FnOnce()) {
         self.counts.pass();
-        let mut panics = Panics::default();
         panics.catch(go_on);
         if self.lock().line.arrive(key) {
             panics.catch(|| self.let_go());
@@ -229,45 +207,14 @@ impl Holder<Settings> {
         panics.resume();
     }
 
-    /// Holds an event in the place of an older one, also of one that is due already.
-    fn hold(&self, key: Key, held: Held, clock: &dyn Clock) {
-        let now = clock.elapsed();
-        let (older, is_early, alarm) = {
-            let mut state = self.lock();
-            let older = state.hold(key, held, now);
-            let is_early = self.ends_early(&mut state);
-            (older, is_early, state.line.waiting.alarm())
-        };
-        self.wake(clock, alarm);
-        if let Some(older) = older {
-            self.counts.drop();
-            drop(older);
-        }
-        if is_early {
-            self.let_go();
-        }
-    }
-
-    /// Ends the interval that is next to end if there are too many; whether an event is ready therefore.
-    fn ends_early(&self, state: &mut State) -> bool {
-        if state.intervals.len() <= self.settings.room {
-            return false;
-        }
-        let Some((key, ())) = state.intervals.take_first() else { return false };
-        let Some(held) = state.line.waiting.take(key) else {
-            state.forgotten += 1;
-            return false;
-        };
-        self.counts.hurry(1);
-        state.line.make_ready(key, held);
-        true
-    }
-
-    fn drop_older(&self, key: Key) {
+    /// Lets an event go on at once that cannot be held, in the place of an older one.
+    fn pass_early(&self, key: Key, go_on: impl FnOnce()) {
+        let mut panics = Panics::default();
         let older = self.lock().line.take(key);
-        if older.is_some() {
-            self.counts.drop();
-        }
+        self.drop_older(older, &mut panics);
+        self.counts.pass_early();
+        panics.catch(go_on);
+        panics.resume();
     }
 }
 
@@ -275,10 +222,26 @@ impl Settings {
     fn end(&self, now: Duration) -> Duration {
         now.saturating_add(self.interval)
     }
+
+    /// Ends the interval that is next to end if there are too many; whether an event is ready therefore.
+    fn ends_early(&self, state: &mut State, counts: &Counts) -> bool {
+        if state.intervals.len() <= self.room {
+            return false;
+        }
+        let Some((key, ())) = state.intervals.take_first() else { return false };
+        let Some(held) = state.line.waiting.take(key) else {
+            state.forgotten += 1;
+            return false;
+        };
+        counts.hurry(1);
+        state.line.make_ready(key, held);
+        true
+    }
 }
 
 impl State {
-    fn hold(&mut self, key: Key, held: Held, now: Duration) -> Option<Held> {
+    /// Puts an event in the place of an older one, also of one that is due already.
+    fn replace(&mut self, key: Key, held: Held, now: Duration) -> Option<Held> {
         if let Some(due) = self.line.due_mut(key) {
             return Some(std::mem::replace(due, held));
         }
@@ -307,20 +270,25 @@ impl State {
 
 impl Hold for Settings {
     type State = State;
+    type Waiting = Held;
     type Ready = (Key, Held);
 
     fn by(&self) -> &By {
         &self.by
     }
 
-    fn ring(&self, state: &mut State, now: Duration) -> Option<Duration> {
-        state.line.waiting.rang(now);
-        while let Some((key, held)) = state.line.waiting.take_due(now) {
-            state.intervals.put(key, self.end(now), ());
-            state.line.make_ready(key, held);
-        }
-        state.forget_ended(now);
-        state.line.waiting.alarm()
+    fn put(&self, state: &mut State, key: Key, held: Held, now: Duration, counts: &Counts) -> Put {
+        Put { replaced: state.replace(key, held, now), is_ready: self.ends_early(state, counts) }
+    }
+
+    fn waiting(state: &mut State) -> &mut Agenda<Held> {
+        &mut state.line.waiting
+    }
+
+    /// The next interval begins.
+    fn make_ready(&self, state: &mut State, key: Key, held: Held, now: Duration) {
+        state.intervals.put(key, self.end(now), ());
+        state.line.make_ready(key, held);
     }
 
     fn flush(state: &mut State) {

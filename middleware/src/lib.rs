@@ -114,6 +114,8 @@ mod event;
 mod event_tree;
 mod failure;
 mod fault;
+#[cfg(feature = "recording")]
+mod file_error;
 mod filter;
 mod flow;
 mod held;
@@ -146,6 +148,7 @@ mod scoped;
 #[cfg(feature = "serde")]
 mod serde_impls;
 mod stack;
+mod standing;
 mod table;
 mod text;
 #[cfg(feature = "governor")]
@@ -159,7 +162,9 @@ mod tower;
 mod tower_layer;
 mod trace;
 mod transform;
+mod until_error;
 mod validate;
+mod wanted;
 
 #[cfg(feature = "metrics")]
 pub use self::metrics::Metrics;
@@ -195,7 +200,7 @@ pub use middleware::Middleware;
 pub use next::{Next, Place, Terminal};
 pub use parse_error::ParseError;
 pub use pattern::{IntoPattern, Kind, Pattern, Segment, Segments};
-pub use projection::{Fact, GapError, Projection, Snapshot};
+pub use projection::{CatchUpError, Fact, GapError, Projection, Snapshot};
 #[cfg(feature = "governor")]
 pub use rate_limit::RateLimit;
 #[cfg(feature = "recording")]
@@ -214,7 +219,10 @@ pub use route::{Arrival, Destination, Route, RouteStats};
 pub use sample::Sample;
 pub use scoped::Scoped;
 pub use stack::{Layer, Stack, StackError};
-pub use text::misleads;
+pub use standing::Standing;
+#[doc(hidden)]
+pub use text::counted;
+pub use text::{OneLine, misleads};
 #[cfg(feature = "governor")]
 pub use throttle::Throttle;
 pub use timeout::{HandlerLate, Timeout, TimeoutStats};

@@ -50,7 +50,8 @@ use crate::{Advice, Answer, Event, HandlerCall, Middleware, Next, Place, Problem
 ///
 /// # Place
 ///
-/// Around a connection it tells of the calls of that handler only. Around a bus it tells of what happens behind it: first, it sees what other layers end; behind a filter it does not.
+/// Around a connection it tells of the calls of that handler only. Around a bus it tells of what happens behind it: first,
+/// it sees what other layers end; behind a filter it does not.
 ///
 /// ```
 /// use sigtree::{Bus, Filter, Stack};

@@ -1,8 +1,9 @@
 use std::any::type_name;
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::{CallCount, Event, Mark, Next, Topic};
+use crate::{CallCount, Event, Mark, Next, Standing, Topic};
 
 /// Advice around the rest of a chain: look at an event, go on, change it, or end it.
 ///
@@ -90,6 +91,14 @@ pub trait Middleware: Send + Sync + 'static {
         None
     }
 
+    /// What it is in the middle of, for whoever looks into a bus: how many events it holds, which circuits are open.
+    ///
+    /// `now` is the time on the clock of the bus that it stands on.
+    fn standing(&self, now: Duration) -> Standing {
+        let _ = now;
+        Standing::default()
+    }
+
     /// One line for people: what it is and how it is set.
     fn describe(&self) -> Cow<'static, str> {
         Cow::Borrowed(short_name(type_name::<Self>()))
@@ -152,6 +161,10 @@ macro_rules! forward {
                 (**self).calls_of(connection)
             }
 
+            fn standing(&self, now: Duration) -> Standing {
+                (**self).standing(now)
+            }
+
             fn describe(&self) -> Cow<'static, str> {
                 (**self).describe()
             }
@@ -202,6 +215,10 @@ impl<M: Middleware> Middleware for Option<M> {
 
     fn calls_of(&self, connection: u64) -> Option<CallCount> {
         self.as_ref().and_then(|layer| layer.calls_of(connection))
+    }
+
+    fn standing(&self, now: Duration) -> Standing {
+        self.as_ref().map_or_else(Standing::default, |layer| layer.standing(now))
     }
 
     fn describe(&self) -> Cow<'static, str> {
@@ -266,6 +283,12 @@ macro_rules! tuples {
                 #[allow(non_snake_case)]
                 let ($first, $($rest,)*) = self;
                 $first.calls_of(connection) $(.or_else(|| $rest.calls_of(connection)))*
+            }
+
+            fn standing(&self, now: Duration) -> Standing {
+                #[allow(non_snake_case)]
+                let ($first, $($rest,)*) = self;
+                $first.standing(now) $(.and($rest.standing(now)))*
             }
 
             fn describe(&self) -> Cow<'static, str> {

@@ -3,6 +3,7 @@
 use std::fmt::{self, Write as _};
 
 use crate::misleads;
+use crate::text::{beginning, counted};
 
 /// A topic or pattern that was refused.
 ///
@@ -269,13 +270,18 @@ impl Reason {
             Self::LookAlike(c) => write!(f, "`{c}` (U+{:04X}), which only looks like a dot,", u32::from(*c)),
             Self::Bar => f.write_str("`|`, which separates the patterns of a list,"),
             Self::LeadingSlash => f.write_str("`/`, which marks a regular expression,"),
-            Self::TooLong { bytes, most } => write!(f, "{bytes} bytes, at most {most} are allowed"),
-            Self::TooDeep { most } => write!(f, "more than {most} segments"),
-            Self::TooMany { most } => write!(f, "more than {most} patterns in a list"),
+            Self::TooLong { bytes, most } => write!(
+                f,
+                "{}, at most {most} {} allowed",
+                counted(bytes, "byte"),
+                if *most == 1 { "is" } else { "are" }
+            ),
+            Self::TooDeep { most } => write!(f, "more than {}", counted(most, "segment")),
+            Self::TooMany { most } => write!(f, "more than {} in a list", counted(most, "pattern")),
             Self::EmptyList => f.write_str("empty list"),
             Self::EmptyMember => f.write_str("empty pattern in a list"),
             Self::Regex(message) => f.write_str(message),
-            Self::RegexTooBig { most } => write!(f, "compiles to more than {most} bytes"),
+            Self::RegexTooBig { most } => write!(f, "compiles to more than {}", counted(most, "byte")),
             Self::RegexOpen => f.write_str("no closing `/`"),
             Self::RegexTail => f.write_str("text after the closing `/`"),
             Self::Foreign { complaint, .. } | Self::NotExact { complaint, .. } => f.write_str(complaint),
@@ -332,13 +338,4 @@ impl fmt::Display for Quoted<'_> {
 /// Whether a terminal shows the character as itself, and nothing else changes its place.
 fn shows(c: char) -> bool {
     c == ' ' || !(c.is_whitespace() || misleads(c))
-}
-
-/// The longest beginning of the text of at most `most` bytes that ends between two characters.
-fn beginning(text: &str, most: usize) -> &str {
-    if text.len() <= most {
-        return text;
-    }
-    let end = (0..=most).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
-    &text[..end]
 }

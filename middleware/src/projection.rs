@@ -1,29 +1,31 @@
 //! [`Projection`]: a state folded from events.
 
+mod catch_up_error;
 mod desk;
 mod fact;
 mod snapshot;
 
 use std::any::Any;
 use std::borrow::{Borrow, Cow};
-use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+pub use catch_up_error::{CatchUpError, GapError};
 pub use fact::Fact;
 pub use snapshot::Snapshot;
 
 use desk::Desk;
 use snapshot::Recent;
 
+use crate::until_error::until_error;
 use crate::{Entry, Event, IntoPattern, Limits, Middleware, Next, ParseError, Pattern, Topic};
 
 /// A state that is folded from events: live ones as a layer, and those of the past after a restart.
 ///
 /// Say how each kind of event changes the state, and give a bus a clone. Reach for it to have the sum, the latest value or the
 /// list of open things at hand without asking whoever emitted them. After a restart, fold what a history or a recording has
-/// ([`catch_up`](Self::catch_up)); a [`Snapshot`] saves the way from the very beginning.
+/// ([`catch_up`](Self::catch_up), [`try_catch_up`](Self::try_catch_up)); a [`Snapshot`] saves the way from the very beginning.
 ///
 /// A fold sees a [`Fact`]: the payload, and what is known of its event. It should change the state and do nothing else, so that the
 /// same events lead to the same state. Replayed events are passed over when they come by on a bus, since they were folded the
@@ -195,7 +197,29 @@ impl<S: Send + 'static> Projection<S> {
                 folded += u64::from(self.0.work(|work| work.fold_once(&self.0.rules, entry, &known)));
             }
         }
-        if found { Ok(folded) } else { Err(GapError(())) }
+        if found { Ok(folded) } else { Err(GapError::new()) }
+    }
+
+    /// The same for entries that are read as it goes, of which some may be unreadable: it stops at the first of those.
+    ///
+    /// So a recording of any size is folded in little memory, and no event is left out unnoticed.
+    ///
+    /// `Reader::entries` (feature `recording`) has an example.
+    ///
+    /// # Errors
+    ///
+    /// If an entry cannot be read: what came before it is folded, and stays so. Or as [`catch_up`](Self::catch_up).
+    ///
+    /// # Panics
+    ///
+    /// If it is called from one of its own folds.
+    pub fn try_catch_up<E>(&self, entries: impl IntoIterator<Item = Result<Entry, E>>) -> Result<u64, CatchUpError<E>> {
+        let mut unread = None;
+        let folded = self.catch_up(until_error(entries, &mut unread));
+        match unread {
+            Some(error) => Err(CatchUpError::Unread(error)),
+            None => folded.map_err(CatchUpError::Gap),
+        }
     }
 
     /// Looks at the state, everything that came by so far in it.
@@ -312,20 +336,6 @@ impl<S> fmt::Debug for Projection<S> {
     }
 }
 
-/// None of the events that a projection folded last is among the entries it was to catch up with.
-///
-/// Fold a longer history, or begin anew with all there is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct GapError(());
-
-impl fmt::Display for GapError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("none of the events folded last is among these entries: some may be missing in between")
-    }
-}
-
-impl Error for GapError {}
-
 #[cfg(test)]
 mod tests {
     use std::panic::AssertUnwindSafe;
@@ -426,6 +436,29 @@ mod tests {
         let error = live.catch_up(history.entries()).unwrap_err();
         assert!(error.to_string().contains("missing"));
         assert_eq!(live.state(), [1]);
+    }
+
+    #[test]
+    fn it_stops_at_what_cannot_be_read_and_reads_no_further() {
+        let (rig, history) = (Rig::new(), History::new());
+        for n in 0..5_u32 {
+            rig.emit(&history, "n.a", n);
+        }
+        let torn = |place: usize| {
+            let entries = history.entries().into_iter().enumerate();
+            entries.map(move |(i, entry)| if i == place { Err("torn") } else { Ok(entry) })
+        };
+        let seen = list();
+        let mut entries = torn(2);
+        assert_eq!(seen.try_catch_up(entries.by_ref()), Err(CatchUpError::Unread("torn")));
+        assert_eq!((seen.state(), entries.len()), (vec![0, 1], 2));
+        assert_eq!(seen.try_catch_up(torn(9)), Ok(3));
+        assert_eq!(seen.state(), [0, 1, 2, 3, 4]);
+
+        let other = list();
+        Rig::new().emit(&other, "n.a", 7_u32);
+        let gap = other.try_catch_up(torn(9).skip(1));
+        assert!(matches!(gap, Err(CatchUpError::Gap(_))), "{gap:?}");
     }
 
     #[test]

@@ -6,8 +6,8 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::flow::{By, Counts, FlowStats, Gcra, ROOM, keyed};
-use crate::{Event, Middleware, Next, Topic};
+use crate::flow::{By, FlowStats, Gcra, Key, ROOM, Sift, Sifter, keyed};
+use crate::{Clock, Event, Middleware, Next, Topic};
 
 /// Lets `n` events pass in a time, and ends those beyond with the reason `rate limited`.
 ///
@@ -74,7 +74,7 @@ use crate::{Event, Middleware, Next, Topic};
 /// # Ok::<(), sigtree::Error>(())
 /// ```
 #[derive(Clone)]
-pub struct RateLimit(Arc<Inner>);
+pub struct RateLimit(Arc<Sifter<Settings>>);
 
 #[derive(Clone)]
 struct Settings {
@@ -83,12 +83,6 @@ struct Settings {
     burst: NonZeroU32,
     by: By,
     room: usize,
-}
-
-struct Inner {
-    settings: Settings,
-    gcra: Gcra,
-    counts: Counts,
 }
 
 keyed!(RateLimit);
@@ -102,7 +96,7 @@ impl RateLimit {
     #[must_use]
     pub fn new(n: u32, time: Duration) -> Self {
         let n = NonZeroU32::new(n).expect("a rate limit lets at least one event pass");
-        Self::of(Settings { n, time, burst: n, by: By::Topic, room: ROOM })
+        Self(Sifter::new(Settings { n, time, burst: n, by: By::Topic, room: ROOM }))
     }
 
     /// Lets so many pass at once after a pause; at least one, and `n` unless told otherwise.
@@ -120,31 +114,17 @@ impl RateLimit {
     /// What became of the events that came by.
     #[must_use]
     pub fn stats(&self) -> FlowStats {
-        FlowStats { forgotten: self.0.gcra.forgotten(), ..self.0.counts.stats() }
-    }
-
-    fn of(settings: Settings) -> Self {
-        let gcra = Gcra::new(settings.time / settings.n.get(), settings.burst, settings.room);
-        Self(Arc::new(Inner { settings, gcra, counts: Counts::default() }))
+        self.0.stats()
     }
 
     fn set(self, change: impl FnOnce(&mut Settings)) -> Self {
-        let mut settings = self.0.settings.clone();
-        change(&mut settings);
-        Self::of(settings)
+        Self(self.0.with(change))
     }
 }
 
 impl Middleware for RateLimit {
     fn handle(&self, event: &Event<'_>, next: Next<'_>) {
-        let Some(key) = self.0.settings.by.key_of(event) else { return next.run(event) };
-        if self.0.gcra.allows(key, event, &next) {
-            self.0.counts.pass();
-            next.run(event);
-        } else {
-            self.0.counts.drop();
-            next.discard(event, "rate limited");
-        }
+        self.0.sift(event, next);
     }
 
     fn applies_to(&self, topic: &Topic) -> bool {
@@ -154,6 +134,28 @@ impl Middleware for RateLimit {
     fn describe(&self) -> Cow<'static, str> {
         let Settings { n, time, burst, by, .. } = &self.0.settings;
         format!("rate limit of {n} in {time:?}, at most {burst} at once, {by}").into()
+    }
+}
+
+impl Sift for Settings {
+    type Memory = Gcra;
+
+    const REASON: &'static str = "rate limited";
+
+    fn by(&self) -> &By {
+        &self.by
+    }
+
+    fn memory(&self) -> Self::Memory {
+        Gcra::new(self.time / self.n.get(), self.burst, self.room)
+    }
+
+    fn takes(&self, gcra: &Self::Memory, key: Key, clock: &Arc<dyn Clock>) -> bool {
+        gcra.allows(key, clock)
+    }
+
+    fn forgotten(gcra: &Self::Memory) -> u64 {
+        gcra.forgotten()
     }
 }
 

@@ -22,7 +22,7 @@ mod trouble;
 mod writer;
 
 use std::borrow::Cow;
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -40,15 +40,19 @@ pub use stats::RecordingStats;
 #[cfg(feature = "redb")]
 pub use store::{Query, Records, Store, StoreError};
 
-use builder::Condition;
 use stats::Counts;
 use trouble::Trouble;
 use writer::{Message, Thread};
 
-use crate::{Entry, Event, Middleware, Next, Pattern, Player, RecordingFailed, Topic};
+use crate::file_error::FileError;
+use crate::wanted::Wanted;
+use crate::{Entry, Event, Middleware, Next, Player, RecordingFailed, Topic};
 
 /// The longest line that is written, and that a [`Reader`] takes unless told otherwise.
 const LONGEST_LINE: usize = 16 << 20;
+
+/// The longest topic that is written and read, in bytes, whatever the limits of the bus.
+const LONGEST_TOPIC: usize = 4_096;
 
 /// A sequence, or the number of a part, that nobody lives to see: whoever wrote it made it up, and it is passed over.
 const MADE_UP: u64 = 1 << 62;
@@ -77,7 +81,8 @@ const MADE_UP: u64 = 1 << 62;
 /// # What is lost
 ///
 /// All of it is [counted](Self::stats): events that come while the queue is full, unless emitters are to
-/// [wait](WhenFull::Wait); payloads that the codec does not know; what the disk refuses. A full or read-only disk is
+/// [wait](WhenFull::Wait); payloads that the codec does not know, and topics of more than 4,096 bytes, which few buses
+/// [allow](crate::Limits); what the disk refuses. A full or read-only disk is
 /// reported to `tracing`, on `$sys.recording.failed` with the next event that comes by, and by [`sync`](Self::sync). The
 /// recording tries again with the next events, in the same file, and the gap in their sequences tells how many are missing.
 /// What a write that failed left behind is cut off; where the disk does not let it be, a reader tells of a half line, and
@@ -145,9 +150,7 @@ const MADE_UP: u64 = 1 << 62;
 pub struct Recording(Arc<Inner>);
 
 struct Inner {
-    pattern: Option<Pattern>,
-    condition: Option<Condition>,
-    replays: bool,
+    wanted: Wanted,
     when_full: WhenFull,
     /// Dropped before the thread, which ends when the last sender is gone.
     queue: Arc<SyncSender<Message>>,
@@ -182,9 +185,9 @@ impl Recording {
         let (path, codec) = (path.as_ref().to_owned(), codec.clone());
         Reader::open(&path)?;
         Ok(Player::try_of(move || {
-            let (entries, error) = match Reader::open(&path) {
+            let (entries, error) = match Reader::open_behind(&path, (0, 0)) {
                 Ok(reader) => (Some(reader.entries(&codec)), None),
-                Err(error) => (None, Some(LineError::unopened(&path, error))),
+                Err(error) => (None, Some(LineError::unopened(error))),
             };
             entries.into_iter().flatten().chain(error.map(Err))
         }))
@@ -215,7 +218,8 @@ impl Recording {
         let (answer, written) = sync_channel(1);
         let asked = self.0.queue.send(Message::Sync(answer)).is_ok();
         let written = written.recv().ok().filter(|_| asked);
-        written.unwrap_or_else(|| Err(io::Error::other("the thread that writes is gone")))
+        let written = written.unwrap_or_else(|| Err(io::Error::other("the thread that writes is gone")));
+        Ok(written.map_err(FileError::at(Path::new(&*self.0.name)))?)
     }
 
     /// What became of the events that came by.
@@ -234,7 +238,7 @@ impl Recording {
 impl Middleware for Recording {
     fn handle(&self, event: &Event<'_>, next: Next<'_>) {
         self.0.trouble.report(event, &next);
-        if self.0.wants(event) {
+        if self.0.wanted.has(event) {
             self.0.record(event);
         }
         next.run(event);
@@ -245,7 +249,7 @@ impl Middleware for Recording {
     }
 
     fn applies_to(&self, topic: &Topic) -> bool {
-        self.0.wants_topic(topic)
+        self.0.wanted.has_topic(topic)
     }
 
     /// Waits until what it holds is written.
@@ -255,28 +259,11 @@ impl Middleware for Recording {
     }
 
     fn describe(&self) -> Cow<'static, str> {
-        let mut line = format!("recording to `{}`", self.0.name);
-        if let Some(pattern) = &self.0.pattern {
-            let _ = write!(line, ", on `{pattern}`");
-        }
-        line.into()
+        format!("recording to `{}`{}", self.0.name, self.0.wanted).into()
     }
 }
 
 impl Inner {
-    fn wants(&self, event: &Event<'_>) -> bool {
-        self.wants_topic(event.topic())
-            && (self.replays || !event.is_replayed())
-            && self.condition.as_ref().is_none_or(|condition| condition(event))
-    }
-
-    fn wants_topic(&self, topic: &Topic) -> bool {
-        match &self.pattern {
-            Some(pattern) => pattern.matches(topic),
-            None => !topic.is_reserved(),
-        }
-    }
-
     fn record(&self, event: &Event<'_>) {
         let Some(payload) = event.share_erased() else {
             self.counts.unkept.add(1);

@@ -8,7 +8,7 @@ mod speed;
 
 use std::fmt;
 use std::ops::RangeBounds;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 pub use control::ReplayControl;
@@ -16,6 +16,7 @@ pub use moments::Moments;
 pub use player::Player;
 pub use speed::{ParseSpeedError, Speed, SpeedError};
 
+use crate::text::shortened;
 use crate::{
     Clock, Entry, Envelope, Erased, EventId, IntoPattern, Limits, ParseError, Sealed, Stamp, SystemClock, Topic,
 };
@@ -73,7 +74,7 @@ pub(crate) trait Owner: Send + Sync {
 }
 
 /// What a [`Replay`] did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReplayReport {
     /// Events that the target took.
     pub replayed: usize,
@@ -85,9 +86,14 @@ pub struct ReplayReport {
     pub refused: usize,
     /// Entries that could not be read, where a [`Player`] reads them.
     pub unread: usize,
+    /// Why entries were unread or refused: the first eight reasons, with the topic, and the line or the sequence.
+    pub reasons: Vec<String>,
     /// The time spent in pauses.
     pub waited: Duration,
 }
+
+/// So many reasons are kept.
+const REASONS: usize = 8;
 
 /// What a replay emits on: a bus, for instance.
 pub trait Target {
@@ -105,7 +111,7 @@ pub enum Landing {
     Held,
     /// It was taken, and met nobody: a layer ended it, or its handlers are gone, muted, or left alone.
     Unheard,
-    /// It was refused before anybody saw it.
+    /// It was refused before anybody saw it; [`Replayed::refuse`] says why.
     Refused,
 }
 
@@ -114,6 +120,7 @@ pub enum Landing {
 pub struct Replayed<'r> {
     entry: &'r Entry,
     sealed: Sealed,
+    refusal: OnceLock<String>,
 }
 
 impl Replay {
@@ -222,7 +229,7 @@ impl Replay {
                 self.clock.sleep(pause);
                 report.waited = report.waited.saturating_add(pause);
             }
-            report.count(give(self.owner.as_deref(), entry, target));
+            give(self.owner.as_deref(), entry, target, &mut report);
         }
         report
     }
@@ -246,18 +253,35 @@ impl Replay {
     }
 }
 
-/// Gives an entry to a target, through its owner if it has one.
-fn give(owner: Option<&dyn Owner>, entry: &Entry, target: &(impl Target + ?Sized)) -> Option<Landing> {
-    let give = || target.replay(&Replayed::of(entry));
-    match owner {
+/// Gives an entry to a target, through its owner if it has one, and reports what became of it.
+fn give(owner: Option<&dyn Owner>, entry: &Entry, target: &(impl Target + ?Sized), report: &mut ReplayReport) {
+    let event = Replayed::of(entry);
+    let give = || target.replay(&event);
+    let landing = match owner {
         Some(owner) => owner.give(entry, &give),
         None => Some(give()),
+    };
+    if let Some(landing) = landing {
+        report.count(landing);
+    }
+    if let (Some(Landing::Refused), Some(reason)) = (landing, event.refusal.get()) {
+        report.keep(format_args!("event {} on `{}`: {reason}", entry.sequence(), entry.topic()));
     }
 }
 
 impl ReplayReport {
-    fn count(&mut self, landing: Option<Landing>) {
-        let Some(landing) = landing else { return };
+    fn count_unread(&mut self, reason: &dyn fmt::Display) {
+        self.unread += 1;
+        self.keep(reason);
+    }
+
+    fn keep(&mut self, reason: impl fmt::Display) {
+        if self.reasons.len() < REASONS {
+            self.reasons.push(shortened(reason.to_string()));
+        }
+    }
+
+    fn count(&mut self, landing: Landing) {
         self.replayed += usize::from(landing != Landing::Refused);
         match landing {
             Landing::Called => {}
@@ -279,14 +303,25 @@ impl IntoIterator for Replay {
 
 impl fmt::Debug for Replay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Replay").field("entries", &self.entries).field("speed", &self.speed).finish_non_exhaustive()
+        f.debug_struct("Replay")
+            .field("entries", &self.entries.len())
+            .field("speed", &self.speed)
+            .finish_non_exhaustive()
     }
 }
 
 impl<'r> Replayed<'r> {
     fn of(entry: &'r Entry) -> Self {
         let envelope = entry.envelope().cloned().unwrap_or_default();
-        Self { entry, sealed: Sealed::new(Envelope { replayed: true, deadline: None, ..envelope }) }
+        let sealed = Sealed::new(Envelope { replayed: true, deadline: None, ..envelope });
+        Self { entry, sealed, refusal: OnceLock::new() }
+    }
+
+    /// Refuses it, and says why, for the [report](ReplayReport::reasons): for those who write a [`Target`].
+    pub fn refuse(&self, reason: impl fmt::Display) -> Landing {
+        // Of several reasons, the first is told.
+        let _ = self.refusal.set(reason.to_string());
+        Landing::Refused
     }
 
     /// The entry it was made from.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use backon::{BackoffBuilder, ExponentialBuilder};
 
 use crate::panics::discard;
+use crate::text::counted;
 use crate::{Advice, Answer, Event, HandlerCall, Middleware, Next, Problem};
 
 /// Calls a handler that failed again, after a pause, up to so many times.
@@ -21,7 +22,7 @@ use crate::{Advice, Answer, Event, HandlerCall, Middleware, Next, Problem};
 /// [`backoff`](Retry::backoff), [`every`](Retry::every) and [`jitter`](Retry::jitter). Pauses are kept by the bus's clock, so
 /// with a [`ManualClock`](crate::ManualClock) they take no time. The last failure is the one that is reported; those
 /// before it are only [counted](Retry::stats). It gives up early when the handler is disconnected or left out meanwhile, and
-/// when the next pause would go beyond the event's [deadline](Event::deadline). An event that a layer further in
+/// when the next pause would last to the event's [deadline](Event::deadline) or longer. An event that a layer further in
 /// [holds](Next::hold) is no failure; when it goes on, the handlers it meets are called again like any others.
 ///
 /// On a bus it concerns the handlers of that bus, in a [`Scoped`](crate::Scoped) those of some topics, on a connection
@@ -233,7 +234,7 @@ impl Middleware for Retry {
 
     fn describe(&self) -> Cow<'static, str> {
         let Pauses { times, first, most, within, jitter } = self.pauses;
-        let mut line = format!("retry up to {times} times after {first:?}");
+        let mut line = format!("retry up to {} after {first:?}", counted(times, "time"));
         if most > first {
             let _ = write!(line, " to {most:?}");
         }

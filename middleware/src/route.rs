@@ -22,7 +22,8 @@ use crate::{Event, IntoPattern, Limits, Middleware, Next, ParseError, Pattern, T
 /// which starts anew.
 ///
 /// There are no circles. What was sent to a topic is not sent to a topic of that bus again, by this `Route` or another;
-/// and an event visits each bus once, whichever routes, bridges and parents lead there.
+/// what is on the topic already, because the pattern matches that too, is not sent there; and an event visits each bus once,
+/// whichever routes, bridges and parents lead there.
 ///
 /// ```
 /// use sigtree::{Bus, Event};
@@ -208,6 +209,7 @@ impl Route {
         let arrival = match (self.name_of(event.topic()), &self.bus) {
             (None, _) => Arrival::Gone,
             (Some(topic), Some(bus)) => bus.receive(&topic, event),
+            (Some(topic), None) if topic == *event.topic() => Arrival::Known,
             (Some(topic), None) => {
                 next.redirect(event, &topic);
                 Arrival::Taken
@@ -329,6 +331,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_on_the_topic_already_is_not_sent_there() {
+        let rig = Rig::new();
+        let route = || Route::to_topic("**", "log").unwrap();
+        for route in [route(), route().instead()] {
+            rig.emit(&route, "log", 1_u32);
+            assert_eq!(route.stats(), RouteStats::default());
+        }
+        assert_eq!(rig.seen(), ["log 1", "log 1"]);
+    }
+
+    #[test]
     fn a_stopped_level_calls_nobody_of_the_other_topic_either() {
         let rig = Rig::new();
         let stop = |event: &Event<'_>, next: Next<'_>| {
@@ -337,6 +350,10 @@ mod tests {
         };
         rig.emit(&(Route::to_topic("a", "b").unwrap(), stop), "a", 1_u32);
         assert_eq!(rig.seen(), ["a 1"]);
+        // Another bus is another level.
+        let there = there(Arrival::Taken);
+        rig.emit(&(Route::to_bus("a", there.clone()).unwrap(), stop), "a", 2_u32);
+        assert_eq!(*there.0.lock(), ["a"]);
     }
 
     #[test]

@@ -5,8 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::flow::{By, Counts, FlowStats, Key, Memory, ROOM, Time, keyed};
-use crate::{Event, Middleware, Next, Topic};
+use crate::flow::{By, FlowStats, Key, Memory, ROOM, Sift, Sifter, keyed};
+use crate::{Clock, Event, Middleware, Next, Topic};
 
 /// Lets one event in `n` pass, or the first one in each span of time, and ends the others with the reason `not sampled`.
 ///
@@ -66,7 +66,7 @@ use crate::{Event, Middleware, Next, Topic};
 /// # Ok::<(), sigtree::Error>(())
 /// ```
 #[derive(Clone)]
-pub struct Sample(Arc<Inner>);
+pub struct Sample(Arc<Sifter<Settings>>);
 
 #[derive(Clone)]
 struct Settings {
@@ -81,27 +81,19 @@ enum Rate {
     OnePer(Duration),
 }
 
-struct Inner {
-    settings: Settings,
-    time: Time,
-    /// How many events came since one passed, or the span in which one passed.
-    last: Memory<u64>,
-    counts: Counts,
-}
-
 keyed!(Sample);
 
 impl Sample {
     /// Lets the first of each `n` events pass; all of them if `n` is 0 or 1.
     #[must_use]
     pub fn one_in(n: u64) -> Self {
-        Self::of(Settings { rate: Rate::OneIn(n.max(1)), by: By::Topic, room: ROOM })
+        Self(Sifter::new(Settings { rate: Rate::OneIn(n.max(1)), by: By::Topic, room: ROOM }))
     }
 
     /// Lets the first event in each span of this length pass.
     #[must_use]
     pub fn one_per(span: Duration) -> Self {
-        Self::of(Settings { rate: Rate::OnePer(span), by: By::Topic, room: ROOM })
+        Self(Sifter::new(Settings { rate: Rate::OnePer(span), by: By::Topic, room: ROOM }))
     }
 
     /// Remembers about so many topics or keys at most; at least one, and 10,000 unless told otherwise.
@@ -113,31 +105,17 @@ impl Sample {
     /// What became of the events that came by.
     #[must_use]
     pub fn stats(&self) -> FlowStats {
-        FlowStats { forgotten: self.0.last.forgotten(), ..self.0.counts.stats() }
-    }
-
-    fn of(settings: Settings) -> Self {
-        let last = Memory::of_latest(settings.room);
-        Self(Arc::new(Inner { settings, time: Time::default(), last, counts: Counts::default() }))
+        self.0.stats()
     }
 
     fn set(self, change: impl FnOnce(&mut Settings)) -> Self {
-        let mut settings = self.0.settings.clone();
-        change(&mut settings);
-        Self::of(settings)
+        Self(self.0.with(change))
     }
 }
 
 impl Middleware for Sample {
     fn handle(&self, event: &Event<'_>, next: Next<'_>) {
-        let Some(key) = self.0.settings.by.key_of(event) else { return next.run(event) };
-        if self.0.takes(key, event, &next) {
-            self.0.counts.pass();
-            next.run(event);
-        } else {
-            self.0.counts.drop();
-            next.discard(event, "not sampled");
-        }
+        self.0.sift(event, next);
     }
 
     fn applies_to(&self, topic: &Topic) -> bool {
@@ -149,21 +127,38 @@ impl Middleware for Sample {
     }
 }
 
-impl Inner {
-    fn takes(&self, key: Key, event: &Event<'_>, next: &Next<'_>) -> bool {
-        match self.settings.rate {
-            Rate::OneIn(n) => self.last.change(key, |since| {
+impl Sift for Settings {
+    /// How many events came since one passed, or the span in which one passed.
+    type Memory = Memory<u64>;
+
+    const REASON: &'static str = "not sampled";
+
+    fn by(&self) -> &By {
+        &self.by
+    }
+
+    fn memory(&self) -> Self::Memory {
+        Memory::of_latest(self.room)
+    }
+
+    fn takes(&self, last: &Self::Memory, key: Key, clock: &Arc<dyn Clock>) -> bool {
+        match self.rate {
+            Rate::OneIn(n) => last.change(key, |since| {
                 let since = since.unwrap_or(0);
                 (Some((since + 1) % n), since == 0)
             }),
             Rate::OnePer(span) => {
-                let span = span_of(self.time.now(event, next), span);
-                self.last.change(key, |last| match last {
+                let span = span_of(clock.elapsed(), span);
+                last.change(key, |last| match last {
                     Some(last) if span <= last => (None, false),
                     _ => (Some(span), true),
                 })
             }
         }
+    }
+
+    fn forgotten(last: &Self::Memory) -> u64 {
+        last.forgotten()
     }
 }
 
@@ -194,7 +189,6 @@ impl fmt::Debug for Sample {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Clock;
     use crate::support::Rig;
 
     #[test]

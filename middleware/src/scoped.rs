@@ -2,13 +2,14 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::time::Duration;
 
-use crate::{CallCount, Event, IntoPattern, Limits, Mark, Middleware, Next, ParseError, Pattern, Topic};
+use crate::{CallCount, Event, IntoPattern, Limits, Mark, Middleware, Next, ParseError, Pattern, Standing, Topic};
 
 /// Any middleware, limited to the topics of a pattern; all other events pass it by.
 ///
-/// Reach for it when a rule is about a part of the tree of topics. Like every pattern, it sees the bus's own reports
-/// only if it spells `$sys`.
+/// Reach for it when a rule is about a part of the tree of topics. Like every pattern, it sees a bus's own reports only if
+/// it spells `$sys`, and that around a connection: the layers of a bus see none of its reports.
 ///
 /// # Cost
 ///
@@ -99,6 +100,10 @@ impl<M: Middleware> Middleware for Scoped<M> {
 
     fn calls_of(&self, connection: u64) -> Option<CallCount> {
         self.middleware.calls_of(connection)
+    }
+
+    fn standing(&self, now: Duration) -> Standing {
+        self.middleware.standing(now)
     }
 
     fn describe(&self) -> Cow<'static, str> {

@@ -3,8 +3,9 @@ use std::error::Error;
 use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::{CallCount, Event, Mark, Middleware, Next, Topic};
+use crate::{CallCount, Event, Mark, Middleware, Next, OneLine, Standing, Topic};
 
 /// Layers in order: the first one added sees the event first.
 ///
@@ -113,6 +114,13 @@ impl Stack {
     #[must_use]
     pub fn and(&self, inner: &Self) -> Self {
         Self { layers: self.layers.iter().chain(&*inner.layers).cloned().collect() }
+    }
+
+    /// The same stack with something in the place of each layer that stands around it, under its name: for those who write a bus.
+    #[must_use]
+    pub fn wrapped_by<M: Middleware>(&self, wrap: impl Fn(&Layer) -> M) -> Self {
+        let within = |layer: &Layer| Layer { middleware: Arc::new(wrap(layer)), ..layer.clone() };
+        Self { layers: self.layers.iter().map(within).collect() }
     }
 
     /// The layers, the outermost first.
@@ -325,6 +333,10 @@ impl Middleware for Stack {
         self.layers.iter().find_map(|layer| layer.middleware.calls_of(connection))
     }
 
+    fn standing(&self, now: Duration) -> Standing {
+        self.layers.iter().fold(Standing::default(), |all, layer| all.and(layer.middleware.standing(now)))
+    }
+
     fn describe(&self) -> Cow<'static, str> {
         let lines: Vec<_> = self.layers.iter().map(|layer| layer.middleware.describe()).collect();
         format!("stack of {}", lines.join(", ")).into()
@@ -347,13 +359,13 @@ impl fmt::Display for Stack {
     }
 }
 
-/// Its name, what it is, and where it was put into a stack, as far as there is any.
+/// Its name, what it is, and where it was put into a stack, as far as there is any; [on one line](OneLine).
 impl fmt::Display for Layer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(name) = &self.name {
-            write!(f, "{name}: ")?;
+            write!(f, "{}: ", OneLine(name))?;
         }
-        f.write_str(&self.middleware.describe())?;
+        write!(f, "{}", OneLine(self.middleware.describe()))?;
         match self.site {
             Some(site) => write!(f, " ({}:{})", site.file(), site.line()),
             None => Ok(()),

@@ -6,8 +6,8 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::flow::{By, Counts, FlowStats, Gcra, ROOM, keyed};
-use crate::{Event, Middleware, Next, Topic};
+use crate::flow::{By, FlowStats, Gcra, Key, ROOM, Sift, Sifter, keyed};
+use crate::{Clock, Event, Middleware, Next, Topic};
 
 /// Lets an event pass if the one before it passed at least an interval ago, and ends the others with the reason
 /// `throttled`.
@@ -68,7 +68,7 @@ use crate::{Event, Middleware, Next, Topic};
 /// # Ok::<(), sigtree::Error>(())
 /// ```
 #[derive(Clone)]
-pub struct Throttle(Arc<Inner>);
+pub struct Throttle(Arc<Sifter<Settings>>);
 
 #[derive(Clone)]
 struct Settings {
@@ -77,19 +77,13 @@ struct Settings {
     room: usize,
 }
 
-struct Inner {
-    settings: Settings,
-    gcra: Gcra,
-    counts: Counts,
-}
-
 keyed!(Throttle);
 
 impl Throttle {
     /// Keeps events at least this far apart.
     #[must_use]
     pub fn new(interval: Duration) -> Self {
-        Self::of(Settings { interval, by: By::Topic, room: ROOM })
+        Self(Sifter::new(Settings { interval, by: By::Topic, room: ROOM }))
     }
 
     /// Remembers about so many topics or keys at most; at least one, and 10,000 unless told otherwise.
@@ -103,31 +97,17 @@ impl Throttle {
     /// What became of the events that came by.
     #[must_use]
     pub fn stats(&self) -> FlowStats {
-        FlowStats { forgotten: self.0.gcra.forgotten(), ..self.0.counts.stats() }
-    }
-
-    fn of(settings: Settings) -> Self {
-        let gcra = Gcra::new(settings.interval, NonZeroU32::MIN, settings.room);
-        Self(Arc::new(Inner { settings, gcra, counts: Counts::default() }))
+        self.0.stats()
     }
 
     fn set(self, change: impl FnOnce(&mut Settings)) -> Self {
-        let mut settings = self.0.settings.clone();
-        change(&mut settings);
-        Self::of(settings)
+        Self(self.0.with(change))
     }
 }
 
 impl Middleware for Throttle {
     fn handle(&self, event: &Event<'_>, next: Next<'_>) {
-        let Some(key) = self.0.settings.by.key_of(event) else { return next.run(event) };
-        if self.0.gcra.allows(key, event, &next) {
-            self.0.counts.pass();
-            next.run(event);
-        } else {
-            self.0.counts.drop();
-            next.discard(event, "throttled");
-        }
+        self.0.sift(event, next);
     }
 
     fn applies_to(&self, topic: &Topic) -> bool {
@@ -136,6 +116,28 @@ impl Middleware for Throttle {
 
     fn describe(&self) -> Cow<'static, str> {
         format!("throttle to one in {:?}, {}", self.0.settings.interval, self.0.settings.by).into()
+    }
+}
+
+impl Sift for Settings {
+    type Memory = Gcra;
+
+    const REASON: &'static str = "throttled";
+
+    fn by(&self) -> &By {
+        &self.by
+    }
+
+    fn memory(&self) -> Self::Memory {
+        Gcra::new(self.interval, NonZeroU32::MIN, self.room)
+    }
+
+    fn takes(&self, gcra: &Self::Memory, key: Key, clock: &Arc<dyn Clock>) -> bool {
+        gcra.allows(key, clock)
+    }
+
+    fn forgotten(gcra: &Self::Memory) -> u64 {
+        gcra.forgotten()
     }
 }
 

@@ -107,7 +107,7 @@ pub struct TimeoutStats {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct HandlerLate {
-    /// The name of the bus the event was emitted on.
+    /// The name of the bus that the timeout stands on.
     pub bus: Arc<str>,
     /// The event's topic.
     pub topic: Topic,

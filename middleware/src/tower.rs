@@ -27,7 +27,8 @@ use crate::{Event, Middleware, Next, Tally};
 ///
 /// - A service that is not ready at once ends the event with the reason `the tower service is not ready`.
 /// - A service whose future is not done at once is a failure of the layer, in the delivery and on `$sys.handler.failed`;
-///   the future is dropped. If it reached the rest of the chain before, the handlers have been called.
+///   the future is dropped. If it reached the rest of the chain before, the handlers have been called; if not, the event is
+///   ended.
 /// - A service that returns an error before it called the rest of the chain has refused the event: the error is the
 ///   reason. After that, it is a failure of the layer.
 ///
@@ -211,7 +212,9 @@ fn note(event: &Event<'_>, ended: Ended, went_on: bool) {
         Ended::Failed(error) if !went_on => emission.discard(Cow::Owned(error.to_string())),
         Ended::Failed(error) => emission.set_error(error),
         Ended::NotDone => {
-            emission.discard(Cow::Borrowed("the tower service was not done at once"));
+            if !went_on {
+                emission.discard(Cow::Borrowed("the tower service was not done at once"));
+            }
             emission.set_error("the tower service was not done at once: an emit does not wait for its future".into());
         }
     }
@@ -330,6 +333,14 @@ mod tests {
         let (reason, failure) = emit(&waits);
         assert_eq!(reason.as_deref(), Some("the tower service was not done at once"));
         assert!(failure.unwrap().contains("an emit does not wait"));
+
+        // What went on before is not ended.
+        let late = Tower::service(service_fn(|passing: Passing<'_>| {
+            assert_eq!(passing.run().called, 1);
+            pending::<Result<Tally, Infallible>>()
+        }));
+        let (reason, failure) = emit(&late);
+        assert_eq!((reason, failure.is_some()), (None, true));
     }
 
     #[test]

@@ -37,7 +37,7 @@ use crate::{
 ///
 /// There is no bus: nothing can be held back for later (a `Debounce` lets it by), nothing listens to `$sys`, advice is not
 /// asked, since there are no handlers, and middleware that runs the rest more than once gets an error for the second
-/// time, since a service that is ready takes one call.
+/// time, since a service that is ready takes one call. A panic of the middleware goes on to the caller.
 ///
 /// ```
 /// use sigtree::middleware::{Filter, TowerError, TowerLayer};
@@ -427,6 +427,11 @@ mod tests {
         let wrong = |event: &Event<'_>, next: Next<'_>| next.replace(event, String::from("text"));
         let error = done(around(wrong).layer(halves()).call(1)).unwrap_err();
         assert!(error.to_string().contains("a payload keeps its type"), "{error}");
+        let late = |event: &Event<'_>, next: Next<'_>| {
+            next.clone().run(event);
+            next.replace(event, String::from("text"));
+        };
+        assert!(done(around(late).layer(halves()).call(1)).is_err(), "also when there is a response");
         assert!(TowerLayer::new("a..b", wrong).is_err());
     }
 }

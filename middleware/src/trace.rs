@@ -11,8 +11,9 @@ const TARGET: &str = "sigtree::middleware";
 
 /// Puts a [`tracing`] span around the rest of the chain.
 ///
-/// Around a bus it is the span `emit`, with the fields `bus`, `topic`, `id`, `depth` (of an emit within an emit) and
-/// `fanout` (how many handlers were called, recorded when they are done). Around one connection it is the span `handle`,
+/// Around a bus it is the span `emit`, with the fields `bus` (the one it is around, whichever the event was emitted on),
+/// `topic`, `id`, `depth` (of an emit within an emit) and `fanout` (how many handlers were called, recorded when they are
+/// done). Around one connection it is the span `handle`,
 /// with `handler` (its name, if it has one) and `pattern`. Before the span closes, one event in it has what became of
 /// the emit behind this layer: `called`, `skipped`, `muted`, `failed`.
 ///
@@ -107,7 +108,7 @@ macro_rules! at_level {
 impl Trace {
     fn run_traced(self, event: &Event<'_>, next: Next<'_>) {
         let span = match next.place() {
-            Place::Bus => self.emit_span(event),
+            Place::Bus => self.emit_span(next.host(event).name(), event),
             Place::Connection { pattern, name } => self.handle_span(pattern, name),
         };
         let _inside = span.enter();
@@ -118,16 +119,15 @@ impl Trace {
         self.tell(tally);
     }
 
-    fn emit_span(self, event: &Event<'_>) -> Span {
-        let emission = event.emission();
+    fn emit_span(self, bus: &str, event: &Event<'_>) -> Span {
         at_level!(
             self.level,
             span,
             "emit",
-            bus = emission.host().name(),
+            bus,
             topic = event.topic().as_str(),
             id = %event.id(),
-            depth = emission.depth(),
+            depth = event.emission().depth(),
             fanout = field::Empty,
         )
     }

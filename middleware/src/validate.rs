@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::middleware::short_name;
+use crate::text::counted;
 use crate::{DeadLetter, Destination, Envelope, Event, Middleware, Next, Place, Sealed, Topic};
 
 /// Lets payloads pass that are in order, and says of the others what is wrong with them.
@@ -256,7 +257,8 @@ impl<T: Any> Middleware for Validate<T> {
 
     fn describe(&self) -> Cow<'static, str> {
         let (name, fields, rules) = (short_name(type_name::<T>()), self.required.len(), self.rules.len());
-        format!("validate `{name}`: {fields} fields and {rules} rules, else {}", self.onward).into()
+        let (fields, rules) = (counted(fields, "field"), counted(rules, "rule"));
+        format!("validate `{name}`: {fields} and {rules}, else {}", self.onward).into()
     }
 }
 
@@ -359,7 +361,7 @@ mod tests {
         let letters = letters.take();
         assert_eq!((letters.len(), letters[0].reason()), (1, &DeadReason::Refused("missing: a one".into())));
         assert_eq!(letters[0].payload(), Some(&2_u32));
-        assert!(layer.retains() && !number().retains());
+        assert!(layer.retains() && number().to(|_, _| {}).retains() && !number().retains());
     }
 
     #[test]

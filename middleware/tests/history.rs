@@ -194,6 +194,16 @@ fn records_what_it_is_asked_to() {
 }
 
 #[test]
+fn it_is_shown_in_numbers_however_much_it_holds() {
+    let (rig, history) = (Rig::new(), History::new());
+    for n in 0..500_u32 {
+        rig.emit(&history, "n", n);
+    }
+    let shown = format!("{history:?} {:?}", history.replay());
+    assert!(shown.len() < 300 && shown.matches("entries: 500").count() == 2, "{shown}");
+}
+
+#[test]
 fn finds_by_pattern() {
     let rig = Rig::new();
     let history = History::new();

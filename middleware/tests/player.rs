@@ -249,6 +249,34 @@ fn what_cannot_be_read_is_passed_over_and_counted() {
     let seen = Seen::default();
     let report = player.run(&seen);
     assert_eq!((report.replayed, report.unread, seen.numbers()), (2, 2, vec![1, 2]));
+    assert_eq!(report.reasons, ["torn", "torn"]);
+}
+
+#[test]
+fn the_first_reasons_are_kept_and_no_more() {
+    let bad = |n: u32| -> Result<Entry, String> { Err(format!("{n}: {}", "x".repeat(10_000))) };
+    let report = Player::try_of(move || (0..1_000).map(bad)).run(&Seen::default());
+    assert_eq!((report.unread, report.reasons.len()), (1_000, 8));
+    assert!(report.reasons.iter().all(|reason| reason.len() < 600) && report.reasons[7].starts_with("7: x"));
+}
+
+/// Takes odd numbers only.
+struct Choosy;
+
+impl Target for Choosy {
+    fn replay(&self, event: &Replayed<'_>) -> Landing {
+        let number = *event.entry().payload::<u32>().unwrap();
+        if number % 2 == 0 { event.refuse(format_args!("{number} is even")) } else { Landing::Called }
+    }
+}
+
+#[test]
+fn why_an_event_was_refused_is_told_with_its_place() {
+    let told = ["event 2 on `a.even`: 2 is even", "event 4 on `a.even`: 4 is even", "event 6 on `a.even`: 6 is even"];
+    for report in [recorded().replay().run(&Choosy), recorded().replay().player().run(&Choosy)] {
+        assert_eq!((report.replayed, report.refused), (3, 3));
+        assert_eq!(report.reasons, told);
+    }
 }
 
 /// Two runs of a program: 1, 2 and 3 at 0, 5 and 7 seconds, and an hour later 4 and 5 at 1 and 3 seconds on a new clock.

@@ -65,6 +65,21 @@ fn each_bad_line_costs_itself() {
 }
 
 #[test]
+fn a_long_text_of_the_wrong_type_makes_no_long_message() {
+    let text = format!("\"{}\"", "ł".repeat(1_000_000));
+    let lines = format!("{}\n{}\n", line(1, &text), line(2, "2").replace("\"data", &format!("\"time\":{text},\"data")));
+    let codec = Codec::new().with::<u32>("n").unwrap();
+    let errors: Vec<_> =
+        Reader::new(Cursor::new(lines)).entries(&codec).map(|entry| entry.unwrap_err().to_string()).collect();
+    assert_eq!(errors.len(), 2);
+    assert!(errors.iter().all(|error| error.len() < 700), "{errors:?}");
+    assert!(
+        errors[0].ends_with("expected u32 at byte 2000002") && errors[1].contains("attribute `time`: "),
+        "{errors:?}"
+    );
+}
+
+#[test]
 fn what_is_wrong_is_counted() {
     let text = format!("{}\n{{}}\n{}\n\u{0}\n{}\n{{", line(1, "1"), "x".repeat(2_000), line(2, "\"two\""));
     let mut bytes = text.into_bytes();

@@ -72,6 +72,18 @@ fn it_plays_and_seeks() {
 }
 
 #[test]
+fn a_player_tells_which_record_is_of_another_type() {
+    let (folder, store) = fresh();
+    filled(&store);
+    let target = Layered { rig: &Rig::new(), layer: None::<History> };
+    let codec = Codec::new().with::<bool>("b").unwrap();
+    let report = store.query().matching("b").unwrap().player(&codec).run(&target);
+    let what = "record 3: the payload of topic `b` is no `bool`: invalid type: integer `2`, expected a boolean";
+    let begin = format!("{}: {what}", folder.path().join("flight.redb").display());
+    assert!(report.unread == 4 && report.reasons[0].starts_with(&begin), "{:?}", report.reasons);
+}
+
+#[test]
 fn it_is_there_after_a_restart_and_goes_on() {
     let (folder, store) = fresh();
     filled(&store);
@@ -119,7 +131,8 @@ fn what_is_no_database_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("flight.redb");
     fs::write(&path, "not a database, whatever its name says").unwrap();
-    assert!(!Store::open(&path).unwrap_err().to_string().is_empty());
-    assert!(Store::open(folder.path()).is_err());
-    assert!(Store::open(folder.path().join("no/such.redb")).is_err());
+    for path in [path, folder.path().into(), folder.path().join("no/such.redb")] {
+        let error = Store::open(&path).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("{}: ", path.display())), "{error}");
+    }
 }

@@ -71,3 +71,21 @@ fn what_would_have_to_wait_is_a_failure_of_the_layer_and_a_refusal_is_none() {
     let delivery = bus.emit("n", 1_u32);
     assert_eq!((delivery.called(), delivery.failed(), delivery.filtered()), (0, 0, Some("closed")));
 }
+
+#[test]
+fn a_service_that_panics_ends_that_event_only() {
+    let bus = Bus::new();
+    let _n = bus.connect("n", |_: &u32| {}).unwrap();
+    // Without the hook's noise.
+    let service = service_fn(|passing: Passing<'_>| match passing.event().payload::<u32>() {
+        Some(1) => std::panic::resume_unwind(Box::new("in the service")),
+        _ => ready(Ok::<_, Infallible>(passing.run())),
+    });
+    bus.layer(Tower::service(service));
+    let delivery = bus.emit("n", 1_u32);
+    assert_eq!(
+        (delivery.called(), delivery.failures()[0].to_string()),
+        (0, "layer on `n`: panicked: in the service".into())
+    );
+    assert_eq!((bus.emit("n", 2_u32).called(), bus.failures()), (1, 1));
+}

@@ -33,6 +33,19 @@ fn trace_puts_a_span_around_an_emit() {
 }
 
 #[test]
+fn a_span_names_the_bus_it_is_around_also_where_an_event_comes_from_a_child() {
+    let _alone = ONE_AT_A_TIME.lock();
+    let root = sigtree::Bus::builder().name("root").build();
+    let child = root.child("radar").unwrap();
+    root.layer(Trace::new());
+    child.layer(Trace::new());
+    let log = traced(Level::TRACE, || drop(child.emit("track", 1_u32)));
+    let spans: Vec<_> = log.iter().filter_map(|line| line.split_once("span emit: ")?.1.split_once(" id=")).collect();
+    let names: Vec<_> = spans.iter().map(|(names, _)| *names).collect();
+    assert_eq!(names, [r#"bus="root.radar" topic="track""#, r#"bus="root" topic="radar.track""#]);
+}
+
+#[test]
 fn trace_puts_a_span_around_a_handler() {
     let _alone = ONE_AT_A_TIME.lock();
     let rig = Rig::new();

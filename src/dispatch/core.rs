@@ -30,6 +30,8 @@ pub(crate) struct Core {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn Ids>,
     pub(crate) parent: Option<Parent>,
+    /// Through what each route sees the layers, on the bus of a test.
+    pub(crate) lens: Option<Lens>,
     pub(crate) stamps: Stamps,
     pub(crate) index: Snap<Index>,
     pub(crate) cache: Cache,
@@ -45,6 +47,9 @@ pub(crate) struct Core {
     /// The buses below, each for as long as somebody else holds it.
     pub(crate) children: Mutex<Vec<(Topic, Weak<Core>)>>,
 }
+
+/// What a test kit puts around the layers that an event meets on a bus.
+pub(crate) type Lens = Arc<dyn Fn(&Core, &Stack) -> Stack + Send + Sync>;
 
 /// The bus above, held by its children.
 pub(crate) struct Parent {

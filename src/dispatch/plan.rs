@@ -202,6 +202,10 @@ impl Core {
             return Surroundings { topic, settings, layers, muted, sinks, up, retains: false };
         };
         let layers = settings.stack.for_topic(&topic);
+        let layers = match &self.lens {
+            None => layers,
+            Some(lens) => lens(self, &layers),
+        };
         let sinks = sinks(&settings, &topic);
         // A child may have handlers of its own.
         let retains = !sinks.is_empty() || layers.layers().iter().any(|layer| layer.may_retain(true));

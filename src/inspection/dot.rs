@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Display, Formatter, Write};
 
+use sigtree_middleware::OneLine;
+
 use super::text::Count;
 use super::{ConnectionSeen, Inspection, State};
 
@@ -29,10 +31,10 @@ impl Graph {
     fn bus(&mut self, seen: &Inspection) -> usize {
         let bus = self.buses;
         self.buses += 1;
-        let counters = seen.counters;
+        let (name, label) = (OneLine(&seen.bus).to_string(), bus_label(seen));
         self.line(format_args!("  subgraph cluster_{bus} {{"));
-        self.line(format_args!("    label=\"{}\";", Escaped(&seen.bus)));
-        self.line(format_args!("    bus_{bus} [shape=folder, label=\"{}\\n{counters}\"];", Escaped(&seen.bus)));
+        self.line(format_args!("    label=\"{}\";", Escaped(&name)));
+        self.line(format_args!("    bus_{bus} [shape=folder, label=\"{}\"];", Escaped(&label)));
         self.layers(bus, seen);
         self.patterns(bus, seen);
         self.line("  }");
@@ -62,8 +64,8 @@ impl Graph {
             Some(last) => format!("layer_{bus}_{last}"),
         };
         for (p, pattern) in seen.patterns.iter().enumerate() {
-            let text = pattern.pattern.as_str();
-            self.line(format_args!("    pattern_{bus}_{p} [shape=ellipse, label=\"{}\"];", Escaped(text)));
+            let text = OneLine(&pattern.pattern).to_string();
+            self.line(format_args!("    pattern_{bus}_{p} [shape=ellipse, label=\"{}\"];", Escaped(&text)));
             self.line(format_args!("    {last} -> pattern_{bus}_{p};"));
             for (c, connection) in pattern.connections.iter().enumerate() {
                 let (label, style) = (label(connection), style(connection.state));
@@ -96,17 +98,27 @@ impl Graph {
     }
 }
 
+/// The name, what was counted, what is muted, and how full the cache is.
+fn bus_label(seen: &Inspection) -> String {
+    let mut label = format!("{}\n{}", OneLine(&seen.bus), seen.counters);
+    seen.mutes.iter().for_each(|pattern| label += &format!("\nmutes `{}`", OneLine(pattern)));
+    if seen.cache.used > 0 {
+        label += &format!("\n{}", seen.cache);
+    }
+    label
+}
+
 /// The name, the place, and what was counted.
 fn label(connection: &ConnectionSeen) -> String {
     let mut label = String::new();
     if let Some(name) = &connection.name {
-        label += &format!("{name}\n");
+        label += &format!("{}\n", OneLine(name));
     }
     label += &format!("{}:{}", connection.site.file(), connection.site.line());
     if connection.priority != 0 {
         label += &format!("\npriority {}", connection.priority);
     }
-    connection.conditions.iter().for_each(|condition| label += &format!("\n{condition}"));
+    connection.conditions.iter().for_each(|condition| label += &format!("\n{}", OneLine(condition)));
     if connection.failures > 0 {
         label += &format!("\n{}", Count(connection.failures.into(), "failure"));
     }
@@ -122,7 +134,7 @@ fn style(state: State) -> &'static str {
     }
 }
 
-/// Text within the quotes of a label.
+/// Text within the quotes of a label, whose line breaks are those of the label: what others wrote is [`OneLine`] by now.
 struct Escaped<'t>(&'t str);
 
 impl Display for Escaped<'_> {
@@ -130,7 +142,6 @@ impl Display for Escaped<'_> {
         self.0.chars().try_for_each(|letter| match letter {
             '"' | '\\' => write!(f, "\\{letter}"),
             '\n' => f.write_str("\\n"),
-            _ if letter.is_control() => write!(f, "{}", letter.escape_default().to_string().replace('\\', "\\\\")),
             _ => f.write_char(letter),
         })
     }

@@ -2,9 +2,12 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use super::{Branch, ConnectionSeen, CountersSeen, Inspection, LayerSeen, PatternSeen};
+use sigtree_middleware::OneLine;
 
-/// A line for each bus, mute, layer, pattern, connection and signal; what belongs to a line stands indented below it.
+use super::{Branch, CacheSeen, ConnectionSeen, CountersSeen, Inspection, LayerSeen, PatternSeen};
+
+/// A line for each bus, mute, layer, pattern, connection and signal; what belongs to a line stands indented below it. Line breaks and
+/// control characters in names and descriptions are written as `\n` and `\u{1b}`.
 impl Display for Inspection {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         self.write(f, 0)
@@ -14,13 +17,13 @@ impl Display for Inspection {
 impl Inspection {
     fn write(&self, f: &mut Formatter<'_>, depth: usize) -> fmt::Result {
         let (own, below) = (Indent(depth), Indent(depth + 1));
-        write!(f, "{own}bus `{}`", self.bus)?;
+        write!(f, "{own}bus `{}`", OneLine(&self.bus))?;
         if let Some(branch) = &self.branch {
             write!(f, ", {branch}")?;
         }
         writeln!(f, ": {}", self.counters)?;
         for pattern in &self.mutes {
-            writeln!(f, "{below}mutes `{pattern}`")?;
+            writeln!(f, "{below}mutes `{}`", OneLine(pattern))?;
         }
         for (i, layer) in self.layers.iter().enumerate() {
             writeln!(f, "{below}layer {}. {layer}", i + 1)?;
@@ -32,14 +35,10 @@ impl Inspection {
             writeln!(f, "{below}signal `{}` of `{}`", signal.topic, signal.payload)?;
         }
         for pattern in &self.watched {
-            writeln!(f, "{below}watched `{pattern}`")?;
+            writeln!(f, "{below}watched `{}`", OneLine(pattern))?;
         }
         if self.cache.used > 0 {
-            writeln!(
-                f,
-                "{below}cache: {} routes, {} of {} places used",
-                self.cache.routes, self.cache.used, self.cache.capacity
-            )?;
+            writeln!(f, "{below}{}", self.cache)?;
         }
         self.children.iter().try_for_each(|child| child.write(f, depth + 1))
     }
@@ -47,7 +46,7 @@ impl Inspection {
 
 impl PatternSeen {
     fn write(&self, f: &mut Formatter<'_>, depth: usize) -> fmt::Result {
-        write!(f, "{}`{}`", Indent(depth), self.pattern)?;
+        write!(f, "{}`{}`", Indent(depth), OneLine(&self.pattern))?;
         if let Some(payload) = self.payload {
             write!(f, " of `{payload}`")?;
         }
@@ -64,12 +63,12 @@ impl Display for ConnectionSeen {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str(self.state.word())?;
         if let Some(name) = &self.name {
-            write!(f, " `{name}`")?;
+            write!(f, " `{}`", OneLine(name))?;
         }
         if self.priority != 0 {
             write!(f, ", priority {}", self.priority)?;
         }
-        self.conditions.iter().try_for_each(|condition| write!(f, ", {condition}"))?;
+        self.conditions.iter().try_for_each(|condition| write!(f, ", {}", OneLine(condition)))?;
         write!(f, " ({}:{})", self.site.file(), self.site.line())?;
         if self.failures > 0 {
             write!(f, "; {}", Count(self.failures.into(), "failure"))?;
@@ -78,14 +77,17 @@ impl Display for ConnectionSeen {
     }
 }
 
-/// As a [`Stack`](crate::Stack) prints it.
+/// As a [`Stack`](crate::Stack) prints it, then what it is in the middle of: `; holds 3 events`.
 impl Display for LayerSeen {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        if let Some(name) = &self.name {
-            write!(f, "{name}: ")?;
+        let Self { name, description, site, held, notes } = self;
+        name.iter().try_for_each(|name| write!(f, "{}: ", OneLine(name)))?;
+        write!(f, "{}", OneLine(description))?;
+        site.iter().try_for_each(|site| write!(f, " ({}:{})", site.file(), site.line()))?;
+        if *held > 0 {
+            write!(f, "; holds {}", Count(*held, "event"))?;
         }
-        f.write_str(&self.description)?;
-        self.site.iter().try_for_each(|site| write!(f, " ({}:{})", site.file(), site.line()))
+        notes.iter().try_for_each(|note| write!(f, "; {}", OneLine(note)))
     }
 }
 
@@ -113,6 +115,14 @@ impl Display for CountersSeen {
             }
         }
         Ok(())
+    }
+}
+
+/// `cache: 1 route, 2 of 4096 places used`.
+impl Display for CacheSeen {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self { capacity, used, routes } = *self;
+        write!(f, "cache: {}, {used} of {} used", Count(routes as u64, "route"), Count(capacity as u64, "place"))
     }
 }
 

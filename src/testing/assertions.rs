@@ -16,7 +16,7 @@ impl Recorder {
     pub fn emitted(&self, pattern: impl IntoPattern) -> Emitted {
         let emitted = Emitted::of(self.view(), &pattern_of(pattern));
         if emitted.events().is_empty() {
-            emitted.fail(&format!("{emitted} never came"));
+            emitted.fail_missing(&format!("{emitted} never came"));
         }
         emitted
     }
@@ -69,7 +69,8 @@ impl Recorder {
         }
         let Some(missing) = missing else { return };
         let seen: Vec<_> = view.events.iter().map(|seen| seen.topic().to_string()).collect();
-        view.fail_with_diff(&format!("`{missing}` did not come in this order"), &expected, &seen);
+        let message = format!("`{missing}` did not come in this order");
+        view.fail_with_diff(&message, &expected, &seen, &[missing]);
     }
 
     /// These were all the events there were: topic and payload, as [`Seen`](super::Seen) writes them.
@@ -84,7 +85,9 @@ impl Recorder {
         let expected: Vec<_> = lines.into_iter().map(|line| String::from(line.as_ref())).collect();
         let seen = view.lines();
         if expected != seen {
-            view.fail_with_diff("what was seen is not what was expected", &expected, &seen);
+            let is_missing = expected.iter().any(|line| !seen.contains(line)) || expected.len() > seen.len();
+            let missing = if is_missing { &view.heard[..] } else { &[] };
+            view.fail_with_diff("what was seen is not what was expected", &expected, &seen, missing);
         }
     }
 
@@ -115,7 +118,7 @@ impl Recorder {
         view.must_be_complete();
         let (unwanted, message) = look(&view);
         if !unwanted.is_empty() {
-            view.fail(&message, &unwanted);
+            view.fail(&message, &unwanted, &[]);
         }
     }
 }

@@ -32,6 +32,7 @@ use super::view::View;
 /// ```
 #[derive(Clone)]
 pub struct Emitted {
+    pattern: Pattern,
     what: String,
     events: Vec<Seen>,
     view: View,
@@ -39,7 +40,7 @@ pub struct Emitted {
 
 impl Emitted {
     pub(super) fn of(view: View, pattern: &Pattern) -> Self {
-        Self { what: format!("`{pattern}`"), events: view.matching(pattern), view }
+        Self { pattern: pattern.clone(), what: format!("`{pattern}`"), events: view.matching(pattern), view }
     }
 
     /// The events.
@@ -61,7 +62,8 @@ impl Emitted {
     pub fn times(self, n: usize) -> Self {
         self.view.must_be_complete();
         let came = self.events.len();
-        self.must(came == n, |this| format!("{this} came {}, not {}", this.count(), times(n)))
+        let message = |this: &Self| format!("{this} came {}, not {}", this.count(), times(n));
+        self.must_of_seen(came <= n, message).must(came >= n, message)
     }
 
     /// It came so many times or more.
@@ -76,7 +78,7 @@ impl Emitted {
     pub fn at_most(self, n: usize) -> Self {
         self.view.must_be_complete();
         let came = self.events.len();
-        self.must(came <= n, |this| format!("{this} came {}, not at most {}", this.count(), times(n)))
+        self.must_of_seen(came <= n, |this| format!("{this} came {}, not at most {}", this.count(), times(n)))
     }
 
     // With what
@@ -88,7 +90,7 @@ impl Emitted {
         let what = format!("{self} with {}", shown::of(payload, Lines::One));
         let found = self.narrowed(what, |seen| seen.payload() == Some(payload));
         if found.events.is_empty() {
-            self.fail(&self.no_such_payload(payload));
+            self.fail_missing(&self.no_such_payload(payload));
         }
         found
     }
@@ -119,7 +121,7 @@ impl Emitted {
     pub fn that(self, description: &str, predicate: impl Fn(&Seen) -> bool) -> Self {
         let found = self.narrowed(format!("{self} that {description}"), predicate);
         if found.events.is_empty() {
-            self.fail(&format!("{self} came, but none that {description}"));
+            self.fail_missing(&format!("{self} came, but none that {description}"));
         }
         found
     }
@@ -141,7 +143,7 @@ impl Emitted {
     pub fn before(self, pattern: impl IntoPattern) -> Self {
         let (other, numbers) = self.other(pattern);
         let holds = self.events.iter().all(|seen| seen.number() < numbers[0]);
-        self.must(holds, |this| format!("{this} did not come before `{other}`"))
+        self.must_of_seen(holds, |this| format!("{this} did not come before `{other}`"))
     }
 
     /// All of them came after the last event of another pattern, which did come.
@@ -149,7 +151,7 @@ impl Emitted {
     pub fn after(self, pattern: impl IntoPattern) -> Self {
         let (other, numbers) = self.other(pattern);
         let holds = self.events.iter().all(|seen| seen.number() > numbers[numbers.len() - 1]);
-        self.must(holds, |this| format!("{this} did not come after `{other}`"))
+        self.must_of_seen(holds, |this| format!("{this} did not come after `{other}`"))
     }
 
     /// All of them came after one pattern and before another.
@@ -160,9 +162,18 @@ impl Emitted {
 
     // For the messages
 
-    /// Fails with what the message says, unless it holds.
+    /// Fails with what the message says, unless it holds; then some of them may be missing.
     #[track_caller]
     fn must(self, holds: bool, message: impl FnOnce(&Self) -> String) -> Self {
+        if !holds {
+            self.fail_missing(&message(&self));
+        }
+        self
+    }
+
+    /// The same of those that were seen, whatever else may have been emitted.
+    #[track_caller]
+    fn must_of_seen(self, holds: bool, message: impl FnOnce(&Self) -> String) -> Self {
         if !holds {
             self.fail(&message(&self));
         }
@@ -171,7 +182,12 @@ impl Emitted {
 
     #[track_caller]
     pub(super) fn fail(&self, message: &str) -> ! {
-        self.view.fail(message, &self.events)
+        self.view.fail(message, &self.events, &[])
+    }
+
+    #[track_caller]
+    pub(super) fn fail_missing(&self, message: &str) -> ! {
+        self.view.fail(message, &self.events, std::slice::from_ref(&self.pattern))
     }
 
     /// How often they came, in words.
@@ -186,7 +202,8 @@ impl Emitted {
         let other = pattern_of(pattern);
         let numbers: Vec<_> = self.view.matching(&other).iter().map(Seen::number).collect();
         if numbers.is_empty() {
-            self.fail(&format!("{self} came, but `{other}` never did"));
+            let message = format!("{self} came, but `{other}` never did");
+            self.view.fail(&message, &self.events, &[other]);
         }
         (other, numbers)
     }
@@ -194,7 +211,7 @@ impl Emitted {
     /// Those of them that are to be kept, under another description.
     fn narrowed(&self, what: String, keep: impl Fn(&Seen) -> bool) -> Self {
         let events = self.events.iter().filter(|seen| keep(seen)).cloned().collect();
-        Self { what, events, view: self.view.clone() }
+        Self { what, events, ..self.clone() }
     }
 
     fn no_such_payload<T: Any + Debug>(&self, expected: &T) -> String {

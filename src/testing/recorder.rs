@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 use sigtree_middleware::{Event, IntoPattern, Limits, ManualClock, Pattern, Topic};
 
-use super::books::Books;
 use super::emitted::{Emitted, times};
 use super::seen::Seen;
 use super::shown::Shown;
+use super::troubles::Troubles;
 use super::view::View;
 use crate::bus::Bus;
 use crate::connection::Connection;
@@ -19,7 +19,7 @@ use crate::connection::Connection;
 ///
 /// It is a handle: clones write into one list, and its connections end with the last of them. It is called before other handlers of
 /// its bus, so an event stands before those that handlers emit in answer to it. What a layer ends before the handlers, or a
-/// [mute](Bus::mute) silences, it does not see.
+/// [mute](Bus::mute) silences, it does not see; on a [`TestBus`](super::TestBus) a failing assertion names the layer.
 ///
 /// It keeps the last 10,000 events unless [told otherwise](Self::room); what it forgets is [counted](Self::forgotten), and
 /// assertions about all there was (`times`, `exactly`, `not_emitted`, ...) then fail rather than guess.
@@ -86,7 +86,7 @@ struct State {
     patience: Duration,
     clock: Option<ManualClock>,
     heard: Vec<Pattern>,
-    troubles: Option<Arc<Mutex<Books>>>,
+    troubles: Option<Troubles>,
 }
 
 impl Recorder {
@@ -269,7 +269,7 @@ impl Recorder {
         if !came {
             let came =
                 if n == 1 { "did not come".into() } else { format!("came {}, not {},", emitted.count(), times(n)) };
-            emitted.fail(&format!("{emitted} {came} within {patience:?}"));
+            emitted.fail_missing(&format!("{emitted} {came} within {patience:?}"));
         }
         emitted
     }
@@ -301,7 +301,7 @@ impl Recorder {
         };
         let emitted = Emitted::of(self.view(), &pattern);
         if !came {
-            emitted.fail(&format!("{emitted} did not come within {within:?}"));
+            emitted.fail_missing(&format!("{emitted} did not come within {within:?}"));
         }
         emitted
     }
@@ -354,8 +354,8 @@ impl Recorder {
     }
 
     /// Has failing assertions also say what went wrong on the bus.
-    pub(super) fn troubles(self, books: &Arc<Mutex<Books>>) -> Self {
-        self.log.state.lock().troubles = Some(books.clone());
+    pub(super) fn troubles(self, troubles: &Troubles) -> Self {
+        self.log.state.lock().troubles = Some(troubles.clone());
         self
     }
 }

@@ -1,7 +1,7 @@
 use std::any::{Any, type_name};
 use std::fmt::Debug;
 
-use sigtree_middleware::IntoPattern;
+use sigtree_middleware::{IntoPattern, Pattern, counted};
 
 use super::recorder::{Recorder, pattern_of};
 use super::seen::Seen;
@@ -54,7 +54,7 @@ impl Script {
         let pattern = pattern_of(pattern);
         match self.next() {
             Some(seen) if pattern.matches(seen.topic()) => self.accept(&seen),
-            _ => self.fail(pattern.to_string(), ""),
+            _ => self.fail(&pattern, pattern.to_string(), ""),
         }
     }
 
@@ -77,7 +77,7 @@ impl Script {
         let expected = format!("{pattern} {}", shown::of(payload, Lines::One));
         let is_alike = next.is_some_and(|seen| seen.to_string() == expected);
         let hint = if is_alike { format!(", but not the same `{}`", type_name::<T>()) } else { String::new() };
-        self.fail(expected, &hint);
+        self.fail(&pattern, expected, &hint);
     }
 
     /// Nothing came that was not read yet.
@@ -89,7 +89,7 @@ impl Script {
     pub fn nothing(&mut self) {
         if self.next().is_some() {
             let message = format!("after {}: something more came", self.so_far());
-            self.recorder.view().fail_with_diff(&message, &self.lines, &self.seen());
+            self.recorder.view().fail_with_diff(&message, &self.lines, &self.seen(), &[]);
         }
     }
 
@@ -106,18 +106,15 @@ impl Script {
     }
 
     #[track_caller]
-    fn fail(&self, expected: String, hint: &str) -> ! {
+    fn fail(&self, pattern: &Pattern, expected: String, hint: &str) -> ! {
         let what = if self.next().is_some() { "another event came" } else { "nothing more came" };
         let message = format!("after {}: expected `{expected}`, {what}{hint}", self.so_far());
         let expected: Vec<_> = self.lines.iter().cloned().chain([expected]).collect();
-        self.recorder.view().fail_with_diff(&message, &expected, &self.seen())
+        self.recorder.view().fail_with_diff(&message, &expected, &self.seen(), std::slice::from_ref(pattern))
     }
 
     fn so_far(&self) -> String {
-        match self.lines.len() {
-            1 => "1 event".into(),
-            n => format!("{n} events"),
-        }
+        counted(self.lines.len(), "event")
     }
 
     fn seen(&self) -> Vec<String> {

@@ -9,8 +9,10 @@ use parking_lot::Mutex;
 use sigtree_middleware::{Failure, IntoPattern, Landing, ManualClock, Replayed, SequentialIds, Target};
 
 use super::books::Books;
+use super::kept_back::KeptBack;
 use super::recorder::Recorder;
 use super::shown::Shown;
+use super::troubles::Troubles;
 use crate::builder::BusBuilder;
 use crate::bus::Bus;
 use crate::connection::ConnectionSet;
@@ -26,7 +28,8 @@ use crate::error::Error;
 /// thread or in a clone of the bus that lives longer, is not noticed. Events that layers still hold stay held; call
 /// [`flush`](Bus::flush) to let them go on.
 ///
-/// Two of its [`connections`](Bus::connections) are its own.
+/// Two of its [`connections`](Bus::connections) are its own. Its layers and those of its children are watched, for the messages of
+/// failing assertions: an event that a layer ends or holds is noted, up to 1,000 different ones, so emits through layers take longer.
 ///
 /// # Examples
 ///
@@ -56,7 +59,7 @@ pub struct TestBus {
     bus: Bus,
     clock: ManualClock,
     shown: Shown,
-    books: Arc<Mutex<Books>>,
+    troubles: Troubles,
     site: &'static Location<'static>,
     _reports: ConnectionSet,
 }
@@ -82,10 +85,13 @@ impl TestBus {
     #[track_caller]
     pub fn with(settings: BusBuilder) -> Self {
         let clock = ManualClock::new();
+        let kept_back = KeptBack::default();
+        let settings = BusBuilder { lens: Some(kept_back.lens()), ..settings };
         let bus = settings.clock(clock.clone()).ids(SequentialIds::default()).build();
         let books = Arc::new(Mutex::new(Books::default()));
         let reports = Books::listen(&books, &bus).expect("good patterns, and the types of the reports");
-        Self { bus, clock, shown: Shown::default(), books, site: Location::caller(), _reports: reports }
+        let troubles = Troubles { books, kept_back, bus: bus.downgrade() };
+        Self { bus, clock, shown: Shown::default(), troubles, site: Location::caller(), _reports: reports }
     }
 
     /// The bus itself, for what wants to own a handle: a clone.
@@ -123,7 +129,7 @@ impl TestBus {
     #[must_use]
     #[track_caller]
     pub fn record(&self, pattern: impl IntoPattern) -> Recorder {
-        Recorder::showing(self.shown.clone()).troubles(&self.books).clock(&self.clock).listen(&self.bus, pattern)
+        Recorder::showing(self.shown.clone()).troubles(&self.troubles).clock(&self.clock).listen(&self.bus, pattern)
     }
 
     /// Lets all its recorders write payloads of this type with their `Debug`; see [`Recorder::show`].
@@ -145,13 +151,13 @@ impl TestBus {
     /// ```
     #[must_use]
     pub fn take_failures(&self) -> Vec<Arc<Failure>> {
-        std::mem::take(&mut self.books.lock().failures)
+        std::mem::take(&mut self.troubles.books.lock().failures)
     }
 
     /// The refusals of emits since the last time, also of those by `try_emit`, with which the test agrees by taking them.
     #[must_use]
     pub fn take_refusals(&self) -> Vec<Arc<Error>> {
-        std::mem::take(&mut self.books.lock().refusals)
+        std::mem::take(&mut self.troubles.books.lock().refusals)
     }
 
     /// Ends the test of this bus, as a drop does, with a panic at the line that calls it.
@@ -166,7 +172,7 @@ impl TestBus {
 
     #[track_caller]
     fn check(&self) {
-        let lines = Books::close(&self.books, &self.bus);
+        let lines = Books::close(&self.troubles.books, &self.bus);
         if !lines.is_empty() {
             let lines = lines.join("\n");
             panic!("failures and refusals on the bus of {} that the test did not take:\n{lines}", self.site);

@@ -1,14 +1,11 @@
 //! What an assertion looks at: the events of one moment, and how a failure shows them.
 
-use std::sync::Arc;
+use sigtree_middleware::{Pattern, counted};
 
-use parking_lot::Mutex;
-use sigtree_middleware::Pattern;
-
-use super::books::Books;
 use super::diff::diff;
 use super::seen::Seen;
 use super::shown::Shown;
+use super::troubles::Troubles;
 
 /// How many events a failure shows.
 const LISTED: usize = 40;
@@ -20,7 +17,7 @@ pub(super) struct View {
     pub(super) forgotten: u64,
     pub(super) heard: Vec<Pattern>,
     pub(super) shown: Shown,
-    pub(super) troubles: Option<Arc<Mutex<Books>>>,
+    pub(super) troubles: Option<Troubles>,
 }
 
 impl View {
@@ -37,36 +34,31 @@ impl View {
     pub(super) fn must_be_complete(&self) {
         let forgotten = self.forgotten;
         if forgotten > 0 {
+            let forgotten = counted(forgotten, "event");
             self.fail(
-                &format!(
-                    "the recorder forgot {forgotten} events, so nothing can be said of all: raise `Recorder::room`"
-                ),
+                &format!("the recorder forgot {forgotten}, so nothing can be said of all: raise `Recorder::room`"),
+                &[],
                 &[],
             );
         }
     }
 
-    /// Panics with a message, and with all that was seen, the marked events behind a `>`.
+    /// Panics with a message, and with all that was seen, the marked events behind a `>`; if events of some patterns are missing, also
+    /// with where they may have gone.
     #[track_caller]
-    pub(super) fn fail(&self, message: &str, marked: &[Seen]) -> ! {
-        panic!("{message}\n{}{}", self.list(marked), self.troubles())
+    pub(super) fn fail(&self, message: &str, marked: &[Seen], missing: &[Pattern]) -> ! {
+        panic!("{message}\n{}{}", self.list(marked), self.why(missing))
     }
 
-    /// Panics with a message, and with where two lists differ.
+    /// The same with where two lists differ.
     #[track_caller]
-    pub(super) fn fail_with_diff(&self, message: &str, expected: &[String], seen: &[String]) -> ! {
-        panic!("{message}\n{}{}", diff(expected, seen), self.troubles())
+    pub(super) fn fail_with_diff(&self, message: &str, expected: &[String], seen: &[String], missing: &[Pattern]) -> ! {
+        panic!("{message}\n{}{}", diff(expected, seen), self.why(missing))
     }
 
     /// What went wrong on the bus, which is often why.
-    fn troubles(&self) -> String {
-        let books = self.troubles.as_ref().map(|books| books.lock().clone());
-        let lines = books.unwrap_or_default().lines();
-        if lines.is_empty() {
-            String::new()
-        } else {
-            format!("\non the bus failed or was refused:\n{}", lines.join("\n"))
-        }
+    fn why(&self, missing: &[Pattern]) -> String {
+        self.troubles.as_ref().map(|troubles| troubles.text(missing)).unwrap_or_default()
     }
 
     fn list(&self, marked: &[Seen]) -> String {

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub(crate) mod hold;
 pub(crate) mod oracle;
 
 use std::cell::Cell;

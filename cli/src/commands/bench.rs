@@ -11,6 +11,7 @@ use serde_json::json;
 use sigtree::{Bus, ConnectionSet, Event, Next, Signal};
 
 use crate::output::Output;
+use crate::progress::Progress;
 use crate::trouble::{Trouble, Verdict};
 use clock::{Clock, each};
 
@@ -26,15 +27,24 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Verdict, Trouble> {
     let clock = Clock { samples: usize::from(args.samples) };
-    let rows = [
-        nobody(&clock),
-        handlers(&clock, 1),
-        handlers(&clock, 10),
-        handlers(&clock, 100),
-        pinned(&clock),
-        by_name(&clock),
-        one_layer(&clock),
+    let measures: [fn(&Clock) -> Row; 7] = [
+        nobody,
+        |clock| handlers(clock, 1),
+        |clock| handlers(clock, 10),
+        |clock| handlers(clock, 100),
+        pinned,
+        by_name,
+        one_layer,
     ];
+    let progress = Progress::of_steps(measures.len() as u64);
+    let mut done = 0;
+    let rows = measures.map(|measure| {
+        // Nothing is drawn while a row is measured.
+        progress.set(done);
+        done += 1;
+        measure(&clock)
+    });
+    drop(progress);
     match output.is_json() {
         true => output.object(&json!({ "debug": cfg!(debug_assertions), "samples": args.samples, "rows": rows }))?,
         false => tell(&rows, output)?,

@@ -10,7 +10,7 @@ use sigtree::middleware::{EventTree, Record};
 use similar::{Algorithm, ChangeTag, capture_diff_slices};
 
 use crate::complaints::Complaints;
-use crate::input::{Input, is_stdin};
+use crate::input::{self, Input, is_stdin};
 use crate::output::Output;
 use crate::topic_counts::TopicCounts;
 use crate::trouble::{Trouble, Verdict};
@@ -22,9 +22,11 @@ use crate::{escape, times};
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// What is expected, shown with `-`
+    #[arg(value_parser = input::path())]
     expected: PathBuf,
 
     /// What is found, shown with `+`; one of the two may be `-`, standard input
+    #[arg(value_parser = input::path())]
     found: PathBuf,
 
     /// Compare this too
@@ -54,12 +56,11 @@ pub(crate) fn run(args: &Args, output: &mut Output, complaints: &Complaints) -> 
     if is_stdin(&args.expected) && is_stdin(&args.found) {
         return Err(Trouble::Usage(String::from("both are standard input: give a file for one of them")));
     }
-    // One bar is enough, for both are read side by side.
     let expected = Input::open_with_progress(&args.expected, complaints)?;
-    let found = Input::open(&args.found, complaints)?;
+    // One bar is enough for what is read side by side; trees are read one after the other.
     match args.tree {
-        true => compare_trees(expected, found, output),
-        false => compare_events(Side::of(expected), Side::of(found), args, output),
+        true => compare_trees(expected, Input::open_with_progress(&args.found, complaints)?, output),
+        false => compare_events(Side::of(expected), Side::of(Input::open(&args.found, complaints)?), args, output),
     }
 }
 
@@ -270,7 +271,7 @@ impl Facet {
     fn of(self, record: &Record) -> Option<String> {
         match self {
             Self::Id => Some(record.id().to_string()),
-            Self::Time => Some(times::show(record.time())),
+            Self::Time => Some(times::show_exactly(record.time())),
             Self::Source => record.source().map(ToString::to_string),
             Self::Correlation => record.envelope()?.correlation.as_deref().map(str::to_owned),
             Self::Causation => record.causation().map(|id| id.to_string()),

@@ -1,6 +1,7 @@
 //! `sigtree replay`: a recording once more, line by line.
 
 use std::cell::RefCell;
+use std::convert::Infallible;
 use std::io::{self, BufWriter, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
@@ -13,8 +14,9 @@ use serde_json::json;
 use sigtree::Speed;
 use sigtree::middleware::{Entry, Landing, Player, ReplayControl, Replayed, Target};
 
+use crate::args::of_library;
 use crate::complaints::Complaints;
-use crate::input::Input;
+use crate::input::{self, Input};
 use crate::output::Output;
 use crate::trouble::{Trouble, Verdict};
 
@@ -24,10 +26,11 @@ use crate::trouble::{Trouble, Verdict};
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The recording, or `-` for standard input
+    #[arg(value_parser = input::path())]
     file: PathBuf,
 
     /// instant, real, or x10 for ten times as fast
-    #[arg(long, default_value = "real")]
+    #[arg(long, default_value = "real", value_parser = of_library::<Speed>)]
     speed: Speed,
 
     /// stdout, or tcp:HOST:PORT
@@ -90,7 +93,7 @@ struct Tape {
 }
 
 impl Iterator for Tape {
-    type Item = Result<Entry, ()>;
+    type Item = Result<Entry, Infallible>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let record = match self.input.next()? {
@@ -101,6 +104,8 @@ impl Iterator for Tape {
                 return None;
             }
         };
+        // The next pause may be long.
+        self.input.tell_progress();
         let line = Arc::new([self.input.line(), b"\n"].concat());
         Some(Ok(Entry::new(record.sequence(), record.topic().clone(), line, record.id(), record.stamp())))
     }
@@ -171,10 +176,13 @@ impl FromStr for Goal {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let address = text.strip_prefix("tcp:").map(|address| address.trim_start_matches('/'));
+        let is_whole = |address: &str| {
+            address.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+        };
         match (text, address) {
             ("stdout", _) => Ok(Self::Stdout),
-            (_, Some(address)) if address.contains(':') => Ok(Self::Tcp(address.to_owned())),
-            _ => Err(String::from("write stdout, or tcp:HOST:PORT")),
+            (_, Some(address)) if is_whole(address) => Ok(Self::Tcp(address.to_owned())),
+            _ => Err(String::from("write stdout, or tcp:HOST:PORT, like tcp:localhost:7000")),
         }
     }
 }
@@ -189,6 +197,9 @@ mod tests {
         for text in ["tcp:localhost:7", "tcp://localhost:7"] {
             assert_eq!(text.parse(), Ok(Goal::Tcp(String::from("localhost:7"))));
         }
-        assert!("udp:x:1".parse::<Goal>().is_err() && "tcp:7".parse::<Goal>().is_err());
+        assert!("udp:x:1".parse::<Goal>().is_err());
+        for text in ["tcp:7", "tcp::7", "tcp:localhost:", "tcp:localhost:65536", "tcp:localhost:http"] {
+            assert!(text.parse::<Goal>().is_err(), "{text}");
+        }
     }
 }

@@ -4,18 +4,19 @@ mod gaps;
 mod timeline;
 
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use anstyle::Style;
 use serde_json::{Value, json};
 use sigtree::middleware::{Moments, Record};
 
+use crate::args::count;
 use crate::complaints::Complaints;
-use crate::input::Input;
+use crate::input::{self, Input};
 use crate::output::Output;
 use crate::topic_counts::TopicCounts;
 use crate::trouble::{Trouble, Verdict};
-use crate::{bars, escape, times};
+use crate::{attributes, bars, escape, times};
 use gaps::Gaps;
 use timeline::Timeline;
 
@@ -23,11 +24,11 @@ use timeline::Timeline;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Recordings, counted together; `-` is standard input
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(required = true, value_name = "FILE", value_parser = input::path())]
     files: Vec<PathBuf>,
 
     /// Show so many topics; the others are counted together
-    #[arg(long, value_name = "N", default_value_t = 10)]
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = count, allow_negative_numbers = true)]
     top: usize,
 }
 
@@ -38,7 +39,7 @@ pub(crate) fn run(args: &Args, output: &mut Output, complaints: &Complaints) -> 
         let mut moments = Moments::new();
         sum.latest = None;
         while let Some(record) = input.next().transpose()? {
-            sum.add(&record, input.line().len() + 1, moments.of(record.stamp()));
+            sum.add(&record, input.line(), moments.of(record.stamp()));
         }
         sum.bytes += input.bytes();
     }
@@ -66,12 +67,10 @@ struct Sum {
 }
 
 impl Sum {
-    fn add(&mut self, record: &Record, bytes: usize, moment: Duration) {
+    fn add(&mut self, record: &Record, line: &[u8], moment: Duration) {
         self.events += 1;
-        self.topics.add(record.topic(), bytes);
-        let time = record.time();
-        // An event without a time has that one.
-        if time > UNIX_EPOCH {
+        self.topics.add(record.topic(), line.len() + 1);
+        if let Some(time) = attributes::time(record, line) {
             self.first = Some(self.first.map_or(time, |first| first.min(time)));
             self.last = Some(self.last.map_or(time, |last| last.max(time)));
         }

@@ -1,5 +1,6 @@
 //! [`Machine`]: the states of one circuit.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::CircuitState;
@@ -23,9 +24,14 @@ pub(super) enum Threshold {
     Rate { share: f64, window: Duration, least: u32 },
 }
 
-/// Who is in turn: a call that comes back after the state has changed tells nothing about the new one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// When a call began, or a circuit changed its state: a call that began before the last change tells nothing about the
+/// state since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(super) struct Turn(u64);
+
+/// Counts the changes of all circuits of a breaker; changed under their lock, read by everybody.
+#[derive(Debug, Default)]
+pub(super) struct Turns(AtomicU64);
 
 /// What a call tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +46,9 @@ pub(super) enum Outcome {
 #[derive(Debug)]
 pub(super) struct Machine {
     phase: Phase,
+    /// When the phase began.
+    since: Duration,
+    /// Of the last change; a new one has had none.
     turn: Turn,
 }
 
@@ -63,17 +72,21 @@ enum Record {
     Window(Box<Window>),
 }
 
-impl Turn {
-    /// The next one, of all circuits of a breaker.
-    fn advance(&mut self) -> Self {
-        self.0 += 1;
-        *self
+impl Turns {
+    /// Which one it is now.
+    pub(super) fn latest(&self) -> Turn {
+        // Relaxed: too early a turn makes a call tell nothing about a change that happened beside it.
+        Turn(self.0.load(Ordering::Relaxed))
+    }
+
+    fn advance(&self) -> Turn {
+        Turn(self.0.fetch_add(1, Ordering::Relaxed) + 1)
     }
 }
 
 impl Machine {
     pub(super) fn new(rules: &Rules) -> Self {
-        Self { phase: Phase::Closed(rules.record()), turn: Turn::default() }
+        Self { phase: Phase::Closed(rules.record()), since: Duration::ZERO, turn: Turn::default() }
     }
 
     pub(super) fn state(&self) -> CircuitState {
@@ -85,10 +98,10 @@ impl Machine {
     }
 
     /// Lets a call begin, or not.
-    pub(super) fn admit(&mut self, rules: &Rules, now: Duration, turns: &mut Turn) -> Option<Turn> {
+    pub(super) fn admit(&mut self, rules: &Rules, now: Duration, turns: &Turns) -> Option<Turn> {
         if matches!(self.phase, Phase::Open { until } if now >= until) {
             let until = now.saturating_add(rules.open_for);
-            self.enter(Phase::HalfOpen { left: rules.trials, succeeded: 0, until }, turns);
+            self.enter(Phase::HalfOpen { left: rules.trials, succeeded: 0, until }, now, turns);
         }
         match &mut self.phase {
             Phase::Closed(_) => {}
@@ -101,12 +114,12 @@ impl Machine {
                 *left = left.checked_sub(1)?;
             }
         }
-        Some(self.turn)
+        Some(turns.latest())
     }
 
     /// Takes note of a call that is back.
-    pub(super) fn settle(&mut self, turn: Turn, outcome: Outcome, rules: &Rules, now: Duration, turns: &mut Turn) {
-        if turn != self.turn {
+    pub(super) fn settle(&mut self, turn: Turn, outcome: Outcome, rules: &Rules, now: Duration, turns: &Turns) {
+        if turn < self.turn {
             return;
         }
         let open = Phase::Open { until: now.saturating_add(rules.open_for) };
@@ -115,22 +128,22 @@ impl Machine {
             (Phase::Closed(record), outcome) => {
                 record.add(outcome == Outcome::Failed, now);
                 if record.is_too_much(&rules.threshold, now) {
-                    self.enter(open, turns);
+                    self.enter(open, now, turns);
                 }
             }
-            (Phase::HalfOpen { .. }, Outcome::Failed) => self.enter(open, turns),
+            (Phase::HalfOpen { .. }, Outcome::Failed) => self.enter(open, now, turns),
             (Phase::HalfOpen { left, .. }, Outcome::Neither) => *left += 1,
             (Phase::HalfOpen { succeeded, .. }, Outcome::Succeeded) => {
                 *succeeded += 1;
                 if *succeeded == rules.trials {
-                    self.enter(Phase::Closed(rules.record()), turns);
+                    self.enter(Phase::Closed(rules.record()), now, turns);
                 }
             }
         }
     }
 
-    /// Whether it knows nothing that a new one does not know.
-    pub(super) fn is_blank(&self, now: Duration) -> bool {
+    /// Whether it is closed, and nothing has failed lately.
+    pub(super) fn is_at_rest(&self, now: Duration) -> bool {
         match &self.phase {
             Phase::Closed(Record::Consecutive(failures)) => *failures == 0,
             Phase::Closed(Record::Window(window)) => window.totals(now).0 == 0,
@@ -138,7 +151,12 @@ impl Machine {
         }
     }
 
-    /// From when on it is not much of a loss, unless it changes until then: it is blank, or nobody asked since a trial was
+    /// Whether it was never anything but closed. One that was is still to tell which calls began before.
+    pub(super) fn is_unchanged(&self) -> bool {
+        self.turn == Turn::default()
+    }
+
+    /// From when on it is not much of a loss, unless it changes until then: it is at rest, or nobody asked since a trial was
     /// due.
     pub(super) fn spent_at(&self) -> Duration {
         match &self.phase {
@@ -149,8 +167,20 @@ impl Machine {
         }
     }
 
-    fn enter(&mut self, phase: Phase, turns: &mut Turn) {
-        *self = Self { phase, turn: turns.advance() };
+    /// For people: how long it has not been closed, and when the next call is tried; `None` if it is closed.
+    pub(super) fn trouble(&self, now: Duration) -> Option<String> {
+        let age = now.saturating_sub(self.since);
+        match self.phase {
+            Phase::Closed(_) => None,
+            Phase::Open { until } if now >= until => Some(format!("open for {age:?}, a trial with the next event")),
+            Phase::Open { until: Duration::MAX } => Some(format!("open for {age:?}, for good")),
+            Phase::Open { until } => Some(format!("open for {age:?}, a trial in {:?}", until - now)),
+            Phase::HalfOpen { .. } => Some(format!("half-open for {age:?}")),
+        }
+    }
+
+    fn enter(&mut self, phase: Phase, now: Duration, turns: &Turns) {
+        *self = Self { phase, since: now, turn: turns.advance() };
     }
 }
 
@@ -195,22 +225,22 @@ mod tests {
     struct Bench {
         rules: Rules,
         machine: Machine,
-        turns: Turn,
+        turns: Turns,
     }
 
     impl Bench {
         fn new(trials: u32) -> Self {
             let rules = Rules { threshold: Threshold::Consecutive(2), open_for: 10 * SECOND, trials };
-            Self { machine: Machine::new(&rules), rules, turns: Turn::default() }
+            Self { machine: Machine::new(&rules), rules, turns: Turns::default() }
         }
 
         fn admit(&mut self, seconds: u32) -> Option<Turn> {
-            self.machine.admit(&self.rules, seconds * SECOND, &mut self.turns)
+            self.machine.admit(&self.rules, seconds * SECOND, &self.turns)
         }
 
         fn settle(&mut self, turn: Option<Turn>, outcome: Outcome, seconds: u32) -> CircuitState {
             let turn = turn.expect("a call that was admitted");
-            self.machine.settle(turn, outcome, &self.rules, seconds * SECOND, &mut self.turns);
+            self.machine.settle(turn, outcome, &self.rules, seconds * SECOND, &self.turns);
             self.machine.state()
         }
 
@@ -285,6 +315,6 @@ mod tests {
         assert_eq!(bench.call(Failed, 11), CircuitState::Open);
         assert_eq!(bench.machine.spent_at(), 21 * SECOND);
         assert_eq!(bench.call(Succeeded, 21), CircuitState::Closed);
-        assert!(bench.machine.is_blank(21 * SECOND));
+        assert!(bench.machine.is_at_rest(21 * SECOND));
     }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
 
+use crate::text::counted;
 use crate::{Entry, HandlerCall, Topic};
 
 /// One event that did not get through, and why: for one handler, or for all.
@@ -34,6 +35,7 @@ pub enum DeadReason {
 /// The handler it was for.
 #[derive(Debug, Clone)]
 struct Addressee {
+    id: u64,
     pattern: Arc<str>,
     name: Option<Arc<str>>,
     site: &'static Location<'static>,
@@ -43,6 +45,7 @@ struct Addressee {
 impl Letter {
     pub(super) fn new(entry: Entry, reason: DeadReason, handler: Option<&HandlerCall<'_>>) -> Self {
         let handler = handler.map(|handler| Addressee {
+            id: handler.id(),
             pattern: handler.pattern().into(),
             name: handler.name().map(Arc::from),
             site: handler.location(),
@@ -53,6 +56,21 @@ impl Letter {
 
     pub(super) fn numbered(self, sequence: u64) -> Self {
         Self { entry: self.entry.numbered(sequence), ..self }
+    }
+
+    /// Counts the calls of earlier emits, too.
+    pub(super) fn after(mut self, earlier: u32) -> Self {
+        if let Some(handler) = &mut self.handler {
+            handler.attempts = handler.attempts.saturating_add(earlier);
+        }
+        self
+    }
+
+    /// Whether both are for the same handler, and of the same event.
+    pub(super) fn is_of_same(&self, other: &Self) -> bool {
+        let same = |one: &Addressee, two: &Addressee| one.id == two.id && one.site == two.site;
+        let pair = self.handler.as_ref().zip(other.handler.as_ref());
+        self.entry.id() == other.entry.id() && pair.is_some_and(|(one, two)| same(one, two))
     }
 
     /// Its place in the order of keeping, from 1; it names the letter.
@@ -76,7 +94,10 @@ impl Letter {
         }
     }
 
-    /// How often the handler was called.
+    /// How often the handler was called with the event.
+    ///
+    /// Each [replay](super::DeadLetter::replay) of the letter counts too, unless a layer held the event meanwhile; so a choice
+    /// by this ends the tries of an event that never gets through.
     ///
     /// The tries of a [`Retry`](crate::Retry) count that stands behind the dead letters in the same stack; those of one
     /// around the connection itself are one call.
@@ -158,12 +179,12 @@ impl fmt::Display for DeadReason {
 impl fmt::Display for Letter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}. `{}`", self.sequence(), self.topic())?;
-        if let Some(Addressee { pattern, name, site, attempts }) = &self.handler {
+        if let Some(Addressee { pattern, name, site, attempts, .. }) = &self.handler {
             write!(f, " for handler of `{pattern}`")?;
             if let Some(name) = name {
                 write!(f, " named `{name}`")?;
             }
-            write!(f, " ({}:{}), {attempts} attempts", site.file(), site.line())?;
+            write!(f, " ({}:{}), {}", site.file(), site.line(), counted(attempts, "attempt"))?;
         }
         write!(f, ", {}", self.reason)
     }

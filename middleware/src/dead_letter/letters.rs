@@ -23,14 +23,14 @@ pub(super) struct Letters {
     pub(super) bytes: usize,
     pub(super) kept: u64,
     pub(super) evicted: u64,
-    /// The events whose letters are being given: once for each replay that is at it.
-    given: Vec<EventId>,
+    /// Those whose event is being given.
+    given: Vec<Letter>,
 }
 
-/// The letters of one event, while it is given.
+/// Which letters one replay took out while it gives their event.
 pub(super) struct Given {
     event: EventId,
-    letters: Vec<Letter>,
+    sequences: Vec<u64>,
     /// The last letter there was before.
     newest: u64,
 }
@@ -49,9 +49,10 @@ impl Store {
 
 impl Letters {
     pub(super) fn add(&mut self, letter: Letter) {
+        let earlier = self.given.iter().filter(|given| given.is_of_same(&letter)).map(Letter::attempts).max();
         self.kept += 1;
         self.bytes = self.bytes.saturating_add(letter.bytes());
-        self.list.push_back(letter.numbered(self.kept));
+        self.list.push_back(letter.after(earlier.unwrap_or(0)).numbered(self.kept));
     }
 
     /// Takes out the letters of an event that is to be given; `None` if there are none left.
@@ -60,28 +61,30 @@ impl Letters {
         if letters.is_empty() {
             return None;
         }
-        self.given.push(event);
-        Some(Given { event, letters, newest: self.kept })
+        let sequences = letters.iter().map(Letter::sequence).collect();
+        self.given.extend(letters);
+        Some(Given { event, sequences, newest: self.kept })
     }
 
-    /// Puts the letters of an event back that came to nobody, unless new ones took their place.
-    pub(super) fn end_giving(&mut self, Given { event, letters, newest }: Given, landing: Landing) {
-        if let Some(place) = self.given.iter().position(|given| *given == event) {
-            self.given.swap_remove(place);
-        }
+    /// Puts the letters of an event back that came to nobody, unless new ones took their place; those that are settled.
+    pub(super) fn end_giving(&mut self, Given { event, sequences, newest }: Given, landing: Landing) -> Vec<Letter> {
+        let is_mine = |letter: &mut Letter| sequences.contains(&letter.sequence());
+        let letters = self.given.extract_if(.., is_mine).collect();
         let mut new = self.list.iter().rev().take_while(|letter| letter.sequence() > newest);
         let is_settled = match landing {
             Landing::Called | Landing::Held => true,
             Landing::Unheard | Landing::Refused => new.any(|letter| letter.entry().id() == event),
         };
-        if !is_settled {
-            self.put_back(letters);
+        if is_settled {
+            return letters;
         }
+        self.put_back(letters);
+        Vec::new()
     }
 
     /// Whether an event comes from a letter that is being given.
     pub(super) fn are_given_of(&self, event: EventId) -> bool {
-        self.given.contains(&event)
+        self.given.iter().any(|letter| letter.entry().id() == event)
     }
 
     /// Puts letters back into their places.

@@ -9,14 +9,13 @@ use governor::nanos::Nanos;
 use governor::state::StateStore;
 use governor::{Quota, RateLimiter, clock};
 
-use super::{Key, Memory, Time};
-use crate::{Clock, Event, Next};
+use super::{Key, Memory};
+use crate::Clock;
 
 /// A limit for each key, on the clock of the bus.
 pub(crate) struct Gcra {
     quota: Quota,
     memory: Arc<Memory<Nanos>>,
-    time: Time,
     /// Made when the first event shows the clock.
     limiter: OnceLock<RateLimiter<Key, Store, BusClock, NoOpMiddleware<Duration>>>,
 }
@@ -32,15 +31,14 @@ impl Gcra {
         let most = u32::try_from(CENTURY.as_nanos() / interval.as_nanos()).unwrap_or(u32::MAX);
         let burst = burst.min(NonZeroU32::new(most).unwrap_or(NonZeroU32::MIN));
         let quota = Quota::with_period(interval).expect("the interval is not zero").allow_burst(burst);
-        Self { quota, memory: Arc::new(Memory::of_busiest(keys)), time: Time::default(), limiter: OnceLock::new() }
+        Self { quota, memory: Arc::new(Memory::of_busiest(keys)), limiter: OnceLock::new() }
     }
 
-    /// Whether the event passes; then it is counted against the limit.
-    pub(crate) fn allows(&self, key: Key, event: &Event<'_>, next: &Next<'_>) -> bool {
-        let limiter = self.limiter.get_or_init(|| {
-            let clock = BusClock(self.time.clock(event, next).clone());
-            RateLimiter::new(self.quota, Store(self.memory.clone()), clock)
-        });
+    /// Whether an event passes now; then it is counted against the limit.
+    pub(crate) fn allows(&self, key: Key, clock: &Arc<dyn Clock>) -> bool {
+        let limiter = self
+            .limiter
+            .get_or_init(|| RateLimiter::new(self.quota, Store(self.memory.clone()), BusClock(clock.clone())));
         limiter.check_key(&key).is_ok()
     }
 

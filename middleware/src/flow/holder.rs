@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
 
-use super::{By, Counts, Key, Time};
+use super::{Agenda, By, Counts, Key, Time};
 use crate::panics::Panics;
-use crate::{Alarm, Clock, Event, Mark, Next};
+use crate::{Alarm, Clock, Event, Held, Mark, Next};
 
 /// A piece that holds events: what its clones share.
 pub(crate) struct Holder<H: Hold> {
@@ -24,14 +24,22 @@ pub(crate) struct Holder<H: Hold> {
 pub(crate) trait Hold: Clone + Send + Sync + 'static {
     /// What is held.
     type State: Default + Send;
+    /// What waits for its time.
+    type Waiting;
     /// What goes on in one go.
     type Ready;
 
     /// Which events are one stream.
     fn by(&self) -> &By;
 
-    /// Makes ready what is due by now; when the alarm is to ring again.
-    fn ring(&self, state: &mut Self::State, now: Duration) -> Option<Duration>;
+    /// Puts an event in that came at this time.
+    fn put(&self, state: &mut Self::State, key: Key, held: Held, now: Duration, counts: &Counts) -> Put;
+
+    /// What waits, by the time it is due.
+    fn waiting(state: &mut Self::State) -> &mut Agenda<Self::Waiting>;
+
+    /// Makes ready what waited until now.
+    fn make_ready(&self, state: &mut Self::State, key: Key, waiting: Self::Waiting, now: Duration);
 
     /// Makes everything ready.
     fn flush(state: &mut Self::State);
@@ -44,6 +52,14 @@ pub(crate) trait Hold: Clone + Send + Sync + 'static {
 
     /// Notes that it is through, so that those who waited for it may go.
     fn arrive(state: &mut Self::State, ready: &Self::Ready);
+}
+
+/// What came of putting an event in.
+pub(crate) struct Put {
+    /// The older one whose place it took.
+    pub(crate) replaced: Option<Held>,
+    /// Whether something is to go on now.
+    pub(crate) is_ready: bool,
 }
 
 impl<H: Hold> Holder<H> {
@@ -78,8 +94,33 @@ impl<H: Hold> Holder<H> {
         &**self.time.clock(event, next)
     }
 
+    /// Holds an event: what it replaces is dropped, and counted, and what is ready therefore goes on.
+    pub(crate) fn hold(&self, key: Key, held: Held, clock: &dyn Clock) {
+        let now = clock.elapsed();
+        let (Put { replaced, is_ready }, alarm) = {
+            let mut state = self.lock();
+            let put = self.settings.put(&mut state, key, held, now, &self.counts);
+            (put, H::waiting(&mut state).alarm())
+        };
+        let mut panics = Panics::default();
+        panics.catch(|| self.wake(clock, alarm));
+        self.drop_older(replaced, &mut panics);
+        if is_ready {
+            panics.catch(|| self.let_go());
+        }
+        panics.resume();
+    }
+
+    /// Drops an event in whose place a newer one goes on, and counts it.
+    pub(crate) fn drop_older(&self, older: Option<Held>, panics: &mut Panics) {
+        if older.is_some() {
+            self.counts.drop();
+            panics.catch(|| drop(older));
+        }
+    }
+
     /// Sets the alarm, if it is to be set.
-    pub(crate) fn wake(&self, clock: &dyn Clock, alarm: Option<Duration>) {
+    fn wake(&self, clock: &dyn Clock, alarm: Option<Duration>) {
         if let Some(at) = alarm {
             clock.wake(at, self.me.clone());
         }
@@ -111,9 +152,19 @@ impl<H: Hold> Holder<H> {
 impl<H: Hold> Alarm for Holder<H> {
     fn ring(&self) {
         let Some(clock) = self.time.known() else { return };
-        let alarm = self.settings.ring(&mut self.lock(), clock.elapsed());
-        self.wake(&**clock, alarm);
-        self.let_go();
+        let now = clock.elapsed();
+        let alarm = {
+            let mut state = self.lock();
+            H::waiting(&mut state).rang(now);
+            while let Some((key, waiting)) = H::waiting(&mut state).take_due(now) {
+                self.settings.make_ready(&mut state, key, waiting, now);
+            }
+            H::waiting(&mut state).alarm()
+        };
+        let mut panics = Panics::default();
+        panics.catch(|| self.wake(&**clock, alarm));
+        panics.catch(|| self.let_go());
+        panics.resume();
     }
 }
 
@@ -123,3 +174,35 @@ impl<H: Hold> Drop for Holder<H> {
         self.flush();
     }
 }
+
+/// What a piece that holds events says of itself, the same for every one: for its `impl Middleware`.
+macro_rules! holds {
+    () => {
+        fn retains(&self) -> bool {
+            true
+        }
+
+        fn applies_to(&self, topic: &$crate::Topic) -> bool {
+            !topic.is_reserved()
+        }
+
+        fn holds(&self, mark: $crate::Mark) -> bool {
+            mark == self.0.mark
+        }
+
+        fn flush(&self) {
+            self.0.flush();
+        }
+
+        fn flush_unless(&self, stays: &dyn Fn($crate::Mark) -> bool) {
+            if !stays(self.0.mark) {
+                self.0.flush();
+            }
+        }
+
+        fn standing(&self, _now: std::time::Duration) -> $crate::Standing {
+            $crate::Standing::holding(self.stats().held)
+        }
+    };
+}
+pub(crate) use holds;

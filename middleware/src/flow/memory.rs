@@ -1,6 +1,5 @@
 //! [`Memory`]: what a piece remembers of each key, of so many keys at most.
 
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -81,12 +80,6 @@ impl<V> Lifecycle<Key, V> for Forgotten {
 
     fn on_evict(&self, (): &mut (), _: Key, _: V) {
         self.0.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-impl<V> fmt::Debug for Memory<V> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Memory").field("forgotten", &self.forgotten.0).finish_non_exhaustive()
     }
 }
 

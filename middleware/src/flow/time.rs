@@ -1,8 +1,6 @@
 //! [`Time`]: the clock of a piece.
 
-use std::fmt;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use crate::{Clock, Event, Next};
 
@@ -17,18 +15,8 @@ impl Time {
         self.0.get_or_init(|| next.host(event).share_clock())
     }
 
-    pub(crate) fn now(&self, event: &Event<'_>, next: &Next<'_>) -> Duration {
-        self.clock(event, next).elapsed()
-    }
-
     /// The clock, once an event came by.
     pub(crate) fn known(&self) -> Option<&Arc<dyn Clock>> {
         self.0.get()
-    }
-}
-
-impl fmt::Debug for Time {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Time").field(&self.0.get().map(Clock::elapsed)).finish()
     }
 }

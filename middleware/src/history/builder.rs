@@ -9,9 +9,8 @@ use super::ring::Bounds;
 use super::store::Store;
 use super::weigh::Scales;
 use super::{History, Inner, Weigh};
-use crate::{Clock, Event, IntoPattern, Limits, ParseError, Pattern};
-
-pub(super) type Condition = Box<dyn Fn(&Event<'_>) -> bool + Send + Sync>;
+use crate::wanted::Wanted;
+use crate::{Clock, Event, IntoPattern, ParseError};
 
 /// Builds a [`History`]; begin with [`History::builder`].
 ///
@@ -36,9 +35,7 @@ pub(super) type Condition = Box<dyn Fn(&Event<'_>) -> bool + Send + Sync>;
 pub struct HistoryBuilder {
     bounds: Bounds,
     scales: Scales,
-    pattern: Option<Pattern>,
-    condition: Option<Condition>,
-    replays: bool,
+    wanted: Wanted,
     clock: Option<Arc<dyn Clock>>,
 }
 
@@ -47,9 +44,7 @@ impl HistoryBuilder {
         Self {
             bounds: Bounds { count: 1_000, age: Duration::MAX, bytes: usize::MAX },
             scales: Scales::default(),
-            pattern: None,
-            condition: None,
-            replays: false,
+            wanted: Wanted::default(),
             clock: None,
         }
     }
@@ -94,19 +89,19 @@ impl HistoryBuilder {
     ///
     /// If `pattern` is not a pattern.
     pub fn matching(mut self, pattern: impl IntoPattern) -> Result<Self, ParseError> {
-        self.pattern = Some(pattern.into_pattern(&Limits::new())?);
+        self.wanted.set_pattern(pattern)?;
         Ok(self)
     }
 
     /// Records only the events for which `condition` says `true`; of several given in turn, the last one counts.
     pub fn filter(mut self, condition: impl Fn(&Event<'_>) -> bool + Send + Sync + 'static) -> Self {
-        self.condition = Some(Box::new(condition));
+        self.wanted.set_condition(condition);
         self
     }
 
     /// Says whether replayed events are recorded again; they are not, unless asked for.
     pub fn replays(mut self, recorded: bool) -> Self {
-        self.replays = recorded;
+        self.wanted.set_replays(recorded);
         self
     }
 
@@ -121,10 +116,10 @@ impl HistoryBuilder {
     /// The history, still empty.
     #[must_use]
     pub fn build(self) -> History {
-        let Self { bounds, scales, pattern, condition, replays, clock } = self;
+        let Self { bounds, scales, wanted, clock } = self;
         let (refused, unkept) = (AtomicU64::new(0), AtomicU64::new(0));
         let store = Store::new(bounds);
-        History(Arc::new(Inner { bounds, scales, pattern, condition, replays, clock, store, refused, unkept }))
+        History(Arc::new(Inner { bounds, scales, wanted, clock, store, refused, unkept }))
     }
 }
 
@@ -133,8 +128,7 @@ impl fmt::Debug for HistoryBuilder {
         f.debug_struct("HistoryBuilder")
             .field("bounds", &self.bounds)
             .field("scales", &self.scales)
-            .field("pattern", &self.pattern)
-            .field("replays", &self.replays)
+            .field("wanted", &self.wanted)
             .finish_non_exhaustive()
     }
 }

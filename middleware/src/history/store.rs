@@ -115,6 +115,12 @@ impl Store {
 
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Store").field("inbox", &self.inbox.len()).finish_non_exhaustive()
+        let mut shown = f.debug_struct("Store");
+        shown.field("inbox", &self.inbox.len());
+        // Whoever has the lock may be the one who asks.
+        if let Some(shelf) = self.shelf.try_lock() {
+            shown.field("entries", &shelf.ring.entries().len());
+        }
+        shown.finish_non_exhaustive()
     }
 }

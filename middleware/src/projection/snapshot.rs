@@ -1,13 +1,20 @@
 //! [`Snapshot`]: a state, and what it takes to go on from there.
 
 use std::collections::VecDeque;
+use std::fmt;
 #[cfg(feature = "recording")]
-use std::{fs, io, path::Path};
+use std::{
+    fs::{self, File},
+    io::{self, Write},
+    path::Path,
+};
 
 #[cfg(feature = "recording")]
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::EventId;
+#[cfg(feature = "recording")]
+use crate::file_error::FileError;
 
 /// How many of the latest events a projection knows again.
 const RECENT: usize = 256;
@@ -15,7 +22,7 @@ const RECENT: usize = 256;
 /// The state of a [`Projection`](crate::Projection) at some moment, to [resume](crate::Projection::resume) from after a restart.
 ///
 /// With the feature `recording` it can be saved to a file and loaded; it is what `serde` makes of it, too.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "recording", derive(Serialize, Deserialize))]
 pub struct Snapshot<S> {
     pub(super) state: S,
@@ -47,6 +54,8 @@ impl<S> Snapshot<S> {
 impl<S> Snapshot<S> {
     /// Writes it to a file, whole or not at all: what was there before stays until the new one is safe on the disk.
     ///
+    /// Until then it stands beside it, in a file of that name and `.new`; so save to one path from one place at a time.
+    ///
     /// # Errors
     ///
     /// If it cannot be written, or the state has no form in JSON.
@@ -55,11 +64,8 @@ impl<S> Snapshot<S> {
         S: Serialize,
     {
         let path = path.as_ref();
-        let mut beside = path.as_os_str().to_owned();
-        beside.push(".new");
-        fs::write(&beside, serde_json::to_vec(self)?)?;
-        fs::File::open(&beside)?.sync_all()?;
-        fs::rename(&beside, path)
+        let json = serde_json::to_vec(self).map_err(io::Error::from).map_err(FileError::at(path))?;
+        Ok(replace(path, &json).map_err(FileError::at(path))?)
     }
 
     /// Reads one that was saved.
@@ -71,7 +77,30 @@ impl<S> Snapshot<S> {
     where
         S: DeserializeOwned,
     {
-        Ok(serde_json::from_slice(&fs::read(path)?)?)
+        let path = path.as_ref();
+        let read = fs::read(path).and_then(|json| Ok(serde_json::from_slice(&json)?));
+        Ok(read.map_err(FileError::at(path))?)
+    }
+}
+
+/// Puts these bytes in the place of a file. What is half written is thrown away.
+#[cfg(feature = "recording")]
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    let write = || {
+        let mut file = File::create(&beside)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&beside, path)
+    };
+    write().inspect_err(|_| drop(fs::remove_file(&beside)))
+}
+
+/// Counts alone: a state may be large, and is nobody's business in a log.
+impl<S> fmt::Debug for Snapshot<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Snapshot").field("folded", &self.folded).finish_non_exhaustive()
     }
 }
 
@@ -114,6 +143,12 @@ mod tests {
     }
 
     #[test]
+    fn it_is_shown_in_numbers() {
+        let snapshot = Snapshot { state: vec![7; 1_000], folded: 3, recent: Recent::default() };
+        assert_eq!(format!("{snapshot:?}"), "Snapshot { folded: 3, .. }");
+    }
+
+    #[test]
     #[cfg(feature = "recording")]
     fn it_is_saved_whole_or_not_at_all() {
         let folder = tempfile::tempdir().unwrap();
@@ -127,8 +162,26 @@ mod tests {
             fs::read_to_string(&path).unwrap(),
             r#"{"state":[1,2],"folded":2,"recent":["00000000000000000000000007"]}"#
         );
-        assert!(Snapshot::<String>::load(&path).is_err());
-        assert!(snapshot.save(folder.path().join("no/such.json")).is_err());
+        let name = path.display().to_string();
+        let error = Snapshot::<String>::load(&path).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("{name}: invalid type: ")), "{error}");
+
+        let missing = folder.path().join("no/such.json");
+        for error in [snapshot.save(&missing).unwrap_err(), Snapshot::<u32>::load(&missing).unwrap_err()] {
+            assert_eq!(error.kind(), io::ErrorKind::NotFound);
+            assert!(error.to_string().starts_with(&format!("{}: ", missing.display())), "{error}");
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    #[cfg(feature = "recording")]
+    fn what_cannot_be_put_in_place_leaves_nothing_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("taken");
+        fs::create_dir_all(path.join("by a folder")).unwrap();
+        let snapshot = Snapshot { state: 1, folded: 0, recent: Recent::default() };
+        assert!(snapshot.save(&path).is_err());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }

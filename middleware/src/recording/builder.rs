@@ -11,9 +11,8 @@ use super::stats::Counts;
 use super::trouble::Trouble;
 use super::writer::{Bell, Thread, Writer};
 use super::{Codec, Flush, Inner, MADE_UP, Recording, Sink, WhenFull};
-use crate::{Clock, Event, IntoPattern, Limits, ParseError, Pattern, SystemClock};
-
-pub(super) type Condition = Box<dyn Fn(&Event<'_>) -> bool + Send + Sync>;
+use crate::wanted::Wanted;
+use crate::{Clock, Event, IntoPattern, ParseError, SystemClock};
 
 /// Builds a [`Recording`]; begin with [`Recording::builder`].
 ///
@@ -39,9 +38,7 @@ pub(super) type Condition = Box<dyn Fn(&Event<'_>) -> bool + Send + Sync>;
 #[must_use = "a builder does nothing until `open` is called"]
 pub struct RecordingBuilder {
     codec: Codec,
-    pattern: Option<Pattern>,
-    condition: Option<Condition>,
-    replays: bool,
+    wanted: Wanted,
     queue: usize,
     when_full: WhenFull,
     flush: Flush,
@@ -53,9 +50,7 @@ impl RecordingBuilder {
     pub(super) fn new(codec: Codec) -> Self {
         Self {
             codec,
-            pattern: None,
-            condition: None,
-            replays: false,
+            wanted: Wanted::default(),
             queue: 4_096,
             when_full: WhenFull::default(),
             flush: Flush::default(),
@@ -70,19 +65,19 @@ impl RecordingBuilder {
     ///
     /// If `pattern` is not a pattern.
     pub fn matching(mut self, pattern: impl IntoPattern) -> Result<Self, ParseError> {
-        self.pattern = Some(pattern.into_pattern(&Limits::new())?);
+        self.wanted.set_pattern(pattern)?;
         Ok(self)
     }
 
     /// Records only the events for which `condition` says `true`; of several given in turn, the last one counts.
     pub fn filter(mut self, condition: impl Fn(&Event<'_>) -> bool + Send + Sync + 'static) -> Self {
-        self.condition = Some(Box::new(condition));
+        self.wanted.set_condition(condition);
         self
     }
 
     /// Says whether replayed events are recorded again; they are not, unless asked for.
     pub fn replays(mut self, recorded: bool) -> Self {
-        self.replays = recorded;
+        self.wanted.set_replays(recorded);
         self
     }
 
@@ -176,9 +171,7 @@ impl RecordingBuilder {
             unanswered: None,
         };
         Ok(Recording(Arc::new(Inner {
-            pattern: self.pattern,
-            condition: self.condition,
-            replays: self.replays,
+            wanted: self.wanted,
             when_full: self.when_full,
             queue,
             thread: Thread::start(writer)?,
@@ -193,8 +186,7 @@ impl fmt::Debug for RecordingBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RecordingBuilder")
             .field("codec", &self.codec)
-            .field("pattern", &self.pattern)
-            .field("replays", &self.replays)
+            .field("wanted", &self.wanted)
             .field("queue", &self.queue)
             .field("when_full", &self.when_full)
             .field("flush", &self.flush)

@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::codec::in_one_line;
-use super::{Record, foreign_id, source_uri};
-use crate::{Envelope, EventId, Priority, Source, Stamp, Topic};
+use super::{LONGEST_TOPIC, Record, foreign_id, source_uri};
+use crate::text::shortened;
+use crate::{Envelope, EventId, Limits, Priority, Source, Stamp, Topic};
 
 /// The attributes, in the order in which they are written.
 ///
@@ -53,6 +54,9 @@ struct CloudEvent<'e> {
     #[serde(skip_serializing, default)]
     data_base64: Option<IgnoredAny>,
 }
+
+/// The bus that emitted it may have larger limits than most. Whoever counts by topics counts on a bound.
+const LIMITS: Limits = Limits::new().segments(LONGEST_TOPIC).bytes(LONGEST_TOPIC);
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
 fn is_false(value: &bool) -> bool {
@@ -120,7 +124,7 @@ impl<'e> CloudEvent<'e> {
         let id = read_id("id", envelope.source.as_ref(), &self.id)?;
         let record = Record::new(
             sequence.map_err(|error| fault("sequence", error))?,
-            Topic::new(&self.topic).map_err(|error| fault("type", error))?,
+            Topic::with_limits(&self.topic, &LIMITS).map_err(|error| fault("type", error))?,
             id,
             Stamp { offset, wall },
             (envelope != Envelope::default()).then(|| Arc::new(envelope)),
@@ -159,7 +163,7 @@ fn read_id(attribute: &str, source: Option<&Source>, text: &str) -> Result<Event
 }
 
 fn fault(attribute: &str, what: impl fmt::Display) -> Fault {
-    format!("attribute `{attribute}`: {what}").into()
+    shortened(format!("attribute `{attribute}`: {what}")).into()
 }
 
 fn write_time(time: SystemTime) -> Result<String, Fault> {
@@ -295,6 +299,17 @@ mod tests {
         assert_eq!(read(&effect).unwrap().causation(), Some(first.id()), "of the same source");
         assert_eq!(read(line(&read(&effect).unwrap()).trim_end()).unwrap().causation(), Some(first.id()));
         assert_ne!(read(&example.replace("my", "your")).unwrap().id(), first.id());
+    }
+
+    #[test]
+    fn a_topic_beyond_the_default_limits_comes_back() {
+        for name in ["a".repeat(LONGEST_TOPIC), vec!["a"; 100].join(".")] {
+            let text = line(&record(None, "1")).replace("radar.track", &name);
+            let back = read(text.trim_end()).unwrap();
+            assert_eq!((back.topic().as_str(), line(&back)), (&*name, text));
+        }
+        let text = line(&record(None, "1")).replace("radar.track", &"a".repeat(LONGEST_TOPIC + 1));
+        assert!(read(text.trim_end()).unwrap_err().contains("4097 bytes, at most 4096 are allowed"));
     }
 
     #[test]

@@ -9,6 +9,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
+use super::LONGEST_TOPIC;
+use crate::text::shortened;
 use crate::{Erased, IntoPattern, Limits, ParseError, Pattern, Topic};
 
 /// Writes payloads as JSON and reads them back, by the types that topics are said to carry.
@@ -84,6 +86,9 @@ impl Codec {
 
     pub(super) fn write(&self, topic: &Topic, payload: &Erased) -> Result<Box<RawValue>, CodecError> {
         let rule = self.rule(topic)?;
+        if topic.as_str().len() > LONGEST_TOPIC {
+            return Err(CodecError::new(topic, Reason::LongTopic));
+        }
         match (rule.write)(payload) {
             Some(Ok(data)) => Ok(data),
             Some(Err(error)) => Err(CodecError::new(topic, Reason::Json(rule.carried, in_one_line(&error)))),
@@ -103,9 +108,9 @@ impl Codec {
     }
 }
 
-/// What is parsed is one line, whose number somebody else knows.
+/// What is parsed is one line, whose number somebody else knows. It quotes texts as long as they are.
 pub(super) fn in_one_line(error: &serde_json::Error) -> String {
-    error.to_string().replace(" at line 1 column ", " at byte ")
+    shortened(error.to_string()).replace(" at line 1 column ", " at byte ")
 }
 
 impl fmt::Debug for Codec {
@@ -124,6 +129,7 @@ pub struct CodecError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Reason {
     Unknown,
+    LongTopic,
     Carries(&'static str),
     Json(&'static str, String),
 }
@@ -148,7 +154,7 @@ impl CodecError {
     /// Whether the payload is of another type than the codec says, or the JSON that of another.
     #[must_use]
     pub fn is_wrong_type(&self) -> bool {
-        self.reason != Reason::Unknown
+        matches!(self.reason, Reason::Carries(_) | Reason::Json(..))
     }
 }
 
@@ -157,6 +163,10 @@ impl fmt::Display for CodecError {
         let topic = &self.topic;
         match &self.reason {
             Reason::Unknown => write!(f, "no type is known for topic `{topic}`: name it with `Codec::with`"),
+            Reason::LongTopic => {
+                let topic = shortened(topic.to_string());
+                write!(f, "topic `{topic}` is longer than the {LONGEST_TOPIC} bytes that a recording takes")
+            }
             Reason::Carries(carried) => write!(f, "the payload of topic `{topic}` is no `{carried}`"),
             Reason::Json(carried, error) => write!(f, "the payload of topic `{topic}` is no `{carried}`: {error}"),
         }
@@ -199,6 +209,16 @@ mod tests {
                 "the payload of topic `a` is no `u32`: invalid type: string \"7\", expected u32 at byte 3",
             ]
         );
+    }
+
+    #[test]
+    fn a_topic_that_could_not_be_read_back_is_not_written() {
+        let codec = Codec::new().with::<u32>("**").unwrap();
+        let of_length = |n: usize| Topic::with_limits(&"a".repeat(n), &Limits::new().bytes(n)).unwrap();
+        assert!(codec.write(&of_length(LONGEST_TOPIC), &7_u32).is_ok());
+        let error = codec.write(&of_length(LONGEST_TOPIC + 1), &7_u32).unwrap_err();
+        assert!(!error.is_wrong_type() && !error.is_unknown_topic());
+        assert!(error.to_string().ends_with("aaa` is longer than the 4096 bytes that a recording takes"), "{error}");
     }
 
     #[test]

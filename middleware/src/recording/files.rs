@@ -6,10 +6,12 @@ use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::lines::{Line, Lines};
+use super::lines::{Line, Lines, count_lines};
 use super::parts::{self, Part};
 use super::stats::Counts;
 use super::{LONGEST_LINE, MADE_UP, Record, Sink, Unwritten, cloud_event};
+use crate::file_error::FileError;
+use crate::text::counted;
 
 /// When a part is full, and how much all of them may take.
 #[derive(Debug, Clone, Copy)]
@@ -45,13 +47,19 @@ pub(super) struct Files {
     lost: u64,
     /// Whether the file ends within a line.
     torn: bool,
+    /// Whether files were made or renamed since the last sync.
+    renamed: bool,
     last_sequence: u64,
     counts: Arc<Counts>,
 }
 
 impl Files {
-    pub(super) fn open(path: &Path, bounds: Bounds, counts: Arc<Counts>) -> io::Result<Self> {
+    pub(super) fn open(path: &Path, bounds: Bounds, counts: Arc<Counts>) -> Result<Self, FileError> {
         let full = parts::list_own(path)?;
+        Self::open_behind(full, path, bounds, counts).map_err(FileError::at(path))
+    }
+
+    fn open_behind(full: VecDeque<Part>, path: &Path, bounds: Bounds, counts: Arc<Counts>) -> io::Result<Self> {
         let file = append_to(path)?;
         let bytes = file.metadata()?.len();
         let mut files = Self {
@@ -66,6 +74,7 @@ impl Files {
             buffered: 0,
             lost: 0,
             torn: false,
+            renamed: bytes == 0,
             last_sequence: 0,
             counts,
         };
@@ -169,7 +178,7 @@ impl Files {
         }
         self.latest = number;
         self.full.push_back(Part { number, bytes: self.bytes });
-        (self.bytes, self.events, self.torn) = (0, 0, false);
+        (self.bytes, self.events, self.torn, self.renamed) = (0, 0, false, true);
         self.counts.parts.add(1);
         Ok(())
     }
@@ -207,7 +216,10 @@ impl Files {
         let mut line = Vec::new();
         record.append_to(&mut line)?;
         if line.len() as u64 > self.bounds.bytes || line.len() > LONGEST_LINE {
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("a line of {} bytes", line.len())));
+            return Err(io::Error::new(
+                io::ErrorKind::FileTooLarge,
+                format!("a line of {}", counted(line.len(), "byte")),
+            ));
         }
         Ok(line)
     }
@@ -232,7 +244,11 @@ impl Sink for Files {
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        self.file.sync_data()
+        self.file.sync_data()?;
+        if std::mem::take(&mut self.renamed) {
+            parts::sync_names(&self.path);
+        }
+        Ok(())
     }
 
     fn last_sequence(&self) -> u64 {
@@ -283,15 +299,6 @@ impl Ending {
     }
 }
 
-/// Keeps no line in memory, for one may be as long as the disk is large.
-fn count_lines(mut input: impl BufRead) -> io::Result<u64> {
-    let mut lines = 0;
-    while input.skip_until(b'\n')? > 0 {
-        lines += 1;
-    }
-    Ok(lines)
-}
-
 /// The sequence of a line that a recording wrote.
 fn sequence_of(line: &[u8]) -> Option<u64> {
     let record = cloud_event::read(str::from_utf8(line).ok()?).ok()?;
@@ -338,6 +345,7 @@ mod tests {
         let path = folder.path().join("flight.jsonl");
         let mut files = open(&path);
         files.write(&[record(1), record(2)]).unwrap();
+        files.sync().unwrap();
         assert!(write_through(&mut files, File::open(&path).unwrap(), 3).is_some());
         files.write(&[record(4)]).unwrap();
         assert_eq!(sequences(&path), [Some(1), Some(2), Some(4)]);
@@ -368,15 +376,5 @@ mod tests {
         files.write(&[record(3)]).unwrap();
         assert_eq!(files.bytes, fs::metadata(&path).unwrap().len(), "or the next failure cuts at the wrong place");
         assert_eq!(sequences(&path), [Some(1), None, Some(3)]);
-    }
-
-    #[test]
-    fn lines_are_counted_whatever_their_length_and_until_an_error() {
-        let long = io::repeat(b'x').take(100 << 20);
-        assert_eq!(count_lines(BufReader::new(b"a\n\n".chain(long).chain(&b"\nb"[..]))).unwrap(), 4);
-        let folder = tempfile::tempdir().unwrap();
-        if let Ok(not_a_file) = File::open(folder.path()) {
-            assert!(count_lines(BufReader::new(not_a_file)).is_err(), "a lasting error ends it");
-        }
     }
 }

@@ -1,14 +1,16 @@
 //! Beginning to read near the end of a recording.
 
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
+use super::lines::count_lines;
 use super::parts;
+use crate::file_error::FileError;
 
 /// Where the last so many bytes of a recording begin: in the part after this one, at this byte; `(0, 0)` is its beginning.
-pub(super) fn find(recording: &Path, bytes: u64) -> io::Result<(u64, u64)> {
-    let current = fs::metadata(recording)?.len();
+pub(super) fn find(recording: &Path, bytes: u64) -> Result<(u64, u64), FileError> {
+    let current = fs::metadata(recording).map_err(FileError::at(recording))?.len();
     let full = parts::list(recording)?;
     let mut rest = bytes;
     let mut size = current;
@@ -42,12 +44,4 @@ impl Skipped {
         self.file.seek(SeekFrom::Start(place))?;
         lines
     }
-}
-
-fn count_lines(mut input: impl BufRead) -> io::Result<u64> {
-    let mut lines = 0;
-    while input.skip_until(b'\n')? > 0 {
-        lines += 1;
-    }
-    Ok(lines)
 }

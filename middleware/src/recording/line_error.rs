@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use super::CodecError;
 use super::cloud_event::Fault;
+use crate::file_error::FileError;
+use crate::text::counted;
 
 /// A line of a recording that could not be read; what stands behind it can be, unless reading itself [failed](Self::is_io).
 pub struct LineError(Box<Refusal>);
@@ -35,12 +37,12 @@ impl LineError {
         Self(Box::new(Refusal { file, line, reason }))
     }
 
-    /// The file was there, and is no longer.
-    pub(super) fn unopened(file: &Path, error: io::Error) -> Self {
-        Self::new(Some(file.into()), 0, Reason::Io(error))
+    /// No line of a file could be read, because it could not be opened.
+    pub(super) fn unopened(FileError { path, error }: FileError) -> Self {
+        Self::new(Some(path.into()), 0, Reason::Io(error))
     }
 
-    /// The number of the line in its file, from 1.
+    /// The number of the line in its file, from 1; 0 if the file could not be opened.
     #[must_use]
     pub fn line(&self) -> u64 {
         self.0.line
@@ -94,14 +96,15 @@ impl LineError {
 
 impl fmt::Display for LineError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(file) = self.file() {
-            write!(f, "{}, ", file.display())?;
+        match (self.file(), self.line()) {
+            (Some(file), 0) => write!(f, "{}: ", file.display())?,
+            (Some(file), line) => write!(f, "{}, line {line}: ", file.display())?,
+            (None, line) => write!(f, "line {line}: ")?,
         }
-        write!(f, "line {}: ", self.line())?;
         match &self.0.reason {
             Reason::Io(error) => error.fmt(f),
             Reason::Torn => f.write_str("torn: the file ends within it"),
-            Reason::TooLong { most } => write!(f, "longer than {most} bytes"),
+            Reason::TooLong { most } => write!(f, "longer than {}", counted(most, "byte")),
             Reason::NotUtf8 { byte } => write!(f, "not UTF-8 at byte {byte}"),
             Reason::NotAnEvent(fault) => write!(f, "not an event: {fault}"),
             Reason::Payload(error) => error.fmt(f),

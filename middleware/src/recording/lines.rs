@@ -109,6 +109,15 @@ impl<R: BufRead> Lines<R> {
     }
 }
 
+/// How many lines there are. It keeps none in memory, for one may be as long as the disk is large.
+pub(super) fn count_lines(mut input: impl BufRead) -> io::Result<u64> {
+    let mut lines = 0;
+    while input.skip_until(b'\n')? > 0 {
+        lines += 1;
+    }
+    Ok(lines)
+}
+
 /// The bytes that are passed over at a time.
 const SKIPPED: usize = 1 << 10;
 
@@ -152,6 +161,16 @@ mod tests {
         assert_eq!(lines.next_line().unwrap(), Some(Line::TooLong));
         assert_eq!(lines.next_line().unwrap(), None);
         assert!(lines.line.capacity() < 4_096);
+    }
+
+    #[test]
+    fn lines_are_counted_whatever_their_length_and_until_an_error() {
+        let long = repeat(b'x').take(100 << 20);
+        assert_eq!(count_lines(BufReader::new(b"a\n\n".chain(long).chain(&b"\nb"[..]))).unwrap(), 4);
+        let folder = tempfile::tempdir().unwrap();
+        if let Ok(not_a_file) = std::fs::File::open(folder.path()) {
+            assert!(count_lines(BufReader::new(not_a_file)).is_err(), "a lasting error ends it");
+        }
     }
 
     /// Gives one piece of text after the other, with an end between.

@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::MADE_UP;
+use crate::file_error::FileError;
 
 /// A full part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,9 +28,14 @@ pub(super) fn path_of(recording: &Path, number: u64) -> PathBuf {
 }
 
 /// The full parts there are, the oldest first.
-pub(super) fn list(recording: &Path) -> io::Result<Vec<Part>> {
+pub(super) fn list(recording: &Path) -> Result<Vec<Part>, FileError> {
+    let folder = folder_of(recording);
+    list_in(folder, recording).map_err(FileError::at(folder))
+}
+
+fn list_in(folder: &Path, recording: &Path) -> io::Result<Vec<Part>> {
     let mut parts = Vec::new();
-    for entry in fs::read_dir(folder_of(recording))? {
+    for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let Some(number) = number_of(recording, &entry.file_name()) else { continue };
         match entry.metadata() {
@@ -46,10 +52,19 @@ pub(super) fn list(recording: &Path) -> io::Result<Vec<Part>> {
 /// The latest parts, with no number missing between: those that a bounded recording may throw away.
 ///
 /// What stands before a gap was put there by somebody, from an archive for instance, and is theirs.
-pub(super) fn list_own(recording: &Path) -> io::Result<VecDeque<Part>> {
+pub(super) fn list_own(recording: &Path) -> Result<VecDeque<Part>, FileError> {
     let parts = list(recording)?;
     let gap = parts.windows(2).rposition(|pair| pair[0].number + 1 != pair[1].number);
     Ok(parts.into_iter().skip(gap.map_or(0, |before| before + 1)).collect())
+}
+
+/// Sees to it that the names of the files outlive a failure of power too, where folders can be synced.
+pub(super) fn sync_names(recording: &Path) {
+    // Some systems sync no folders, and some folders may not be read; their files are as safe as can be.
+    #[cfg(unix)]
+    let _ = fs::File::open(folder_of(recording)).and_then(|folder| folder.sync_all());
+    #[cfg(not(unix))]
+    let _ = recording;
 }
 
 fn folder_of(recording: &Path) -> &Path {

@@ -12,6 +12,7 @@ use super::line_error::{LineError, Reason};
 use super::lines::{Line, Lines};
 use super::{Codec, LONGEST_LINE, Record, cloud_event, parts};
 use crate::Entry;
+use crate::file_error::FileError;
 
 /// Reads a recording, one line at a time, whatever is in it.
 ///
@@ -114,7 +115,7 @@ impl Reader {
     ///
     /// If there is none, or it cannot be opened.
     pub fn open(path: impl AsRef<Path>) -> io::Result<Self> {
-        Self::open_behind(path.as_ref(), (0, 0))
+        Ok(Self::open_behind(path.as_ref(), (0, 0))?)
     }
 
     /// Reads the lines that begin within about the last `bytes` of a recording of this path.
@@ -127,10 +128,10 @@ impl Reader {
     /// As [`open`](Self::open); or if the file cannot be sought in, because it is a pipe.
     pub fn open_near_end(path: impl AsRef<Path>, bytes: u64) -> io::Result<Self> {
         let path = path.as_ref();
-        Self::open_behind(path, late_start::find(path, bytes)?)
+        Ok(Self::open_behind(path, late_start::find(path, bytes)?)?)
     }
 
-    fn open_behind(recording: &Path, (latest, start): (u64, u64)) -> io::Result<Self> {
+    pub(super) fn open_behind(recording: &Path, (latest, start): (u64, u64)) -> Result<Self, FileError> {
         let mut reader = Self::with(None);
         let next = VecDeque::new();
         reader.parts = Some(Parts { recording: recording.to_owned(), next, latest, current: false });
@@ -215,13 +216,38 @@ impl Reader {
         self.lines.as_ref().map_or(&[], Lines::latest)
     }
 
-    /// Makes entries of the records, which can be replayed.
+    /// Makes entries of the records, one at a time, which can be replayed, or folded in little memory:
+    ///
+    /// ```
+    /// use sigtree::Bus;
+    /// use sigtree::middleware::{Codec, Fact, Projection, Reader, Recording};
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("account.jsonl");
+    /// let codec = Codec::new().with::<i64>("account.*")?;
+    /// let bus = Bus::new();
+    /// bus.layer(Recording::open(&path, &codec)?);
+    /// bus.emit("account.in", 100_i64);
+    /// bus.emit("account.in", -30_i64);
+    /// drop(bus);
+    ///
+    /// let balance = || Projection::of(0).on("account.*", |sum, amount: &Fact<i64>| *sum += **amount);
+    /// let rebuilt = balance()?;
+    /// assert_eq!(rebuilt.try_catch_up(Reader::open(&path)?.entries(&codec))?, 2);
+    /// assert_eq!(rebuilt.state(), 70);
+    ///
+    /// // If the state may do without what cannot be read: pass over it, and look how much it was.
+    /// let (lax, mut entries) = (balance()?, Reader::open(&path)?.entries(&codec));
+    /// lax.catch_up(entries.by_ref().filter_map(Result::ok))?;
+    /// assert_eq!((lax.state(), entries.stats().skipped()), (70, 0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn entries(self, codec: &Codec) -> Entries {
         Entries { reader: self, codec: codec.clone() }
     }
 
     /// Goes to the next part; `false` if there is none.
-    fn open_next(&mut self) -> io::Result<bool> {
+    fn open_next(&mut self) -> Result<bool, FileError> {
         match self.parts.take() {
             None => Ok(false),
             Some(parts) if parts.current => self.look_for_rotation(parts),
@@ -229,10 +255,10 @@ impl Reader {
         }
     }
 
-    fn open_behind_latest(&mut self, mut parts: Parts) -> io::Result<bool> {
+    fn open_behind_latest(&mut self, mut parts: Parts) -> Result<bool, FileError> {
         if let Some((file, path)) = parts.open_full() {
             self.parts = Some(parts);
-            return self.begin(file?, &path);
+            return self.begin(file, &path).map_err(FileError::at(&path));
         }
         // Opened before others are looked for: if it becomes full meanwhile, it is among them, or in hand.
         let current = File::open(&parts.recording);
@@ -248,12 +274,12 @@ impl Reader {
         let path = parts.recording.clone();
         parts.current = true;
         self.parts = Some(parts);
-        self.begin(current?, &path)
+        self.begin(current, &path).map_err(FileError::at(&path))
     }
 
     /// The end of the part that is being written is the end, or that for now. When it became full, it is read to its
     /// end once more, for what was written before that.
-    fn look_for_rotation(&mut self, mut parts: Parts) -> io::Result<bool> {
+    fn look_for_rotation(&mut self, mut parts: Parts) -> Result<bool, FileError> {
         let full = self.following && parts.look_again()?;
         if full {
             parts.pass_over_what_is_in_hand();
@@ -271,7 +297,8 @@ impl Reader {
         }
     }
 
-    fn begin(&mut self, mut file: File, path: &Path) -> io::Result<bool> {
+    fn begin(&mut self, file: io::Result<File>, path: &Path) -> io::Result<bool> {
+        let mut file = file?;
         let start = std::mem::take(&mut self.start);
         // One byte before it tells whether a line begins there.
         let before = start.saturating_sub(1);
@@ -310,10 +337,15 @@ impl Reader {
     fn refuse(&mut self, number: u64, reason: Reason) -> LineError {
         let number = number + self.skipped.as_mut().map_or(0, |skipped| skipped.lines().unwrap_or(0));
         if matches!(reason, Reason::Io(_)) {
-            (self.lines, self.parts) = (None, None);
+            self.end();
         }
         self.stats.count(&reason);
         LineError::new(self.file.clone(), number, reason)
+    }
+
+    /// Nothing is read behind a failure of the disk.
+    fn end(&mut self) {
+        (self.lines, self.parts) = (None, None);
     }
 }
 
@@ -333,7 +365,7 @@ impl Parts {
     }
 
     /// Whether others became full since.
-    fn look_again(&mut self) -> io::Result<bool> {
+    fn look_again(&mut self) -> Result<bool, FileError> {
         let numbers = parts::list(&self.recording)?.into_iter().map(|part| part.number);
         self.next = numbers.filter(|number| *number > self.latest).collect();
         Ok(!self.next.is_empty())
@@ -375,7 +407,10 @@ impl Iterator for Reader {
             match self.open_next() {
                 Ok(true) => {}
                 Ok(false) => return None,
-                Err(error) => return Some(Err(self.refuse(0, Reason::Io(error)))),
+                Err(error) => {
+                    self.end();
+                    return Some(Err(LineError::unopened(error)));
+                }
             }
         }
     }

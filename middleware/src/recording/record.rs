@@ -102,7 +102,12 @@ impl Record {
         Self { sequence, ..self }
     }
 
-    /// Its place in the recording, from 1. A gap in the sequences is as many events that could not be written.
+    /// Its place in the recording, from 1. A store numbers what it is given itself, and has no gaps.
+    ///
+    /// A gap in the sequences of files is as many events that were ready as lines when the
+    /// [disk refused them](crate::RecordingStats::failed). Events that never became lines have no place, and leave no
+    /// gap: those that came while the queue was full, and those that the codec could not write. The
+    /// [counts](crate::Recording::stats) tell of all.
     #[must_use]
     pub fn sequence(&self) -> u64 {
         self.sequence
@@ -201,10 +206,41 @@ impl fmt::Debug for Record {
 
 impl EventTree {
     /// The tree of these records, with their payloads as JSON.
+    ///
+    /// What a reader reads, or a store, is collected into a tree, and so are entries by [`try_of`](Self::try_of); the first
+    /// that cannot be read is an error:
+    ///
+    /// ```
+    /// use sigtree::Bus;
+    /// use sigtree::middleware::{Codec, EventTree, Reader, Recording};
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("shop.jsonl");
+    /// let codec = Codec::new().with::<u32>("**")?;
+    /// let bus = Bus::new();
+    /// bus.layer(Recording::open(&path, &codec)?);
+    /// bus.emit("order", 7_u32);
+    /// drop(bus);
+    ///
+    /// let entries = Reader::open(&path)?.entries(&codec);
+    /// let of_entries = EventTree::try_of(entries, |entry| entry.payload::<u32>().unwrap().to_string())?;
+    /// assert_eq!(of_entries.to_string(), "order 7\n");
+    ///
+    /// let of_records: EventTree = Reader::open(&path)?.collect::<Result<_, _>>()?;
+    /// of_records.compare(&of_entries)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn of_records(records: impl IntoIterator<Item = Record>) -> Self {
         Self::grow(records.into_iter().map(|record| {
             let text = format!("{} {}", record.topic, record.data());
             (record.id, record.causation(), text)
         }))
+    }
+}
+
+/// As [`EventTree::of_records`].
+impl FromIterator<Record> for EventTree {
+    fn from_iter<I: IntoIterator<Item = Record>>(records: I) -> Self {
+        Self::of_records(records)
     }
 }

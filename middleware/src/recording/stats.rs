@@ -16,7 +16,7 @@ pub struct RecordingStats {
     pub lost: u64,
     /// Events whose payload was only borrowed and cannot be cloned.
     pub unkept: u64,
-    /// Events whose topic the codec does not know, or whose payload it could not write.
+    /// Events whose topic the codec does not know or is too long, or whose payload it could not write.
     pub unwritable: u64,
     /// Events that the disk refused, or that were larger than what a recording may take.
     pub failed: u64,

@@ -83,8 +83,11 @@ pub struct Player {
     owner: Option<Arc<dyn Owner>>,
 }
 
-/// Entries as they come; `None` for one that cannot be read.
-type Tape = Box<dyn Iterator<Item = Option<Placed>> + Send>;
+/// Entries as they come, or why one of them cannot be read.
+type Tape = Box<dyn Iterator<Item = Result<Placed, Unread>> + Send>;
+
+/// Put into words for those reasons only that are kept.
+type Unread = Box<dyn fmt::Display>;
 
 /// An entry, and the moment it has among the runs before it.
 type Placed = (Duration, Entry);
@@ -96,7 +99,7 @@ type Choice = Box<dyn FnMut(&Entry, Duration) -> bool + Send>;
 enum Found {
     Entry,
     Nothing,
-    Unread,
+    Unread(Unread),
     End,
 }
 
@@ -107,17 +110,17 @@ impl Player {
         I: IntoIterator<Item = Entry>,
         I::IntoIter: Send + 'static,
     {
-        Self::on(Box::new(move || Box::new(lay_out(open().into_iter().map(Some)))))
+        Self::on(Box::new(move || Box::new(lay_out(open().into_iter().map(Ok)))))
     }
 
-    /// The same for entries of which some may be unreadable: those are passed over, and
-    /// [counted](ReplayReport::unread).
-    pub fn try_of<I, E: 'static>(mut open: impl FnMut() -> I + Send + 'static) -> Self
+    /// The same for entries of which some may be unreadable: those are passed over and
+    /// [counted](ReplayReport::unread), and the first [reasons](ReplayReport::reasons) are kept.
+    pub fn try_of<I, E: fmt::Display + 'static>(mut open: impl FnMut() -> I + Send + 'static) -> Self
     where
         I: IntoIterator<Item = Result<Entry, E>>,
         I::IntoIter: Send + 'static,
     {
-        Self::on(Box::new(move || Box::new(lay_out(open().into_iter().map(Result::ok)))))
+        Self::on(Box::new(move || Box::new(lay_out(open().into_iter().map(|entry| entry.map_err(boxed))))))
     }
 
     /// Plays entries whose moments are known.
@@ -125,7 +128,7 @@ impl Player {
     where
         I: Iterator<Item = Placed> + Send + 'static,
     {
-        Self::on(Box::new(move || Box::new(open().map(Some))))
+        Self::on(Box::new(move || Box::new(open().map(Ok))))
     }
 
     fn on(open: Box<dyn FnMut() -> Tape + Send>) -> Self {
@@ -262,7 +265,7 @@ impl Player {
         match self.read_on() {
             Found::End => return false,
             Found::Nothing => {}
-            Found::Unread => report.unread += 1,
+            Found::Unread(reason) => report.count_unread(&*reason),
             Found::Entry => match self.pause_before_next(speed).min(SLICE) {
                 Duration::ZERO => self.emit(target, report),
                 slice => {
@@ -285,7 +288,7 @@ impl Player {
             match self.read_on() {
                 Found::End => return false,
                 Found::Nothing => {}
-                Found::Unread => report.unread += 1,
+                Found::Unread(reason) => report.count_unread(&*reason),
                 Found::Entry => {
                     self.emit(target, report);
                     self.pace = Pace::default();
@@ -303,8 +306,8 @@ impl Player {
         let tape = self.tape.get_or_insert_with(|| (self.open)());
         match tape.next() {
             None => Found::End,
-            Some(None) => Found::Unread,
-            Some(Some((moment, entry))) => {
+            Some(Err(reason)) => Found::Unread(reason),
+            Some(Ok((moment, entry))) => {
                 self.read_to = self.read_to.max(Some(moment));
                 if !self.is_chosen(&entry, moment) {
                     return Found::Nothing;
@@ -327,12 +330,16 @@ impl Player {
         let Some((moment, entry)) = self.ahead.take() else { return };
         // A handler that looks at the position sees that of its event.
         self.control.note(moment);
-        report.count(give(self.owner.as_deref(), &entry, target));
+        give(self.owner.as_deref(), &entry, target, report);
     }
 }
 
+fn boxed(error: impl fmt::Display + 'static) -> Unread {
+    Box::new(error)
+}
+
 /// Gives each entry its moment, as it is read.
-fn lay_out(entries: impl Iterator<Item = Option<Entry>>) -> impl Iterator<Item = Option<Placed>> {
+fn lay_out(entries: impl Iterator<Item = Result<Entry, Unread>>) -> impl Iterator<Item = Result<Placed, Unread>> {
     let mut moments = Moments::new();
     entries.map(move |entry| entry.map(|entry| (moments.of(entry.stamp()), entry)))
 }

@@ -2,6 +2,9 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
+#[cfg(feature = "recording")]
+pub mod recordings;
+
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;

@@ -4,12 +4,13 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::fmt;
 use std::ops::Bound;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use redb::{Range, ReadOnlyTable, ReadTransaction};
 
-use super::{BY_TIME, BY_TOPIC, EVENTS, Store, StoreError, nanoseconds};
-use crate::{Codec, IntoPattern, Limits, ParseError, Pattern, Player, Record};
+use super::{BY_TIME, BY_TOPIC, EVENTS, Store, StoreError, nanoseconds, read_line};
+use crate::{Codec, Entry, IntoPattern, Limits, ParseError, Pattern, Player, Record};
 
 /// Chooses records of a [`Store`] by topic and time; [`Store::query`] begins one.
 ///
@@ -57,28 +58,28 @@ impl Query {
     ///
     /// If the database cannot be read.
     pub fn records(&self) -> Result<Records, StoreError> {
+        self.open().map_err(|error| error.at(&self.store.0.path))
+    }
+
+    fn open(&self) -> Result<Records, StoreError> {
         let read = self.store.0.database.begin_read().map_err(StoreError::of)?;
         let events = read.open_table(EVENTS).map_err(StoreError::of)?;
         let cursors = match &self.pattern {
             Some(pattern) => self.cursors_by_topic(&read, pattern)?,
             None => vec![self.cursor_by_time(&read)?],
         };
-        Records::begin(events, cursors)
+        Records::begin(self.store.0.path.clone(), events, cursors)
     }
 
     /// Plays the records, from the earliest on; to seek back it queries again.
     pub fn player(self, codec: &Codec) -> Player {
         let codec = codec.clone();
         Player::try_of(move || {
-            let (records, error) = match self.records() {
-                Ok(records) => (Some(records), None),
+            let (entries, error) = match self.records() {
+                Ok(records) => (Some(records.entries(&codec)), None),
                 Err(error) => (None, Some(error)),
             };
-            let codec = codec.clone();
-            let entry = move |record: Result<Record, StoreError>| -> Result<_, Box<dyn std::error::Error>> {
-                Ok(record?.entry(&codec)?)
-            };
-            records.into_iter().flatten().chain(error.map(Err)).map(entry)
+            entries.into_iter().flatten().chain(error.map(Err))
         })
     }
 
@@ -144,6 +145,7 @@ impl Cursor {
 
 /// The records that a [`Query`] chose; an error where one of them cannot be read.
 pub struct Records {
+    path: Arc<str>,
     events: ReadOnlyTable<u64, &'static str>,
     cursors: Vec<Cursor>,
     /// The next record of each cursor, the earliest on top.
@@ -151,8 +153,12 @@ pub struct Records {
 }
 
 impl Records {
-    fn begin(events: ReadOnlyTable<u64, &'static str>, cursors: Vec<Cursor>) -> Result<Self, StoreError> {
-        let mut records = Self { events, cursors, next: BinaryHeap::new() };
+    fn begin(
+        path: Arc<str>,
+        events: ReadOnlyTable<u64, &'static str>,
+        cursors: Vec<Cursor>,
+    ) -> Result<Self, StoreError> {
+        let mut records = Self { path, events, cursors, next: BinaryHeap::new() };
         for place in 0..records.cursors.len() {
             records.advance(place)?;
         }
@@ -169,8 +175,20 @@ impl Records {
     fn read(&mut self, sequence: u64, place: usize) -> Result<Record, StoreError> {
         self.advance(place)?;
         let line = self.events.get(sequence).map_err(StoreError::of)?;
-        let line = line.ok_or_else(|| std::io::Error::other(format!("record {sequence} is in an index only")))?;
-        Ok(Record::from_line(line.value())?)
+        let line = line.ok_or_else(|| StoreError::of_record(sequence, "it is in an index only"))?;
+        read_line(sequence, line.value())
+    }
+}
+
+impl Records {
+    /// Makes entries of the records, which can be replayed or folded, one at a time; an error where the payload of one
+    /// is not what the codec says.
+    pub fn entries(self, codec: &Codec) -> impl Iterator<Item = Result<Entry, StoreError>> + Send + use<> {
+        let (codec, path) = (codec.clone(), self.path.clone());
+        self.map(move |record| {
+            let record = record?;
+            record.entry(&codec).map_err(|error| StoreError::of_record(record.sequence(), error).at(&path))
+        })
     }
 }
 
@@ -179,7 +197,7 @@ impl Iterator for Records {
 
     fn next(&mut self) -> Option<Self::Item> {
         let Reverse((_, sequence, place)) = self.next.pop()?;
-        Some(self.read(sequence, place))
+        Some(self.read(sequence, place).map_err(|error| error.at(&self.path)))
     }
 }
 

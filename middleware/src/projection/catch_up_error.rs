@@ -1,0 +1,52 @@
+//! [`CatchUpError`]: why a projection could not catch up.
+
+use std::error::Error;
+use std::fmt;
+
+/// None of the events that a projection folded last is among the entries it was to catch up with.
+///
+/// Fold a longer history, or begin anew with all there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GapError(());
+
+impl GapError {
+    pub(super) fn new() -> Self {
+        Self(())
+    }
+}
+
+impl fmt::Display for GapError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("none of the events folded last is among these entries: some may be missing in between")
+    }
+}
+
+impl Error for GapError {}
+
+/// Why a projection could not catch up with all that was to be [read](crate::Projection::try_catch_up).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CatchUpError<E> {
+    /// Some events may be missing before the first that it was given.
+    Gap(GapError),
+    /// An entry could not be read.
+    Unread(E),
+}
+
+impl<E: fmt::Display> fmt::Display for CatchUpError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gap(error) => error.fmt(f),
+            Self::Unread(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<E: Error> Error for CatchUpError<E> {
+    /// What is shown is the error itself, so its cause is the cause.
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Gap(error) => error.source(),
+            Self::Unread(error) => error.source(),
+        }
+    }
+}
