@@ -78,8 +78,8 @@ impl<T: Any + Send + Sync> Offer for Shared<T> {
 
     #[inline(always)]
     fn give<R>(self, _retain: bool, lend: impl FnOnce(&Erased, &Kept) -> R) -> R {
-        let payload: Arc<Erased> = self.0;
-        lend(&*payload.clone(), &Kept::shared(payload))
+        let kept = Kept::shared(self.0);
+        lend(kept.expect_shared(), &kept)
     }
 }
 

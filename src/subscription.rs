@@ -9,7 +9,6 @@ mod stream;
 
 use std::any::Any;
 use std::fmt;
-use std::marker::PhantomData;
 use std::panic::Location;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -92,12 +91,11 @@ pub use recv::{Recv, RecvError};
 #[doc(alias = "channel")]
 #[doc(alias = "consumer")]
 pub struct Subscription<T: Receives + ?Sized = Erased> {
-    pipe: Arc<Pipe<Parcel>>,
+    pipe: Arc<Pipe<Parcel<T>>>,
     link: Arc<Connection>,
     addressed: Addressed,
     /// For the stream: that it waits.
     nap: Option<Nap>,
-    of: PhantomData<fn() -> Arc<T>>,
 }
 
 impl Bus {
@@ -142,16 +140,16 @@ impl On {
         let exact = label.pattern.as_topic().cloned();
         let addressed = Addressed { exact, stamped: queue.is_stamped() };
         let pipe = Pipe::new(queue);
-        let feed = Feed::new(pipe.clone(), addressed.clone(), label, T::payload_type());
+        let feed = Feed::new(pipe.clone(), addressed.clone(), label);
         let link = self.connect_call(feed, T::payload_type(), site)?;
         Ok(Subscription::of(pipe, Arc::new(link), addressed))
     }
 }
 
 impl<T: Receives + ?Sized> Subscription<T> {
-    fn of(pipe: Arc<Pipe<Parcel>>, link: Arc<Connection>, addressed: Addressed) -> Self {
+    fn of(pipe: Arc<Pipe<Parcel<T>>>, link: Arc<Connection>, addressed: Addressed) -> Self {
         pipe.open_handle();
-        Self { pipe, link, addressed, nap: None, of: PhantomData }
+        Self { pipe, link, addressed, nap: None }
     }
 
     fn pop(&self) -> Option<Received<T>> {

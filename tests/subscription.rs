@@ -44,6 +44,7 @@ fn a_type_is_taken_and_others_pass_by() {
     let all: Vec<_> = all.drain().collect();
     assert_eq!(all[0].payload::<u32>(), Some(&1));
     assert_eq!(all[1].payload::<&str>(), Some(&"text"));
+    let _fixed = bus.subscribe::<u32>("n").unwrap();
     assert!(bus.subscribe::<String>("n").unwrap_err().is_type_mismatch());
 }
 

@@ -1,5 +1,6 @@
 //! [`Emission`]: the state of one emit.
 
+mod details;
 mod ended;
 mod host;
 mod level;
@@ -10,9 +11,11 @@ mod tally;
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::fmt;
+use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+pub use details::Details;
 pub use ended::Ended;
 pub use host::Host;
 pub use level::{Aside, At, Level};
@@ -46,6 +49,8 @@ pub struct Emission<'e> {
     /// The buses it has been on, beyond the one it was emitted on.
     visited: RefCell<SmallVec<[u64; 4]>>,
     notes: OnceCell<Box<Notes>>,
+    /// Once somebody keeps them.
+    details: Cell<Option<Arc<Details>>>,
 }
 
 /// Ids of buses; most events have been on one or two.
@@ -73,6 +78,7 @@ impl<'e> Emission<'e> {
             reason: Cell::new(None),
             visited: RefCell::new(SmallVec::new()),
             notes: OnceCell::new(),
+            details: Cell::new(None),
         }
     }
 
@@ -116,13 +122,6 @@ impl<'e> Emission<'e> {
     /// The event's id, made now if nobody asked before.
     pub fn id(&self) -> EventId {
         *self.id.get_or_init(|| self.host.next_id(self.stamp()))
-    }
-
-    /// Whether somebody asked for the id.
-    #[inline]
-    #[must_use]
-    pub fn has_id(&self) -> bool {
-        self.id.get().is_some()
     }
 
     /// The event's time, read now if nobody asked before.

@@ -81,6 +81,18 @@ impl Kept {
         Self { shared: OnceCell::from(payload), copy: None }
     }
 
+    /// The payload of one that is in an `Arc` already.
+    ///
+    /// # Panics
+    ///
+    /// If it is none such.
+    #[inline]
+    #[must_use]
+    pub fn expect_shared(&self) -> &Erased {
+        &**self.shared.get().expect("made of an `Arc`")
+    }
+
+    #[inline]
     fn share(&self, payload: &Erased) -> Option<Arc<Erased>> {
         if let Some(shared) = self.shared.get() {
             return Some(shared.clone());

@@ -180,7 +180,7 @@ pub use counters::{Counters, CountersSnapshot, Counts};
 pub use dead_letter::{DeadLetter, DeadLetterStats, DeadReason, Letter};
 pub use debounce::Debounce;
 pub use deduplicate::Deduplicate;
-pub use emission::{Aside, At, Emission, Ended, Host, Level, Reason, Stamp, Tally};
+pub use emission::{Aside, At, Details, Emission, Ended, Host, Level, Reason, Stamp, Tally};
 pub use envelope::{Envelope, Priority, Sealed, Source};
 pub use event::{Erased, Event, Kept};
 pub use event_tree::{Difference, EventTree};

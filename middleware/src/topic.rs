@@ -74,6 +74,11 @@ impl Topic {
         Ok(Self(text.into()))
     }
 
+    /// Whether this is a clone of the other one, or the other way round.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Says whether the text is a topic, without making one.
     ///
     /// It reads the text once and allocates nothing unless the text is refused. A text that is too long is refused

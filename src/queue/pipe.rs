@@ -74,7 +74,7 @@ impl<I> Pipe<I> {
     /// # Errors
     ///
     /// The item, if there is no place.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn push(&self, item: I, rank: Rank<'_>) -> Result<(), I> {
         match &self.store {
             Store::Lanes(lanes) => lanes.push(item, rank.priority)?,

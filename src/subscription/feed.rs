@@ -8,14 +8,13 @@ use std::time::Instant;
 use sigtree_middleware::{Event, Pattern};
 
 use super::asked::{Asked, Until};
-use super::received::{Addressed, Parcel};
+use super::received::{Addressed, Parcel, Receives};
 use crate::dispatch::slot::{Call, Called};
 use crate::error::{Error, QueueFull};
-use crate::payload::PayloadType;
 use crate::queue::{Loss, Overflow, Pipe, Rank};
 
-pub(super) struct Feed {
-    pipe: Arc<Pipe<Parcel>>,
+pub(super) struct Feed<T: ?Sized> {
+    pipe: Arc<Pipe<Parcel<T>>>,
     /// The type it takes, where events of others come by.
     accepts: Option<TypeId>,
     addressed: Addressed,
@@ -30,22 +29,17 @@ pub(crate) struct Label {
     pub(crate) site: &'static Location<'static>,
 }
 
-impl Feed {
-    pub(super) fn new(
-        pipe: Arc<Pipe<Parcel>>,
-        addressed: Addressed,
-        label: Label,
-        payload: Option<fn() -> PayloadType>,
-    ) -> Self {
+impl<T: Receives + ?Sized> Feed<T> {
+    pub(super) fn new(pipe: Arc<Pipe<Parcel<T>>>, addressed: Addressed, label: Label) -> Self {
         // An exact topic has one type.
-        let accepts = payload.filter(|_| addressed.exact.is_none()).map(|of| of().id);
+        let accepts = T::payload_type().filter(|_| addressed.exact.is_none()).map(|of| of().id);
         Self { pipe, accepts, addressed, label: Arc::new(label) }
     }
 
     /// What to do with an event that found no place.
     #[cold]
     #[inline(never)]
-    fn overflowed(&self, parcel: Parcel, event: &Event<'_>) -> Called {
+    fn overflowed(&self, parcel: Parcel<T>, event: &Event<'_>) -> Called {
         let asked = Asked::until(event.emission().depth());
         let deadline = match (asked, self.pipe.queue().when_full()) {
             (Some(asked), _) => asked,
@@ -82,7 +76,7 @@ impl Feed {
     }
 }
 
-impl Call for Feed {
+impl<T: Receives + ?Sized> Call for Feed<T> {
     const RETAINS: bool = true;
 
     #[inline]
@@ -112,7 +106,7 @@ fn rank<'e>(event: &Event<'e>) -> Rank<'e> {
     Rank { priority: event.priority(), topic: event.topic() }
 }
 
-impl Drop for Feed {
+impl<T: ?Sized> Drop for Feed<T> {
     fn drop(&mut self) {
         self.pipe.close();
     }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use sigtree_middleware::{Envelope, Erased, Event, EventId, Priority, Source, Stamp, Topic};
+use sigtree_middleware::{Details, Envelope, Erased, Event, EventId, Priority, Source, Stamp, Topic};
 
 use crate::payload::PayloadType;
 
@@ -14,9 +14,14 @@ use crate::payload::PayloadType;
 /// It shares the payload with everybody else who kept the event.
 pub struct Received<T: ?Sized = Erased> {
     payload: Arc<T>,
-    topic: Topic,
-    envelope: Option<Arc<Envelope>>,
-    identity: Option<Arc<(EventId, Stamp)>>,
+    about: About,
+}
+
+#[derive(Clone)]
+enum About {
+    /// Nothing else is known of it.
+    Topic(Topic),
+    Details(Arc<Details>),
 }
 
 /// What a [`Subscription`](crate::Subscription) can be of: a payload type, or all of them.
@@ -58,27 +63,11 @@ impl Receives for Erased {
     }
 }
 
-/// An event in a queue: with its place's stamp, as large as one cache line.
-pub(crate) struct Parcel {
-    payload: Arc<Erased>,
-    /// None in the queue of an exact topic, which knows it.
-    topic: Option<Topic>,
-    envelope: Option<Arc<Envelope>>,
-    identity: Option<Arc<(EventId, Stamp)>>,
-}
-
-impl Parcel {
-    /// Keeps an event, if its payload can be kept.
-    #[inline]
-    pub(super) fn of(event: &Event<'_>, queue: &Addressed) -> Option<Self> {
-        let emission = event.emission();
-        Some(Self {
-            payload: event.share_erased()?,
-            topic: if queue.exact.is_some() { None } else { Some(event.topic().clone()) },
-            envelope: event.share_envelope(),
-            identity: (queue.stamped || emission.has_id()).then(|| emission.share_identity()),
-        })
-    }
+/// An event in a queue: small, because a push into a queue that is long waits for its memory.
+pub(crate) struct Parcel<T: ?Sized> {
+    payload: Arc<T>,
+    /// None for a plain event in the queue of an exact topic, which knows it.
+    details: Option<Arc<Details>>,
 }
 
 /// What a queue knows of all its events.
@@ -89,12 +78,25 @@ pub(super) struct Addressed {
     pub(super) stamped: bool,
 }
 
-impl<T: Receives + ?Sized> Received<T> {
-    pub(super) fn of(parcel: Parcel, queue: &Addressed) -> Self {
-        let Parcel { payload, topic, envelope, identity } = parcel;
-        let topic = topic.or_else(|| queue.exact.clone()).expect("an event or its queue knows the topic");
-        let payload = T::take(payload).expect("a queue lets in its own type only");
-        Self { payload, topic, envelope, identity }
+impl<T: Receives + ?Sized> Parcel<T> {
+    /// Keeps an event, if its payload can be kept, and is a `T`.
+    #[inline]
+    pub(super) fn of(event: &Event<'_>, queue: &Addressed) -> Option<Self> {
+        let payload = T::take(event.share_erased()?)?;
+        let is_plain =
+            queue.exact.is_some() && !queue.stamped && event.envelope().is_none() && !event.emission().has_id();
+        Some(Self { payload, details: if is_plain { None } else { Some(event.share_details(queue.stamped)) } })
+    }
+}
+
+impl<T: ?Sized> Received<T> {
+    pub(super) fn of(parcel: Parcel<T>, queue: &Addressed) -> Self {
+        let about = match (parcel.details, &queue.exact) {
+            (Some(details), _) => About::Details(details),
+            (None, Some(topic)) => About::Topic(topic.clone()),
+            (None, None) => unreachable!("an event or its queue knows the topic"),
+        };
+        Self { payload: parcel.payload, about }
     }
 }
 
@@ -102,7 +104,17 @@ impl<T: ?Sized> Received<T> {
     /// The topic it was emitted on, as the bus of the subscription names it.
     #[must_use]
     pub fn topic(&self) -> &Topic {
-        &self.topic
+        match &self.about {
+            About::Topic(topic) => topic,
+            About::Details(details) => &details.topic,
+        }
+    }
+
+    fn details(&self) -> Option<&Details> {
+        match &self.about {
+            About::Topic(_) => None,
+            About::Details(details) => Some(details),
+        }
     }
 
     /// The payload, shared.
@@ -120,7 +132,7 @@ impl<T: ?Sized> Received<T> {
     /// Everything that travelled with the payload, if anything did.
     #[must_use]
     pub fn envelope(&self) -> Option<&Envelope> {
-        self.envelope.as_deref()
+        self.details()?.envelope.as_deref()
     }
 
     /// How urgent it is.
@@ -150,13 +162,13 @@ impl<T: ?Sized> Received<T> {
     /// Its id, if somebody asked for it in the emit, or the queue is [`stamped`](crate::Queue::stamped).
     #[must_use]
     pub fn id(&self) -> Option<EventId> {
-        self.identity.as_ref().map(|identity| identity.0)
+        Some(self.details()?.identity?.0)
     }
 
     /// When it was emitted; known whenever its id is.
     #[must_use]
     pub fn stamp(&self) -> Option<Stamp> {
-        self.identity.as_ref().map(|identity| identity.1)
+        Some(self.details()?.identity?.1)
     }
 }
 
@@ -178,17 +190,15 @@ impl<T: ?Sized> Deref for Received<T> {
 
 impl<T: ?Sized> Clone for Received<T> {
     fn clone(&self) -> Self {
-        Self {
-            payload: self.payload.clone(),
-            topic: self.topic.clone(),
-            envelope: self.envelope.clone(),
-            identity: self.identity.clone(),
-        }
+        Self { payload: self.payload.clone(), about: self.about.clone() }
     }
 }
 
 impl<T: fmt::Debug + ?Sized> fmt::Debug for Received<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Received").field("topic", &self.topic).field("payload", &&*self.payload).finish_non_exhaustive()
+        f.debug_struct("Received")
+            .field("topic", self.topic())
+            .field("payload", &&*self.payload)
+            .finish_non_exhaustive()
     }
 }

@@ -2,13 +2,13 @@
 
 use std::any::Any;
 use std::borrow::Cow;
-use std::cell::{OnceCell, RefCell};
+use std::cell::RefCell;
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Emission, Stamp};
-use crate::{EventId, Failure};
+use super::Emission;
+use crate::Failure;
 
 /// What few emits have: failures, a computed reason, a panic to pass on.
 #[derive(Default)]
@@ -19,17 +19,9 @@ pub(super) struct Notes {
     panic: RefCell<Option<Box<dyn Any + Send>>>,
     /// Set if handlers are asked for answers; inside, the answer of the handler that just returned.
     question: RefCell<Option<Option<Box<dyn Any>>>>,
-    /// Id and time, once somebody keeps them.
-    identity: OnceCell<Arc<(EventId, Stamp)>>,
 }
 
 impl Emission<'_> {
-    /// Id and time for keeping: one allocation, whoever asks.
-    #[must_use]
-    pub fn share_identity(&self) -> Arc<(EventId, Stamp)> {
-        self.notes().identity.get_or_init(|| Arc::new((self.id(), self.stamp()))).clone()
-    }
-
     /// Records a handler or layer that failed.
     pub fn add_failure(&self, failure: Arc<Failure>) {
         self.failed.set(self.failed.get() + 1);
