@@ -111,3 +111,24 @@ fn finds_calls_under_locks() {
         emit.join().unwrap();
     });
 }
+
+/// Who waits looks whether there is something, then says that he sleeps, and does not look once more.
+#[test]
+#[should_panic(expected = "asleep beside an event")]
+fn finds_a_sleep_without_a_second_look() {
+    check(|| {
+        let (waiting, asleep) = (shared(0), shared(false));
+        let (own_waiting, own_asleep) = (waiting.clone(), asleep.clone());
+        let emit = thread::spawn(move || {
+            *own_waiting.lock().unwrap() += 1;
+            let wakes = *own_asleep.lock().unwrap();
+            wakes
+        });
+        let found = *waiting.lock().unwrap() > 0;
+        if !found {
+            *asleep.lock().unwrap() = true;
+        }
+        let wakes = emit.join().unwrap();
+        assert!(found || wakes, "asleep beside an event");
+    });
+}

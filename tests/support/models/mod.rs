@@ -6,5 +6,6 @@
 
 mod broken;
 mod ends;
+mod queues;
 mod stage;
 mod versions;
