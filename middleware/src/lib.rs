@@ -221,7 +221,7 @@ pub use scoped::Scoped;
 pub use stack::{Layer, Stack, StackError};
 pub use standing::Standing;
 #[doc(hidden)]
-pub use text::counted;
+pub use text::Counted;
 pub use text::{OneLine, misleads};
 #[cfg(feature = "governor")]
 pub use throttle::Throttle;
