@@ -65,7 +65,7 @@ pub(crate) fn run(args: &Args, output: &mut Output, complaints: &Complaints) -> 
 }
 
 fn compare_trees(expected: Input, found: Input, output: &mut Output) -> Result<Verdict, Trouble> {
-    let [expected, found] = [tree_of(expected)?, tree_of(found)?];
+    let [expected, found] = [EventTree::try_of_records(expected)?, EventTree::try_of_records(found)?];
     let difference = expected.compare(&found).err();
     match (&difference, output.is_json()) {
         (None, true) => output.object(&json!({ "same": true, "events": expected.len() }))?,
@@ -83,13 +83,6 @@ fn compare_trees(expected: Input, found: Input, output: &mut Output) -> Result<V
         }
     }
     Ok(Verdict::found(difference.is_some()))
-}
-
-fn tree_of(mut input: Input) -> Result<EventTree, Trouble> {
-    let mut trouble = None;
-    let records = std::iter::from_fn(|| input.next()?.map_err(|error| trouble = Some(error)).ok());
-    let tree = EventTree::of_records(records);
-    trouble.map_or(Ok(tree), Err)
 }
 
 fn compare_events(mut expected: Side, mut found: Side, args: &Args, output: &mut Output) -> Result<Verdict, Trouble> {
