@@ -118,6 +118,8 @@ mod fault;
 mod file_error;
 mod filter;
 mod flow;
+#[cfg(feature = "recording")]
+mod folder;
 mod held;
 mod history;
 mod id;

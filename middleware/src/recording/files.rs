@@ -11,6 +11,7 @@ use super::parts::{self, Part};
 use super::stats::Counts;
 use super::{LONGEST_LINE, MADE_UP, Record, Sink, Unwritten, cloud_event};
 use crate::file_error::FileError;
+use crate::folder;
 use crate::text::Counted;
 
 /// When a part is full, and how much all of them may take.
@@ -246,7 +247,7 @@ impl Sink for Files {
     fn sync(&mut self) -> io::Result<()> {
         self.file.sync_data()?;
         if std::mem::take(&mut self.renamed) {
-            parts::sync_names(&self.path);
+            folder::sync_names(&self.path);
         }
         Ok(())
     }
