@@ -61,7 +61,7 @@ fn again(path: &Path, into: &Path, tax: u32, steer: impl FnOnce(&mut Player, &Bu
 }
 
 fn tree(path: &Path) -> EventTree {
-    EventTree::of_records(Reader::open(path).unwrap().map(Result::unwrap))
+    EventTree::try_of_records(Reader::open(path).unwrap()).unwrap()
 }
 
 #[test]
@@ -194,7 +194,7 @@ fn history_and_recording_agree() {
     drop(bus);
     let show = |entry: &sigtree::middleware::Entry| entry.payload::<u32>().unwrap().to_string();
     let of_history = EventTree::of(history.entries(), show);
-    let of_file = EventTree::of_records(Reader::open(&path).unwrap().map(Result::unwrap).skip(14));
+    let of_file = EventTree::try_of_records(Reader::open(&path).unwrap().skip(14)).unwrap();
     of_history.compare(&of_file).unwrap();
     assert_eq!(of_history.len(), 3);
 }

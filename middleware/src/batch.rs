@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::flow::{Agenda, By, Counts, FlowStats, Hold, Holder, Key, Put, ROOM, holds, keyed};
 use crate::panics::Panics;
-use crate::text::counted;
+use crate::text::Counted;
 use crate::{Event, Held, Middleware, Next};
 
 /// Holds events until there are `n` of them or a time has passed since the first, and lets them go on together, in order.
@@ -245,7 +245,7 @@ impl Middleware for Batch {
 
     fn describe(&self) -> Cow<'static, str> {
         let Settings { n, time, by, .. } = &self.0.settings;
-        format!("batch of {} or {time:?}, {by}", counted(n, "event")).into()
+        format!("batch of {} or {time:?}, {by}", Counted(*n, "event")).into()
     }
 }
 

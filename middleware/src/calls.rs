@@ -10,7 +10,7 @@ use std::time::Duration;
 use parking_lot::RwLock;
 
 use crate::clock::Stopwatch;
-use crate::text::counted;
+use crate::text::Counted;
 use crate::{Advice, Answer, Event, HandlerCall, Middleware, Next};
 
 /// Counts the calls of each handler behind it, those that failed, and the time they took.
@@ -217,7 +217,7 @@ impl Middleware for Calls {
     }
 
     fn describe(&self) -> Cow<'static, str> {
-        format!("count the calls of at most {}", counted(self.books.most, "connection")).into()
+        format!("count the calls of at most {}", Counted(self.books.most, "connection")).into()
     }
 }
 
@@ -225,7 +225,7 @@ impl Middleware for Calls {
 impl fmt::Display for CallCount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { calls, failures, time, longest } = self;
-        f.write_str(&counted(calls, "call"))?;
+        write!(f, "{}", Counted(*calls, "call"))?;
         if *failures > 0 {
             write!(f, ", {failures} failed,")?;
         }

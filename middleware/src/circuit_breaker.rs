@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::text::counted;
+use crate::text::Counted;
 use crate::{Advice, Answer, Event, HandlerCall, Host, Middleware, Next, Problem, Standing};
 
 use machine::{Machine, Outcome, Rules, Threshold, Turn, Turns};
@@ -358,11 +358,11 @@ impl Middleware for CircuitBreaker {
         let whose = if self.per_pattern { "pattern" } else { "connection" };
         match threshold {
             Threshold::Consecutive(failures) => {
-                let failures = counted(failures, "failure");
+                let failures = Counted(*failures, "failure");
                 format!("circuit breaker per {whose}, open for {open_for:?} after {failures} in a row")
             }
             Threshold::Rate { share, window, least } => {
-                let (percent, least) = (share * 100.0, counted(least, "call"));
+                let (percent, least) = (share * 100.0, Counted(*least, "call"));
                 format!(
                     "circuit breaker per {whose}, open for {open_for:?} when {percent}% of {least} or more failed within {window:?}"
                 )

@@ -103,7 +103,7 @@ impl EventTree {
 
     /// The same for entries that are read as it goes; one at a time is in memory, and its line stays.
     ///
-    /// `EventTree::of_records` (feature `recording`) has an example.
+    /// `EventTree::try_of_records` (feature `recording`) has an example.
     ///
     /// # Errors
     ///

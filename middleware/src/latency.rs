@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 
 use crate::clock::Stopwatch;
 use crate::rows::Rows;
-use crate::text::counted;
+use crate::text::Counted;
 use crate::{Advice, Answer, Event, HandlerCall, Middleware, Next, table};
 
 /// Measures how long the rest of the chain takes, and each handler in it, and keeps percentiles by handler pattern.
@@ -204,7 +204,7 @@ impl Middleware for Latency {
     }
 
     fn describe(&self) -> Cow<'static, str> {
-        format!("latency of up to {:?}, by at most {}", self.max, counted(self.most, "pattern")).into()
+        format!("latency of up to {:?}, by at most {}", self.max, Counted(self.most, "pattern")).into()
     }
 }
 

@@ -15,6 +15,7 @@ pub use catch_up_error::{CatchUpError, GapError};
 pub use fact::Fact;
 pub use snapshot::Snapshot;
 
+use catch_up_error::Reason;
 use desk::Desk;
 use snapshot::Recent;
 
@@ -217,8 +218,8 @@ impl<S: Send + 'static> Projection<S> {
         let mut unread = None;
         let folded = self.catch_up(until_error(entries, &mut unread));
         match unread {
-            Some(error) => Err(CatchUpError::Unread(error)),
-            None => folded.map_err(CatchUpError::Gap),
+            Some(error) => Err(CatchUpError::new(Reason::Unread(error))),
+            None => folded.map_err(|gap| CatchUpError::new(Reason::Gap(gap))),
         }
     }
 
@@ -450,15 +451,18 @@ mod tests {
         };
         let seen = list();
         let mut entries = torn(2);
-        assert_eq!(seen.try_catch_up(entries.by_ref()), Err(CatchUpError::Unread("torn")));
+        let error = seen.try_catch_up(entries.by_ref()).unwrap_err();
+        assert_eq!((error.to_string().as_str(), error.is_gap(), error.unread()), ("torn", false, Some(&"torn")));
+        assert_eq!(error.into_unread(), Some("torn"));
         assert_eq!((seen.state(), entries.len()), (vec![0, 1], 2));
         assert_eq!(seen.try_catch_up(torn(9)), Ok(3));
         assert_eq!(seen.state(), [0, 1, 2, 3, 4]);
 
         let other = list();
         Rig::new().emit(&other, "n.a", 7_u32);
-        let gap = other.try_catch_up(torn(9).skip(1));
-        assert!(matches!(gap, Err(CatchUpError::Gap(_))), "{gap:?}");
+        let gap = other.try_catch_up(torn(9).skip(1)).unwrap_err();
+        assert_eq!((gap.to_string(), gap.is_gap(), gap.unread()), (GapError::new().to_string(), true, None));
+        assert_eq!(gap.into_unread(), None);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use backon::{BackoffBuilder, ExponentialBuilder};
 
 use crate::panics::discard;
-use crate::text::counted;
+use crate::text::Counted;
 use crate::{Advice, Answer, Event, HandlerCall, Middleware, Next, Problem};
 
 /// Calls a handler that failed again, after a pause, up to so many times.
@@ -234,7 +234,7 @@ impl Middleware for Retry {
 
     fn describe(&self) -> Cow<'static, str> {
         let Pauses { times, first, most, within, jitter } = self.pauses;
-        let mut line = format!("retry up to {} after {first:?}", counted(times, "time"));
+        let mut line = format!("retry up to {} after {first:?}", Counted(times, "time"));
         if most > first {
             let _ = write!(line, " to {most:?}");
         }

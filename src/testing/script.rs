@@ -1,7 +1,7 @@
 use std::any::{Any, type_name};
 use std::fmt::Debug;
 
-use sigtree_middleware::{IntoPattern, Pattern, counted};
+use sigtree_middleware::{Counted, IntoPattern, Pattern};
 
 use super::recorder::{Recorder, pattern_of};
 use super::seen::Seen;
@@ -113,8 +113,8 @@ impl Script {
         self.recorder.view().fail_with_diff(&message, &expected, &self.seen(), std::slice::from_ref(pattern))
     }
 
-    fn so_far(&self) -> String {
-        counted(self.lines.len(), "event")
+    fn so_far(&self) -> Counted<usize> {
+        Counted(self.lines.len(), "event")
     }
 
     fn seen(&self) -> Vec<String> {

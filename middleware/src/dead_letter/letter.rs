@@ -5,7 +5,7 @@ use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
 
-use crate::text::counted;
+use crate::text::Counted;
 use crate::{Entry, HandlerCall, OneLine, Topic};
 
 /// One event that did not get through, and why: for one handler, or for all.
@@ -184,7 +184,7 @@ impl fmt::Display for Letter {
             if let Some(name) = name {
                 write!(f, " named `{}`", OneLine(name))?;
             }
-            write!(f, " ({}:{}), {}", site.file(), site.line(), counted(attempts, "attempt"))?;
+            write!(f, " ({}:{}), {}", site.file(), site.line(), Counted(*attempts, "attempt"))?;
         }
         write!(f, ", {}", OneLine(&self.reason))
     }

@@ -25,18 +25,49 @@ impl Error for GapError {}
 
 /// Why a projection could not catch up with all that was to be [read](crate::Projection::try_catch_up).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CatchUpError<E> {
-    /// Some events may be missing before the first that it was given.
+pub struct CatchUpError<E>(Reason<E>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Reason<E> {
     Gap(GapError),
-    /// An entry could not be read.
     Unread(E),
+}
+
+impl<E> CatchUpError<E> {
+    pub(super) fn new(reason: Reason<E>) -> Self {
+        Self(reason)
+    }
+
+    /// Whether some events may be missing before the first that it was given: see [`GapError`]. Nothing was folded.
+    #[must_use]
+    pub fn is_gap(&self) -> bool {
+        matches!(self.0, Reason::Gap(_))
+    }
+
+    /// Why an entry could not be read, if that was the trouble. What came before it was folded.
+    #[must_use]
+    pub fn unread(&self) -> Option<&E> {
+        match &self.0 {
+            Reason::Gap(_) => None,
+            Reason::Unread(error) => Some(error),
+        }
+    }
+
+    /// The same, to keep.
+    #[must_use]
+    pub fn into_unread(self) -> Option<E> {
+        match self.0 {
+            Reason::Gap(_) => None,
+            Reason::Unread(error) => Some(error),
+        }
+    }
 }
 
 impl<E: fmt::Display> fmt::Display for CatchUpError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Gap(error) => error.fmt(f),
-            Self::Unread(error) => error.fmt(f),
+        match &self.0 {
+            Reason::Gap(error) => error.fmt(f),
+            Reason::Unread(error) => error.fmt(f),
         }
     }
 }
@@ -44,9 +75,9 @@ impl<E: fmt::Display> fmt::Display for CatchUpError<E> {
 impl<E: Error> Error for CatchUpError<E> {
     /// What is shown is the error itself, so its cause is the cause.
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            Self::Gap(error) => error.source(),
-            Self::Unread(error) => error.source(),
+        match &self.0 {
+            Reason::Gap(error) => error.source(),
+            Reason::Unread(error) => error.source(),
         }
     }
 }
