@@ -184,6 +184,31 @@ fn a_state_is_rebuilt_after_a_restart() {
 }
 
 #[test]
+fn runs_that_give_the_same_ids_are_found_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("1");
+    let sum = || Projection::of(0_u32).on("bill", |sum, bill: &Fact<'_, u32>| *sum += **bill).unwrap();
+    let mut saved = None;
+    for day in 0..2 {
+        let started = Started(ManualClock::new(), UNIX_EPOCH + day * 86_400 * SECOND);
+        let (bus, live) = (shop(started, SequentialIds::default(), 0), sum());
+        let recording = Recording::open(&path, &codec()).unwrap();
+        bus.layer(recording.clone());
+        bus.layer(live.clone());
+        bus.emit("order", 1_u32);
+        bus.emit("order", 2_u32);
+        recording.sync().unwrap();
+        saved.get_or_insert(live.snapshot());
+    }
+    let entries = || Reader::open(&path).unwrap().entries(&codec());
+    for projection in [sum().resume(saved.unwrap()), sum()] {
+        let error = projection.try_catch_up(entries()).unwrap_err();
+        assert_eq!(error.gap().and_then(|gap| gap.repeated()), Some(EventId::from_bits(1)), "{error}");
+        assert_eq!(projection.state(), 30);
+    }
+}
+
+#[test]
 fn history_and_recording_agree() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("1");

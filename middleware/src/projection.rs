@@ -3,6 +3,7 @@
 mod catch_up_error;
 mod desk;
 mod fact;
+mod met;
 mod snapshot;
 
 use std::any::Any;
@@ -17,6 +18,7 @@ pub use snapshot::Snapshot;
 
 use catch_up_error::Reason;
 use desk::Desk;
+use met::Met;
 use snapshot::Recent;
 
 use crate::until_error::until_error;
@@ -182,7 +184,9 @@ impl<S: Send + 'static> Projection<S> {
     ///
     /// # Errors
     ///
-    /// If none of the events it knows is among the entries, so that some may be missing in between. Nothing is folded then.
+    /// If none of the events it knows is among the entries, so that some may be missing in between: nothing is folded then. If two
+    /// entries have the same id and another time, so that it would take one for the other: this is noticed of the events it
+    /// knew before, and of the last 256 that it met.
     ///
     /// # Panics
     ///
@@ -191,8 +195,12 @@ impl<S: Send + 'static> Projection<S> {
         let mut folded = 0;
         let known = self.0.work(|work| work.recent.clone());
         let mut found = known.is_empty();
+        let mut met = Met::default();
         for entry in entries {
             let entry = entry.borrow();
+            if !met.is_first_of_its_id(entry, &known) {
+                return Err(GapError::repeating(entry.id()));
+            }
             found |= known.contains(entry.id());
             if found && self.0.wants(entry.topic()) {
                 folded += u64::from(self.0.work(|work| work.fold_once(&self.0.rules, entry, &known)));

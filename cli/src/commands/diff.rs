@@ -169,12 +169,13 @@ impl Comparison {
             output.line(format_args!("{style}{sign} {line}{style:#}"))?;
         }
         output.line(format_args!(
-            "\n{}: {}, {}: {}; the first {} are the same",
+            "\n{}: {}, {}: {}; the first {} {} the same",
             names[0],
             Counted(expected.events, "event"),
             names[1],
             Counted(found.events, "event"),
-            self.same
+            self.same,
+            if self.same == 1 { "is" } else { "are" }
         ))?;
         tell_topics(expected, found, output)
     }

@@ -19,7 +19,7 @@ use crate::file_error::FileError;
 use crate::folder;
 
 /// How many of the latest events a projection knows again.
-const RECENT: usize = 256;
+pub(super) const RECENT: usize = 256;
 
 /// The state of a [`Projection`](crate::Projection) at some moment, to [resume](crate::Projection::resume) from after a restart.
 ///
