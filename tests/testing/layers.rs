@@ -81,6 +81,21 @@ fn each_assertion_that_misses_an_event_says_so() {
 }
 
 #[test]
+fn one_that_came_too_often_does_not_stand_for_one_that_is_missing() {
+    let bus = TestBus::new();
+    bus.layer(Deduplicate::within(SECOND).by_payload(|n: &u32| *n));
+    let seen = bus.record("*");
+    bus.emit("a", 1_u32);
+    bus.emit("a", 1_u32);
+    bus.emit("b", 2_u32);
+    bus.advance(SECOND);
+    bus.emit("b", 2_u32);
+    // As many lines as there were, and each of them came.
+    let message = failure(|| seen.exactly(["a 1", "a 1", "b 2"]));
+    assert_eq!(layers(&message), ["deduplicate within 1s ended `a` once: duplicate"], "{message}");
+}
+
+#[test]
 fn assertions_that_miss_nothing_do_not() {
     let (bus, seen) = low_flight();
     bus.emit("climb", 1_u32);
