@@ -2,7 +2,7 @@ use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 use std::panic::Location;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use crate::{CallCount, Event, Mark, Middleware, Next, OneLine, Standing, Topic};
@@ -245,6 +245,13 @@ impl Layer {
     #[must_use]
     pub fn middleware(&self) -> &dyn Middleware {
         &*self.middleware
+    }
+
+    /// The same without keeping it: for the test kit, which knows a layer again by it.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn downgrade(&self) -> Weak<dyn Middleware> {
+        Arc::downgrade(&self.middleware)
     }
 
     /// The name it was given.
