@@ -116,7 +116,8 @@ impl Stack {
         Self { layers: self.layers.iter().chain(&*inner.layers).cloned().collect() }
     }
 
-    /// The same stack with something in the place of each layer that stands around it, under its name: for those who write a bus.
+    /// The same stack with something in the place of each layer that stands around it, under its name: for the test kit.
+    #[doc(hidden)]
     #[must_use]
     pub fn wrapped_by<M: Middleware>(&self, wrap: impl Fn(&Layer) -> M) -> Self {
         let within = |layer: &Layer| Layer { middleware: Arc::new(wrap(layer)), ..layer.clone() };
