@@ -37,6 +37,17 @@ fn without_sites(line: &str) -> String {
 }
 
 #[test]
+fn a_layer_that_is_seen_reads_as_in_its_stack() {
+    let bus = Bus::new();
+    let unnamed = Stack::new().with(Filter::new(|_: &Event<'_>| true).reason("a\nb"));
+    bus.set_stack(
+        unnamed.with_named("c\nd", Debounce::new(SECOND)).and(&[Batch::new(2, SECOND)].into_iter().collect()),
+    );
+    let seen: Vec<_> = bus.inspect().layers.iter().map(ToString::to_string).collect();
+    assert_eq!(seen, bus.stack().layers().iter().map(ToString::to_string).collect::<Vec<_>>());
+}
+
+#[test]
 fn held_events_are_counted_until_they_go_on() {
     let (bus, clock) = bench();
     bus.layer(Debounce::new(SECOND));
