@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
 use sigtree::middleware::{
-    Clock, Codec, EventTree, Fact, Player, Projection, Reader, Recording, Sink, Snapshot, Unwritten,
+    Clock, Codec, EventTree, Fact, GapError, Player, Projection, Reader, Recording, Sink, Snapshot, Unwritten,
 };
 use sigtree::middleware::{Record, RecordingFailed};
 use sigtree::{Bus, Event, EventId, History, ManualClock, SequentialIds, Speed};
@@ -203,7 +203,7 @@ fn runs_that_give_the_same_ids_are_found_out() {
     let entries = || Reader::open(&path).unwrap().entries(&codec());
     for projection in [sum().resume(saved.unwrap()), sum()] {
         let error = projection.try_catch_up(entries()).unwrap_err();
-        assert_eq!(error.gap().and_then(|gap| gap.repeated()), Some(EventId::from_bits(1)), "{error}");
+        assert_eq!(error.gap().and_then(GapError::repeated), Some(EventId::from_bits(1)), "{error}");
         assert_eq!(projection.state(), 30);
     }
 }

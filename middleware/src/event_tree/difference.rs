@@ -19,8 +19,8 @@ pub struct Difference {
     context: Vec<Option<Line>>,
     expected: Option<Line>,
     found: Option<Line>,
-    /// An id that two events have, if any have.
-    repeated: Option<EventId>,
+    /// An id that two events have, if any have; the text alone, which keeps the error small.
+    repeated: Option<Box<str>>,
 }
 
 impl Difference {
@@ -35,7 +35,7 @@ impl Difference {
 
     /// Tells people of an id that two events have.
     pub(super) fn noting(self, repeated: Option<EventId>) -> Self {
-        Self { repeated, ..self }
+        Self { repeated: repeated.map(|id| id.to_string().into()), ..self }
     }
 
     /// Which event it is, counted from 1 in the order in which the trees are shown.
@@ -95,7 +95,7 @@ impl fmt::Display for Difference {
         }
         write_side(f, '-', self.expected.as_ref())?;
         write_side(f, '+', self.found.as_ref())?;
-        match self.repeated {
+        match &self.repeated {
             Some(id) => writeln!(f, "two events have the id {id}, so this may be no difference: see `SequentialIds`"),
             None => Ok(()),
         }
