@@ -176,8 +176,8 @@ struct Batches {
     ready: VecDeque<Vec<Held>>,
     /// Whether one of them goes on now; the others come after it.
     leaving: bool,
-    /// How many events there are in all, those on their way included.
-    held: usize,
+    /// How many events take room: a batch on its way does until all of it is through.
+    taken: usize,
 }
 
 keyed!(Batch);
@@ -207,12 +207,10 @@ impl Batch {
         self.set(|settings| settings.room = most.max(1))
     }
 
-    /// What became of the events that came by; those of a batch on its way count as held until all of it is through, also
-    /// if they passed already.
+    /// What became of the events that came by; those of a batch on its way are held until their turn comes.
     #[must_use]
     pub fn stats(&self) -> FlowStats {
-        let held = self.0.lock().held as u64;
-        FlowStats { held, ..self.0.counts.stats() }
+        self.0.counts.stats()
     }
 
     fn set(self, change: impl FnOnce(&mut Settings)) -> Self {
@@ -260,7 +258,7 @@ impl Holder<Settings> {
     }
 
     fn has_room(&self) -> bool {
-        self.lock().held < self.settings.room
+        self.lock().taken < self.settings.room
     }
 
     /// Lets a batch go on before its time.
@@ -302,7 +300,7 @@ impl Hold for Settings {
     }
 
     fn put(&self, batches: &mut Batches, key: Key, held: Held, now: Duration, _counts: &Counts) -> Put {
-        batches.held += 1;
+        batches.taken += 1;
         let is_full = batches.add(key, held, now.saturating_add(self.time)) >= self.n;
         if is_full {
             let full = batches.filling.take(key);
@@ -347,7 +345,7 @@ impl Hold for Settings {
     }
 
     fn arrive(batches: &mut Batches, batch: &Vec<Held>) {
-        batches.held -= batch.len();
+        batches.taken -= batch.len();
         batches.leaving = false;
     }
 }

@@ -147,8 +147,7 @@ impl Debounce {
     /// What became of the events that came by.
     #[must_use]
     pub fn stats(&self) -> FlowStats {
-        let held = self.0.lock().len() as u64;
-        FlowStats { held, ..self.0.counts.stats() }
+        self.0.counts.stats()
     }
 
     fn set(self, change: impl FnOnce(&mut Settings)) -> Self {
