@@ -61,13 +61,13 @@ use crate::{Event, Held, Middleware, Next};
 /// moves, a bus whose handles are gone stays for ever with what is in a batch that is not full. Flush it before.
 ///
 /// An event that cannot be kept, because its payload was only lent and cannot be cloned, goes on at once, alone. The batch
-/// before it goes on first, unless one is on its way in another thread: it waits for nothing.
+/// before it goes on first, unless one is on its way, in another thread or further out in this one: it waits for nothing.
 ///
 /// # When it is full
 ///
 /// It holds [10,000 events](Self::room) at most, whether they wait for their batch or are on their way. Without room the
-/// oldest batch goes on early, in the emitter's thread, and is counted. So one thread that emits is as slow as its handlers
-/// and loses nothing.
+/// oldest batch goes on early, in the emitter's thread, and is counted. So one thread that emits is as slow as its handlers,
+/// and loses nothing as long as batches go on because they are full; one whose time is up goes on in the clock's thread.
 ///
 /// But batches go on one at a time. While one is on its way in another thread, or further out in this one because a handler
 /// emits, emitters do not wait for it, and can outrun it. What finds no room then is lost: it ends with the reason
