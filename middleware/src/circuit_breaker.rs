@@ -227,10 +227,10 @@ impl CircuitBreaker {
         Self { when: Arc::new(counts), ..self.anew() }
     }
 
-    /// Knows at most so many circuits.
+    /// Knows at most so many circuits; at least one, and 1,024 unless told otherwise.
     #[must_use]
     pub fn room(self, most: usize) -> Self {
-        Self { room: most, ..self.anew() }
+        Self { room: most.max(1), ..self.anew() }
     }
 
     /// The circuits of handlers that failed lately, in the order of their patterns; those of all others are closed.
@@ -335,7 +335,8 @@ impl Middleware for CircuitBreaker {
         true
     }
 
-    /// Which circuits are not closed, and for how long; of very many, the first 8 in the order of their patterns.
+    /// Which circuits are not closed, and for how long, trials that failed included; of very many, the first 8 in the order of
+    /// their patterns.
     fn standing(&self, now: Duration) -> Standing {
         let mut broken: Vec<_> = {
             let circuits = self.shared.circuits.lock();
