@@ -41,7 +41,7 @@ fn again(path: &Path, into: &Path, near: u32) -> Result<EventTree, Box<dyn Error
 }
 
 fn tree(path: &Path) -> Result<EventTree, Box<dyn Error>> {
-    Ok(Reader::open(path)?.collect::<Result<EventTree, _>>()?)
+    Ok(EventTree::try_of_records(Reader::open(path)?)?)
 }
 
 fn main() -> Result<(), Box<dyn Error>> {

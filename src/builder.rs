@@ -7,7 +7,9 @@ use sigtree_middleware::{Clock, Ids, Limits, Stack, SystemClock, Topic, UniqueId
 use crate::bus::Bus;
 use crate::dispatch::books::Writer;
 use crate::dispatch::cell::Cache;
-use crate::dispatch::core::{Core, Counters, Lens, Parent, Settings};
+#[cfg(feature = "testing")]
+use crate::dispatch::core::Lens;
+use crate::dispatch::core::{Core, Counters, Parent, Settings};
 use crate::dispatch::snap::Snap;
 use crate::dispatch::stamps::Stamps;
 use crate::policy::Policy;
@@ -33,6 +35,7 @@ pub struct BusBuilder {
     pub(crate) ids: Arc<dyn Ids>,
     pub(crate) stack: Stack,
     pub(crate) cached_topics: usize,
+    #[cfg(feature = "testing")]
     pub(crate) lens: Option<Lens>,
 }
 
@@ -54,6 +57,7 @@ impl BusBuilder {
             ids: Arc::new(UniqueIds),
             stack: Stack::new(),
             cached_topics: 4096,
+            #[cfg(feature = "testing")]
             lens: None,
         }
     }
@@ -69,14 +73,15 @@ impl BusBuilder {
             ids: parent.ids.clone(),
             stack: Stack::new(),
             cached_topics: 1024,
+            #[cfg(feature = "testing")]
             lens: parent.lens.clone(),
         }
     }
 
-    /// The same settings for a child of this name.
-    pub(crate) fn for_child(&self, name: Arc<str>) -> Self {
+    /// The same settings for a child, apart from what only its parent has to say.
+    pub(crate) fn for_child(&self, of_parent: Self) -> Self {
         Self {
-            name,
+            name: of_parent.name,
             limits: self.limits,
             depth_limit: self.depth_limit,
             policy: self.policy,
@@ -84,7 +89,8 @@ impl BusBuilder {
             ids: self.ids.clone(),
             stack: self.stack.clone(),
             cached_topics: self.cached_topics,
-            lens: self.lens.clone(),
+            #[cfg(feature = "testing")]
+            lens: of_parent.lens,
         }
     }
 
@@ -179,6 +185,7 @@ impl BusBuilder {
             clock: self.clock,
             ids: self.ids,
             parent,
+            #[cfg(feature = "testing")]
             lens: self.lens,
             stamps: Stamps::new(scopes.0, scopes.1),
             index: Snap::new(Some(Arc::default())),

@@ -100,6 +100,7 @@ pub mod strategies;
 mod test_bus;
 mod troubles;
 mod view;
+mod watched;
 
 pub use emitted::Emitted;
 pub use recorder::Recorder;

@@ -228,7 +228,7 @@ impl<'p> ChildBuilder<'p> {
         let core = self.parent.core();
         let mut settings = BusBuilder::of_child(core, prefix);
         if let Some(own) = &self.settings {
-            settings = BusBuilder { lens: settings.lens, ..own.for_child(settings.name) };
+            settings = own.for_child(settings);
         }
         settings.build_child(Parent { core: core.clone(), prefix: prefix.clone(), bubbles: !self.isolated })
     }

@@ -240,6 +240,16 @@ fn it_knows_so_many_circuits_and_forgets_those_that_nobody_asks_for() {
 }
 
 #[test]
+fn it_knows_one_circuit_at_least() {
+    let (bus, _) = timed();
+    let breaker = CircuitBreaker::consecutive(1).room(0);
+    bus.layer(breaker.clone());
+    let _handler = bus.connect("a", |_: &Event<'_>| Err("broken")).unwrap();
+    assert_eq!((emit(&bus, "a"), emit(&bus, "a")), ((1, 0, 1), (0, 1, 0)));
+    assert_eq!(breaker.stats().unwatched, 0);
+}
+
+#[test]
 fn reports_of_children_reach_the_parents() {
     let seen = Recorder::new();
     let (bus, _) = timed();

@@ -2,6 +2,7 @@
 
 mod support;
 
+use sigtree::middleware::EventTree;
 use sigtree::{Bus, Correlation, Event, EventId, History, Policy, SequentialIds, Stack, WeakBus};
 use support::hold::Hold;
 use support::{Recorder, boom, quietly};
@@ -130,6 +131,16 @@ fn a_replay_gives_the_same_tree_of_events_as_the_first_time() {
         (history, seen.take())
     });
     assert_eq!(trees[0].1, trees[1].1);
+
+    // Roots alone, into a bus whose handlers emit: each of them has an id of its own, so the tree is the same.
+    let (again, told) = (tied(), History::builder().replays(true).build());
+    again.layer(told.clone());
+    again.connect("a", emits(&again, "b")).unwrap().detach();
+    again.connect("b", emits(&again, "c")).unwrap().detach();
+    assert_eq!(trees[0].0.replay().roots().run(&again).replayed, 1);
+    let tree = |history: &History| EventTree::of(history.entries(), |_| String::new());
+    assert_eq!(tree(&told).to_string(), "a \n  b \n    c \n");
+    tree(&trees[0].0).compare(&tree(&told)).unwrap();
 
     // From inside a handler of another bus, which the replayed events are not tied to.
     let (again, other) = (tied(), tied());

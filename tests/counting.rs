@@ -174,3 +174,22 @@ fn latency_is_kept_by_the_pattern_of_the_handler_on_the_bus_s_clock() {
     assert_eq!(rows, [("**", 100), ("a.*", 100)]);
     assert!(is(snapshot.handlers[0].1.p99, 7) && is(snapshot.handlers[1].1.p99, 3), "{snapshot}");
 }
+
+#[cfg(feature = "hdrhistogram")]
+#[test]
+fn latency_is_that_on_the_clock_of_the_bus_it_stands_on() {
+    use std::time::Duration;
+
+    use sigtree::ManualClock;
+    use sigtree::middleware::Latency;
+
+    let (latency, clock) = (Latency::new(), ManualClock::new());
+    let (here, there) = (Bus::new(), Bus::builder().clock(clock.clone()).build());
+    there.layer(latency.clone());
+    let _bridge = here.bridge("**", &there).unwrap();
+    let _slow = there.connect("a", move |_: &u32| clock.advance(Duration::from_millis(3))).unwrap();
+    here.emit("a", 1_u32);
+    let snapshot = latency.snapshot();
+    let times = [snapshot.chain, snapshot.handlers[0].1].map(|times| times.p50.as_millis());
+    assert_eq!(times, [3, 3], "{snapshot}");
+}

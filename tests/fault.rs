@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use sigtree::middleware::{CircuitBreaker, DeadLetter, Fault, Retry, Timeout};
-use sigtree::{Bus, Event, ManualClock, Scoped, Stack};
+use sigtree::{Bus, Clock, Event, ManualClock, Scoped, Stack};
 use support::Recorder;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -115,4 +115,14 @@ fn dead_letters_breakers_and_deadlines_take_faults_for_real() {
     let _handler = bus.connect("a", |_: &u32| {}).unwrap();
     bus.emit("a", 1_u32);
     assert_eq!(timeout.stats().late, 1);
+}
+
+#[test]
+fn its_delays_are_those_of_its_own_bus() {
+    let [here_clock, there_clock] = [(); 2].map(|()| ManualClock::new());
+    let [here, there] = [&here_clock, &there_clock].map(|clock| Bus::builder().clock(clock.clone()).build());
+    there.layer(Fault::seeded(1).delay(1.0, SECOND));
+    let _bridge = here.bridge("**", &there).unwrap();
+    here.emit("a", 1_u32);
+    assert_eq!((here_clock.elapsed(), there_clock.elapsed()), (Duration::ZERO, SECOND));
 }

@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -432,4 +432,82 @@ fn its_deadline_is_kept_in_the_time_of_the_bus_where_it_goes_on() {
     there_clock.advance(3 * SECOND);
     there.flush();
     assert_eq!(seen.take(), ["7"]);
+}
+
+#[test]
+fn each_event_is_in_one_of_the_books_also_while_handlers_see_it() {
+    type Stats = Box<dyn Fn() -> FlowStats + Send + Sync>;
+    let (debounce, latest, batch) = (Debounce::new(SECOND), Latest::new(SECOND), Batch::new(2, SECOND));
+    let layers: [(Stack, Stats, &[&str]); 3] = [
+        (Stack::new().with(debounce.clone()), Box::new(move || debounce.stats()), &["1 passed, 1 dropped, 0 held"]),
+        (
+            Stack::new().with(latest.clone()),
+            Box::new(move || latest.stats()),
+            &["1 passed, 0 dropped, 0 held", "2 passed, 0 dropped, 0 held"],
+        ),
+        (
+            Stack::new().with(batch.clone()),
+            Box::new(move || batch.stats()),
+            &["1 passed, 0 dropped, 1 held", "2 passed, 0 dropped, 0 held"],
+        ),
+    ];
+    for (stack, stats, books) in layers {
+        let (bus, seen) = (Bus::builder().clock(ManualClock::new()).build(), Recorder::new());
+        bus.set_stack(stack);
+        let list = seen.clone();
+        let _handler = bus.connect("a", move |_: &u32| {
+            let FlowStats { passed, dropped, held, .. } = stats();
+            list.note(format_args!("{passed} passed, {dropped} dropped, {held} held"));
+        });
+        (0..2_u32).for_each(|n| drop(bus.emit("a", n)));
+        bus.flush();
+        assert_eq!(seen.take(), books);
+    }
+}
+
+#[test]
+fn what_cannot_be_kept_does_not_wait_for_what_is_on_its_way() {
+    for layer in [
+        Arc::new(Debounce::new(SECOND)) as Arc<dyn Middleware>,
+        Arc::new(Latest::new(SECOND)),
+        Arc::new(Batch::new(1, SECOND)),
+    ] {
+        let (bus, seen) = (Bus::builder().clock(ManualClock::new()).build(), Recorder::new());
+        bus.layer(layer);
+        let signal = bus.signal::<u32>("a").unwrap();
+        let (inside, list) = (bus.downgrade(), seen.clone());
+        let _handler = bus.connect("a", move |n: &u32| {
+            // What a query asks about is only lent.
+            let signal = inside.upgrade().unwrap().signal::<u32>("a").unwrap();
+            signal.query::<()>(&(n + 1)).for_each(drop);
+            list.note(n);
+        });
+        let list = seen.clone();
+        let _answers = bus.on("a").answer(move |n: &u32| list.note(n)).unwrap();
+        signal.emit(1);
+        bus.flush();
+        assert_eq!(seen.take(), ["2", "1"]);
+    }
+}
+
+#[test]
+fn a_batch_in_the_clock_s_thread_can_be_outrun_by_one_emitter() {
+    let (bus, batch) = (Bus::new(), Batch::new(10, SECOND / 1_000).room(2));
+    bus.layer(batch.clone());
+    let (begun, has_begun) = mpsc::channel();
+    let (go_on, may_go_on) = mpsc::channel();
+    let channels = Mutex::new((begun, may_go_on));
+    let _slow = bus.connect("a", move |n: &u32| {
+        let (begun, may_go_on) = &*channels.lock();
+        begun.send(*n).unwrap();
+        may_go_on.recv().unwrap();
+    });
+    let next = || has_begun.recv_timeout(SECOND * 60).unwrap();
+    bus.emit("a", 1_u32);
+    assert_eq!(next(), 1);
+    assert!(bus.emit("a", 2_u32).is_held());
+    assert_eq!(bus.emit("a", 3_u32).filtered(), Some("batch is full"));
+    go_on.send(()).unwrap();
+    go_on.send(()).unwrap();
+    assert_eq!((next(), batch.stats().dropped), (2, 1));
 }

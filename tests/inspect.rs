@@ -196,6 +196,18 @@ fn calls_are_counted_where_that_is_asked_for() {
 }
 
 #[test]
+fn the_time_of_calls_is_that_of_the_bus_they_are_counted_on() {
+    let clock = ManualClock::new();
+    let (here, there) = (Bus::new(), Bus::builder().clock(clock.clone()).build());
+    there.layer(Calls::new());
+    let _bridge = here.bridge("**", &there).unwrap();
+    let _slow = there.connect("a", move |_: &u32| clock.advance(Duration::from_millis(3))).unwrap();
+    here.emit("a", 1_u32);
+    let calls = there.inspect().connections().next().unwrap().calls.unwrap();
+    assert_eq!(calls.to_string(), "1 call in 3ms, 3ms at most");
+}
+
+#[test]
 fn more_connections_than_are_counted_are_summed_up() {
     let bus = Bus::new();
     let counting = Calls::new().room(2);

@@ -37,6 +37,17 @@ fn without_sites(line: &str) -> String {
 }
 
 #[test]
+fn a_layer_that_is_seen_reads_as_in_its_stack() {
+    let bus = Bus::new();
+    let unnamed = Stack::new().with(Filter::new(|_: &Event<'_>| true).reason("a\nb"));
+    bus.set_stack(
+        unnamed.with_named("c\nd", Debounce::new(SECOND)).and(&[Batch::new(2, SECOND)].into_iter().collect()),
+    );
+    let seen: Vec<_> = bus.inspect().layers.iter().map(ToString::to_string).collect();
+    assert_eq!(seen, bus.stack().layers().iter().map(ToString::to_string).collect::<Vec<_>>());
+}
+
+#[test]
 fn held_events_are_counted_until_they_go_on() {
     let (bus, clock) = bench();
     bus.layer(Debounce::new(SECOND));
@@ -104,9 +115,26 @@ fn circuits_tell_whether_they_are_closed_open_or_half_open_and_since_when() {
     assert_eq!(state(), "`mail` named `smtp` open for 40s, a trial with the next event");
     bus.emit("mail", 9_u32);
     clock.advance(SECOND);
-    assert_eq!(state(), "`mail` named `smtp` half-open for 1s");
+    assert_eq!(state(), "`mail` named `smtp` half-open for 1s, not closed for 41s");
     bus.emit("mail", 9_u32);
     assert_eq!(state(), "all circuits closed");
+}
+
+#[test]
+fn trials_that_fail_do_not_make_an_outage_look_shorter() {
+    let (bus, clock) = bench();
+    bus.layer(CircuitBreaker::consecutive(1).per_pattern().open_for(10 * SECOND));
+    let _mail = bus.connect("mail", |n: &u32| if *n < 9 { Err("down") } else { Ok(()) }).unwrap();
+    let emit_after = |pause, n: u32| {
+        clock.advance(pause);
+        bus.emit("mail", n);
+        bus.inspect().layers[0].notes[0].to_string()
+    };
+    assert_eq!(emit_after(5 * SECOND, 1), "`mail` open for 0ns, a trial in 10s");
+    let seen = [(); 4].map(|()| emit_after(10 * SECOND, 1));
+    assert_eq!(seen[3], "`mail` open for 40s, a trial in 10s");
+    assert_eq!(emit_after(10 * SECOND, 9), "all circuits closed");
+    assert_eq!(emit_after(SECOND, 1), "`mail` open for 0ns, a trial in 10s");
 }
 
 #[test]

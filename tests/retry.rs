@@ -205,3 +205,13 @@ fn a_predicate_that_panics_ends_the_emit_and_nothing_else() {
     assert_eq!(causes, ["panicked: in the predicate"]);
     assert_eq!((bus.emit("a", 2_u32).called(), stats(&retry)), (1, (0, 0, 0)));
 }
+
+#[test]
+fn its_pauses_are_those_of_its_own_bus() {
+    let ((here, here_clock), (there, there_clock)) = (timed(), timed());
+    there.layer(Retry::times(1).every(SECOND));
+    let _bridge = here.bridge("**", &there).unwrap();
+    let _handler = there.connect("a", failing(1, "it", &Recorder::new())).unwrap();
+    assert_eq!(here.emit("a", 1_u32).failed(), 0);
+    assert_eq!((here_clock.elapsed(), there_clock.elapsed()), (Duration::ZERO, SECOND));
+}

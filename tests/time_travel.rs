@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
 use sigtree::middleware::{
-    Clock, Codec, EventTree, Fact, Player, Projection, Reader, Recording, Sink, Snapshot, Unwritten,
+    Clock, Codec, EventTree, Fact, GapError, Player, Projection, Reader, Recording, Sink, Snapshot, Unwritten,
 };
 use sigtree::middleware::{Record, RecordingFailed};
 use sigtree::{Bus, Event, EventId, History, ManualClock, SequentialIds, Speed};
@@ -19,8 +19,8 @@ fn codec() -> Codec {
 }
 
 /// A bus whose handlers emit: an order reserves stock and makes a bill, and a large bill is checked.
-fn shop(clock: impl Clock, last: EventId, tax: u32) -> Bus {
-    let bus = Bus::builder().clock(clock).ids(SequentialIds::after(last)).build();
+fn shop(clock: impl Clock, ids: SequentialIds, tax: u32) -> Bus {
+    let bus = Bus::builder().clock(clock).ids(ids).build();
     let lead = |from: &str, to: &'static str, change: fn(u32, u32) -> Option<u32>| {
         let inside = bus.downgrade();
         let handler = move |n: &u32, event: &Event<'_>| {
@@ -39,7 +39,7 @@ fn shop(clock: impl Clock, last: EventId, tax: u32) -> Bus {
 /// The first time: an order a second, into a recording.
 fn first_run(path: &Path) -> Bus {
     let clock = ManualClock::new();
-    let bus = shop(clock.clone(), EventId::from_bits(0), 0);
+    let bus = shop(clock.clone(), SequentialIds::default(), 0);
     let recording = Recording::open(path, &codec()).unwrap();
     bus.layer(recording.clone());
     for n in [1_u32, 7, 3, 9] {
@@ -53,8 +53,7 @@ fn first_run(path: &Path) -> Bus {
 /// Another time: the orders of the recording, at their speed, into another recording.
 fn again(path: &Path, into: &Path, tax: u32, steer: impl FnOnce(&mut Player, &Bus)) {
     let clock = ManualClock::new();
-    let last = Reader::open(path).unwrap().map(|record| record.unwrap().id()).max().unwrap();
-    let bus = shop(clock.clone(), last, tax);
+    let bus = shop(clock.clone(), SequentialIds::default(), tax);
     let recording = Recording::builder(&codec()).replays(true).open(into).unwrap();
     bus.layer(recording);
     let player = Recording::player(path, &codec()).unwrap().roots();
@@ -62,7 +61,7 @@ fn again(path: &Path, into: &Path, tax: u32, steer: impl FnOnce(&mut Player, &Bu
 }
 
 fn tree(path: &Path) -> EventTree {
-    EventTree::of_records(Reader::open(path).unwrap().map(Result::unwrap))
+    EventTree::try_of_records(Reader::open(path).unwrap()).unwrap()
 }
 
 #[test]
@@ -114,7 +113,7 @@ fn a_recording_of_two_runs_leads_to_one_tree() {
     for (run, started) in [1_000, 90_000].into_iter().enumerate() {
         let clock = ManualClock::new();
         let started = Started(clock.clone(), UNIX_EPOCH + Duration::from_secs(started));
-        let bus = shop(started, EventId::from_bits(100 * run as u128), 0);
+        let bus = shop(started, SequentialIds::after(EventId::from_bits(100 * run as u128)), 0);
         let recording = Recording::open(&first, &codec()).unwrap();
         bus.layer(recording.clone());
         for n in [1_u32, 7] {
@@ -168,7 +167,7 @@ fn a_state_is_rebuilt_after_a_restart() {
 
     let live = sum();
     let (clock, recording) = (ManualClock::new(), Recording::open(&path, &codec()).unwrap());
-    let bus = shop(clock.clone(), EventId::from_bits(0), 0);
+    let bus = shop(clock.clone(), SequentialIds::default(), 0);
     bus.layer(recording.clone());
     bus.layer(live.clone());
     bus.emit("order", 1_u32);
@@ -185,6 +184,31 @@ fn a_state_is_rebuilt_after_a_restart() {
 }
 
 #[test]
+fn runs_that_give_the_same_ids_are_found_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("1");
+    let sum = || Projection::of(0_u32).on("bill", |sum, bill: &Fact<'_, u32>| *sum += **bill).unwrap();
+    let mut saved = None;
+    for day in 0..2 {
+        let started = Started(ManualClock::new(), UNIX_EPOCH + day * 86_400 * SECOND);
+        let (bus, live) = (shop(started, SequentialIds::default(), 0), sum());
+        let recording = Recording::open(&path, &codec()).unwrap();
+        bus.layer(recording.clone());
+        bus.layer(live.clone());
+        bus.emit("order", 1_u32);
+        bus.emit("order", 2_u32);
+        recording.sync().unwrap();
+        saved.get_or_insert(live.snapshot());
+    }
+    let entries = || Reader::open(&path).unwrap().entries(&codec());
+    for projection in [sum().resume(saved.unwrap()), sum()] {
+        let error = projection.try_catch_up(entries()).unwrap_err();
+        assert_eq!(error.gap().and_then(GapError::repeated), Some(EventId::from_bits(1)), "{error}");
+        assert_eq!(projection.state(), 30);
+    }
+}
+
+#[test]
 fn history_and_recording_agree() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("1");
@@ -195,7 +219,7 @@ fn history_and_recording_agree() {
     drop(bus);
     let show = |entry: &sigtree::middleware::Entry| entry.payload::<u32>().unwrap().to_string();
     let of_history = EventTree::of(history.entries(), show);
-    let of_file = EventTree::of_records(Reader::open(&path).unwrap().map(Result::unwrap).skip(14));
+    let of_file = EventTree::try_of_records(Reader::open(&path).unwrap().skip(14)).unwrap();
     of_history.compare(&of_file).unwrap();
     assert_eq!(of_history.len(), 3);
 }

@@ -23,6 +23,20 @@ fn other_ids_and_times_are_no_difference() {
 }
 
 #[test]
+fn one_event_is_no_plural() {
+    let place = Place::with_flight();
+    let lines = place.read("flight.jsonl");
+    let (first, _) = lines.split_once('\n').unwrap();
+    place.write("one.jsonl", first);
+    for tree in [&[][..], &["--tree"]] {
+        let said = place.run(&[&["diff", "one.jsonl", "one.jsonl"], tree].concat()).fine();
+        assert_eq!(said.out, "the same 1 event\n");
+    }
+    let said = place.run(&["diff", "one.jsonl", "flight.jsonl"]);
+    assert!(said.out.contains("one.jsonl: 1 event, flight.jsonl: 6 events; "), "{said:?}");
+}
+
+#[test]
 fn times_differ_by_a_nanosecond() {
     let place = flights("1970-01-01T00:00:00.01Z", "1970-01-01T00:00:00.010000001Z");
     place.run(&["diff", "flight.jsonl", "other.jsonl"]).fine();

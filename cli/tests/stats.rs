@@ -48,6 +48,11 @@ fn the_epoch_is_a_time_and_no_time_is_none() {
     let epoch = json!("1970-01-01T00:00:00.000Z");
     assert_eq!((&stats(&first)["from"], &stats(&first)["to"]), (&epoch, &epoch));
     assert_eq!((&stats(&timeless)["from"], &stats(&timeless)["events"]), (&Value::Null, &json!(1)));
+    for unknown in ["seconds", "rate", "gaps", "timeline"] {
+        assert_eq!(stats(&timeless)[unknown], Value::Null, "{unknown}");
+    }
+    let told = place.run_with(&["stats", "-"], format!("{timeless}\n")).fine().out;
+    assert!(told.contains("events  1\n") && !told.contains("time ") && !told.contains("0 ns"), "{told}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::flow::{Agenda, By, Counts, FlowStats, Hold, Holder, Key, Put, ROOM, holds, keyed};
 use crate::panics::Panics;
-use crate::text::counted;
+use crate::text::Counted;
 use crate::{Event, Held, Middleware, Next};
 
 /// Holds events until there are `n` of them or a time has passed since the first, and lets them go on together, in order.
@@ -61,13 +61,13 @@ use crate::{Event, Held, Middleware, Next};
 /// moves, a bus whose handles are gone stays for ever with what is in a batch that is not full. Flush it before.
 ///
 /// An event that cannot be kept, because its payload was only lent and cannot be cloned, goes on at once, alone. The batch
-/// before it goes on first, unless one is on its way in another thread: it waits for nothing.
+/// before it goes on first, unless one is on its way, in another thread or further out in this one: it waits for nothing.
 ///
 /// # When it is full
 ///
 /// It holds [10,000 events](Self::room) at most, whether they wait for their batch or are on their way. Without room the
-/// oldest batch goes on early, in the emitter's thread, and is counted. So one thread that emits is as slow as its handlers
-/// and loses nothing.
+/// oldest batch goes on early, in the emitter's thread, and is counted. So one thread that emits is as slow as its handlers,
+/// and loses nothing as long as batches go on because they are full; one whose time is up goes on in the clock's thread.
 ///
 /// But batches go on one at a time. While one is on its way in another thread, or further out in this one because a handler
 /// emits, emitters do not wait for it, and can outrun it. What finds no room then is lost: it ends with the reason
@@ -176,8 +176,8 @@ struct Batches {
     ready: VecDeque<Vec<Held>>,
     /// Whether one of them goes on now; the others come after it.
     leaving: bool,
-    /// How many events there are in all, those on their way included.
-    held: usize,
+    /// How many events take room: a batch on its way does until all of it is through.
+    taken: usize,
 }
 
 keyed!(Batch);
@@ -207,12 +207,10 @@ impl Batch {
         self.set(|settings| settings.room = most.max(1))
     }
 
-    /// What became of the events that came by; those of a batch on its way count as held until all of it is through, also
-    /// if they passed already.
+    /// What became of the events that came by; those of a batch on its way are held until their turn comes.
     #[must_use]
     pub fn stats(&self) -> FlowStats {
-        let held = self.0.lock().held as u64;
-        FlowStats { held, ..self.0.counts.stats() }
+        self.0.counts.stats()
     }
 
     fn set(self, change: impl FnOnce(&mut Settings)) -> Self {
@@ -245,7 +243,7 @@ impl Middleware for Batch {
 
     fn describe(&self) -> Cow<'static, str> {
         let Settings { n, time, by, .. } = &self.0.settings;
-        format!("batch of {} or {time:?}, {by}", counted(n, "event")).into()
+        format!("batch of {} or {time:?}, {by}", Counted(*n, "event")).into()
     }
 }
 
@@ -260,7 +258,7 @@ impl Holder<Settings> {
     }
 
     fn has_room(&self) -> bool {
-        self.lock().held < self.settings.room
+        self.lock().taken < self.settings.room
     }
 
     /// Lets a batch go on before its time.
@@ -302,7 +300,7 @@ impl Hold for Settings {
     }
 
     fn put(&self, batches: &mut Batches, key: Key, held: Held, now: Duration, _counts: &Counts) -> Put {
-        batches.held += 1;
+        batches.taken += 1;
         let is_full = batches.add(key, held, now.saturating_add(self.time)) >= self.n;
         if is_full {
             let full = batches.filling.take(key);
@@ -347,7 +345,7 @@ impl Hold for Settings {
     }
 
     fn arrive(batches: &mut Batches, batch: &Vec<Held>) {
-        batches.held -= batch.len();
+        batches.taken -= batch.len();
         batches.leaving = false;
     }
 }

@@ -10,8 +10,8 @@ use std::time::Duration;
 use parking_lot::RwLock;
 
 use crate::clock::Stopwatch;
-use crate::text::counted;
-use crate::{Advice, Answer, Event, HandlerCall, Middleware, Next};
+use crate::text::Counted;
+use crate::{Advice, Answer, Clock, Event, HandlerCall, Middleware, Next};
 
 /// Counts the calls of each handler behind it, those that failed, and the time they took.
 ///
@@ -22,8 +22,8 @@ use crate::{Advice, Answer, Event, HandlerCall, Middleware, Next};
 /// It is a handle: give a bus a clone and keep one. A setter makes a piece of its own, which starts anew. Each bus
 /// needs one of its own, because connections are told apart by their bus's ids. It counts up to [4,096
 /// connections](Calls::room) unless told otherwise, also those that have ended meanwhile; calls of others are summed up
-/// as [uncounted](Calls::uncounted). The time is the bus's clock's, and includes what a handler waits for and emits
-/// itself.
+/// as [uncounted](Calls::uncounted). The time is that of the clock of the bus it stands on, and includes what a
+/// handler waits for and emits itself.
 ///
 /// # Cost
 ///
@@ -190,13 +190,19 @@ impl Row {
     }
 }
 
-impl Advice for Calls {
-    fn around(&self, handler: &HandlerCall<'_>, event: &Event<'_>) -> Answer {
-        let stopwatch = Stopwatch::start(event);
+/// Stands around the handlers of one event.
+struct Around<'c> {
+    calls: &'c Calls,
+    clock: &'c dyn Clock,
+}
+
+impl Advice for Around<'_> {
+    fn around(&self, handler: &HandlerCall<'_>, _event: &Event<'_>) -> Answer {
+        let stopwatch = Stopwatch::start(self.clock);
         let answer = handler.call();
         let took = stopwatch.elapsed();
         if !matches!(answer, Answer::Skipped(_)) {
-            self.count(handler.id(), answer.is_failed(), took);
+            self.calls.count(handler.id(), answer.is_failed(), took);
         }
         answer
     }
@@ -204,7 +210,8 @@ impl Advice for Calls {
 
 impl Middleware for Calls {
     fn handle(&self, event: &Event<'_>, next: Next<'_>) {
-        next.run_each(event, self);
+        let clock = next.host(event).clock();
+        next.run_each(event, &Around { calls: self, clock });
     }
 
     fn calls_of(&self, connection: u64) -> Option<CallCount> {
@@ -217,7 +224,7 @@ impl Middleware for Calls {
     }
 
     fn describe(&self) -> Cow<'static, str> {
-        format!("count the calls of at most {}", counted(self.books.most, "connection")).into()
+        format!("count the calls of at most {}", Counted(self.books.most, "connection")).into()
     }
 }
 
@@ -225,7 +232,7 @@ impl Middleware for Calls {
 impl fmt::Display for CallCount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { calls, failures, time, longest } = self;
-        f.write_str(&counted(calls, "call"))?;
+        write!(f, "{}", Counted(*calls, "call"))?;
         if *failures > 0 {
             write!(f, ", {failures} failed,")?;
         }

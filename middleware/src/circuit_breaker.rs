@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::text::counted;
+use crate::text::Counted;
 use crate::{Advice, Answer, Event, HandlerCall, Host, Middleware, Next, Problem, Standing};
 
 use machine::{Machine, Outcome, Rules, Threshold, Turn, Turns};
@@ -227,10 +227,10 @@ impl CircuitBreaker {
         Self { when: Arc::new(counts), ..self.anew() }
     }
 
-    /// Knows at most so many circuits.
+    /// Knows at most so many circuits; at least one, and 1,024 unless told otherwise.
     #[must_use]
     pub fn room(self, most: usize) -> Self {
-        Self { room: most, ..self.anew() }
+        Self { room: most.max(1), ..self.anew() }
     }
 
     /// The circuits of handlers that failed lately, in the order of their patterns; those of all others are closed.
@@ -335,7 +335,8 @@ impl Middleware for CircuitBreaker {
         true
     }
 
-    /// Which circuits are not closed, and for how long; of very many, the first 8 in the order of their patterns.
+    /// Which circuits are not closed, and for how long, trials that failed included; of very many, the first 8 in the order of
+    /// their patterns.
     fn standing(&self, now: Duration) -> Standing {
         let mut broken: Vec<_> = {
             let circuits = self.shared.circuits.lock();
@@ -358,11 +359,11 @@ impl Middleware for CircuitBreaker {
         let whose = if self.per_pattern { "pattern" } else { "connection" };
         match threshold {
             Threshold::Consecutive(failures) => {
-                let failures = counted(failures, "failure");
+                let failures = Counted(*failures, "failure");
                 format!("circuit breaker per {whose}, open for {open_for:?} after {failures} in a row")
             }
             Threshold::Rate { share, window, least } => {
-                let (percent, least) = (share * 100.0, counted(least, "call"));
+                let (percent, least) = (share * 100.0, Counted(*least, "call"));
                 format!(
                     "circuit breaker per {whose}, open for {open_for:?} when {percent}% of {least} or more failed within {window:?}"
                 )

@@ -17,7 +17,7 @@ use letters::{Letters, Store};
 use crate::history::Scales;
 use crate::panics::{Panics, discard};
 use crate::replay::Owner;
-use crate::text::counted;
+use crate::text::Counted;
 use crate::{
     Advice, Answer, Entry, Event, EventId, HandlerCall, Landing, Middleware, Next, Place, Problem, Replay, Tally, Weigh,
 };
@@ -331,7 +331,7 @@ impl Middleware for DeadLetter {
     fn describe(&self) -> Cow<'static, str> {
         let mut line = format!("dead letters, at most {}", self.count);
         if self.bytes < usize::MAX {
-            let _ = write!(line, " and {}", counted(self.bytes, "byte"));
+            let _ = write!(line, " and {}", Counted(self.bytes, "byte"));
         }
         line.push_str(match (self.refused, self.unheard) {
             (false, false) => "",

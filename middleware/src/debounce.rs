@@ -72,7 +72,7 @@ use crate::{Event, Held, Middleware, Next};
 /// Those of one topic or key go on one after the other, so the last of them is the last that handlers see. One that is due
 /// while another is on its way goes on in the thread of that one; a flush from another thread, or from inside a handler,
 /// returns before. An event takes the place of an older one that is due, but waits until others are through; then it goes
-/// on without a quiet of its own.
+/// on without a quiet of its own. Only an event that cannot be kept waits for nothing.
 ///
 /// # Place
 ///
@@ -147,8 +147,7 @@ impl Debounce {
     /// What became of the events that came by.
     #[must_use]
     pub fn stats(&self) -> FlowStats {
-        let held = self.0.lock().len() as u64;
-        FlowStats { held, ..self.0.counts.stats() }
+        self.0.counts.stats()
     }
 
     fn set(self, change: impl FnOnce(&mut Settings)) -> Self {

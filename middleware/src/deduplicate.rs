@@ -12,7 +12,7 @@ use crate::{Clock, Event, Middleware, Next, Topic};
 
 /// Lets the first of equal events pass, and ends those that follow within a time with the reason `duplicate`.
 ///
-/// Reach for it where a sender tries again, or an event comes by two ways. Unless told otherwise, events are equal that
+/// Reach for it where a sender tries again, or an event comes by two ways; [`within`](Self::within) makes one. Unless told otherwise, events are equal that
 /// have the same [id](Event::id): one event, come again by a bridge or a replay. Say with [`by_key`](Self::by_key) or
 /// [`by_payload`](Self::by_payload) what else makes two events equal; the topic is not part of a key unless you put it
 /// there.

@@ -20,6 +20,8 @@ use crate::{Entry, EventId};
 /// entries before it is a root: so there are no circles, whatever the entries claim. What several threads emit has no
 /// order to compare; compare the topics of one of them.
 ///
+/// If two events have the same id, what came of either stands under the later one, and a difference says so.
+///
 /// It keeps a line of text for each event, so its size is that of what it is given.
 ///
 /// # Examples
@@ -65,11 +67,22 @@ use crate::{Entry, EventId};
 /// +   bill 19
 /// ");
 /// ```
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct EventTree {
     /// Each event before its children.
     lines: Vec<Line>,
+    /// The first id that two events have.
+    repeated: Option<EventId>,
 }
+
+/// Trees are equal if their lines are.
+impl PartialEq for EventTree {
+    fn eq(&self, other: &Self) -> bool {
+        self.lines == other.lines
+    }
+}
+
+impl Eq for EventTree {}
 
 /// One event, so many steps from its root.
 #[derive(Clone, PartialEq, Eq)]
@@ -90,7 +103,7 @@ impl EventTree {
 
     /// The same for entries that are read as it goes; one at a time is in memory, and its line stays.
     ///
-    /// `EventTree::of_records` (feature `recording`) has an example.
+    /// `EventTree::try_of_records` (feature `recording`) has an example.
     ///
     /// # Errors
     ///
@@ -109,6 +122,7 @@ impl EventTree {
         let mut nodes: Vec<Node> = Vec::new();
         let mut places = HashMap::new();
         let mut roots = Vec::new();
+        let mut repeated = None;
         for (id, cause, text) in events {
             let place = nodes.len();
             match cause.and_then(|cause| places.get(&cause).copied()) {
@@ -119,9 +133,11 @@ impl EventTree {
                 None => roots.push(place),
             }
             nodes.push(Node { text, children: Vec::new() });
-            places.insert(id, place);
+            if places.insert(id, place).is_some() {
+                repeated.get_or_insert(id);
+            }
         }
-        Self { lines: flatten(nodes, roots) }
+        Self { lines: flatten(nodes, roots), repeated }
     }
 
     /// How many events there are.
@@ -144,7 +160,7 @@ impl EventTree {
     pub fn compare(&self, other: &Self) -> Result<(), Difference> {
         match self == other {
             true => Ok(()),
-            false => Err(Difference::between(&self.lines, &other.lines)),
+            false => Err(Difference::between(&self.lines, &other.lines).noting(self.repeated.or(other.repeated))),
         }
     }
 }
@@ -223,6 +239,19 @@ mod tests {
         let entries = [Err("torn"), Err("gone")];
         assert_eq!(EventTree::try_of(entries, |_| String::new()), Err("torn"));
         assert!(EventTree::try_of([] as [Result<Entry, &str>; 0], |_| String::new()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_difference_tells_of_an_id_that_two_events_have() {
+        let twice = [(1, 0, "a"), (1, 0, "b"), (2, 1, "c")];
+        let text = difference(&[(1, 0, "a"), (2, 1, "c"), (3, 0, "b")], &twice);
+        assert!(
+            text.ends_with(
+                "two events have the id 00000000000000000000000001, so this may be no difference: see `SequentialIds`\n"
+            ),
+            "{text}"
+        );
+        assert!(tree(&twice).compare(&tree(&twice)).is_ok());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
 
-use crate::Topic;
+use crate::{OneLine, Topic};
 
 /// One handler or layer that failed: what happened, where it was connected, what it was called with.
 #[derive(Debug)]
@@ -54,18 +54,41 @@ impl fmt::Display for Cause {
     }
 }
 
+/// Names and messages are written as [`OneLine`] does it, a message of several lines line by line.
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.pattern {
-            Some(pattern) => write!(f, "handler of `{pattern}`")?,
+            Some(pattern) => write!(f, "handler of `{}`", OneLine(pattern))?,
             None => write!(f, "layer")?,
         }
         if let Some(name) = &self.name {
-            write!(f, " named `{name}`")?;
+            write!(f, " named `{}`", OneLine(name))?;
         }
         if let Some(site) = self.site {
             write!(f, " ({}:{})", site.file(), site.line())?;
         }
-        write!(f, " on `{}`: {}", self.topic, self.cause)
+        write!(f, " on `{}`: ", self.topic)?;
+        // An assertion that failed has several lines.
+        let cause = self.cause.to_string();
+        let mut lines = cause.lines();
+        write!(f, "{}", OneLine(lines.next().unwrap_or_default()))?;
+        lines.try_for_each(|line| write!(f, "\n{}", OneLine(line)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_wrote_cannot_command_a_terminal() {
+        let failure = Failure {
+            topic: Topic::new("a").unwrap(),
+            pattern: Some("a".into()),
+            name: Some("two\nlines".into()),
+            site: None,
+            cause: Cause::Error("red\x1b[31m\nnext".into()),
+        };
+        assert_eq!(failure.to_string(), "handler of `a` named `two\\nlines` on `a`: red\\u{1b}[31m\nnext");
     }
 }

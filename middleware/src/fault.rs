@@ -132,7 +132,7 @@ impl Fault {
         self.set(Kind::Panic, probability)
     }
 
-    /// Lets an event wait for so long by the bus's clock, with this probability; the emitter waits.
+    /// Lets an event wait for so long, with this probability, by the clock of the bus it stands on; the emitter waits.
     #[must_use]
     #[track_caller]
     pub fn delay(self, probability: f64, pause: Duration) -> Self {
@@ -201,7 +201,7 @@ impl Middleware for Fault {
         }
         if delay {
             self.count(Kind::Delay);
-            event.emission().host().clock().sleep(self.pause);
+            next.host(event).clock().sleep(self.pause);
         }
         if duplicate {
             self.count(Kind::Duplicate);

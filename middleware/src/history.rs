@@ -23,7 +23,7 @@ use ring::{Bounds, Ring};
 use store::Store;
 pub(crate) use weigh::Scales;
 
-use crate::text::counted;
+use crate::text::Counted;
 use crate::wanted::Wanted;
 use crate::{Clock, Erased, Event, IntoPattern, Limits, Middleware, Next, ParseError, Replay, Topic};
 
@@ -232,12 +232,12 @@ impl Middleware for History {
 
     fn describe(&self) -> Cow<'static, str> {
         let Bounds { count, age, bytes } = self.0.bounds;
-        let mut line = format!("history of at most {}", counted(count, "event"));
+        let mut line = format!("history of at most {}", Counted(count, "event"));
         if age < Duration::MAX {
             let _ = write!(line, ", {age:?}");
         }
         if bytes < usize::MAX {
-            let _ = write!(line, ", {}", counted(bytes, "byte"));
+            let _ = write!(line, ", {}", Counted(bytes, "byte"));
         }
         let _ = write!(line, "{}", self.0.wanted);
         line.into()

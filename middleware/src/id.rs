@@ -82,6 +82,13 @@ impl Error for EventIdError {}
 pub trait Ids: Send + Sync + 'static {
     /// A new id, different from all earlier ones, for an event of this time.
     fn next_id(&self, stamp: Stamp) -> EventId;
+
+    /// Takes note of an id that an event brought along, because it is replayed: no new one is to be the same.
+    ///
+    /// Ids that are unique without that need not do anything.
+    fn seen(&self, id: EventId) {
+        let _ = id;
+    }
 }
 
 /// Unique, time-ordered ids: 48 bits of wall clock in milliseconds, 80 random bits that grow within a thread.
@@ -102,14 +109,22 @@ impl Ids for UniqueIds {
 }
 
 /// Ids 1, 2, 3, ...: for tests and deterministic replays.
+///
+/// On a bus that is given a recording, replayed events keep the ids that they had, from 1 on as a rule. So with the first of
+/// them the counting goes on at 2³² + 1, and what handlers emit has ids of its own; what is replayed from there, at 2 · 2³² + 1.
+///
+/// A program that goes on with a recording of its own after a restart begins [`after`](Self::after) its last id, or two events
+/// have the same one, and neither an [`EventTree`](crate::EventTree) nor a [`Projection`](crate::Projection) can tell them apart.
 #[derive(Debug, Default)]
 pub struct SequentialIds(AtomicU64);
+
+/// So many ids of a replay come before new ones.
+const BLOCK: u64 = 1 << 32;
 
 impl SequentialIds {
     /// Ids that go on after this one; after the first, if it is none of these.
     ///
-    /// A bus that is given a recording again makes ids for what its handlers emit. Let it go on after the recording's
-    /// last id, and no two events have the same one.
+    /// Give it to a bus whose recording goes on after a restart, with the last id that is in it.
     #[must_use]
     pub fn after(id: EventId) -> Self {
         Self(AtomicU64::new(u64::try_from(id.to_bits()).unwrap_or(1)))
@@ -119,6 +134,14 @@ impl SequentialIds {
 impl Ids for SequentialIds {
     fn next_id(&self, _stamp: Stamp) -> EventId {
         EventId::from_bits(u128::from(self.0.fetch_add(1, Ordering::Relaxed) + 1))
+    }
+
+    /// Goes on behind the block of this id, and of those that most likely follow it.
+    fn seen(&self, id: EventId) {
+        // Larger ones are none of these.
+        if let Ok(id) = u64::try_from(id.to_bits()) {
+            self.0.fetch_max((id / BLOCK).saturating_add(1).saturating_mul(BLOCK), Ordering::Relaxed);
+        }
     }
 }
 
@@ -165,6 +188,21 @@ mod tests {
         assert_eq!(ids.next_id(now()).to_bits(), 1);
         assert_eq!(ids.next_id(now()).to_bits(), 2);
         assert_eq!(SequentialIds::after(EventId::from_bits(41)).next_id(now()).to_bits(), 42);
+    }
+
+    #[test]
+    fn sequential_ids_differ_from_those_that_were_seen() {
+        let ids = SequentialIds::default();
+        let next = || ids.next_id(now()).to_bits();
+        assert_eq!(next(), 1);
+        ids.seen(EventId::from_bits(7));
+        assert_eq!((next(), next()), ((1 << 32) + 1, (1 << 32) + 2));
+        ids.seen(EventId::from_bits(9));
+        assert_eq!(next(), (1 << 32) + 3);
+        ids.seen(EventId::from_bits((1 << 32) + 4));
+        assert_eq!(next(), (2 << 32) + 1);
+        ids.seen(EventId::from_bits(u128::MAX));
+        assert_eq!(next(), (2 << 32) + 2);
     }
 
     #[test]

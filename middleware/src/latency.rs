@@ -12,15 +12,15 @@ use parking_lot::Mutex;
 
 use crate::clock::Stopwatch;
 use crate::rows::Rows;
-use crate::text::counted;
-use crate::{Advice, Answer, Event, HandlerCall, Middleware, Next, table};
+use crate::text::Counted;
+use crate::{Advice, Answer, Clock, Event, HandlerCall, Middleware, Next, table};
 
 /// Measures how long the rest of the chain takes, and each handler in it, and keeps percentiles by handler pattern.
 ///
 /// It is a handle: give a bus a clone, keep one, and print its [snapshot](Latency::snapshot). A setter makes a piece of
-/// its own, which starts anew. Reach for it to find the slow handler. Times are read on the bus's clock. A call that
-/// fails counts like any other; a handler that is not called does not count. The time of a handler includes what it
-/// emits itself.
+/// its own, which starts anew. Reach for it to find the slow handler. Times are read on the clock of the bus it
+/// stands on. A call that fails counts like any other; a handler that is not called does not count. The time of a handler
+/// includes what it emits itself.
 ///
 /// Memory is bounded: times above [one minute](Latency::max) count as one minute (and as [`over`](Percentiles::over)),
 /// and of more than 256 [patterns](Latency::room) the further ones share a row. A row has some 30 KB, and its figures
@@ -191,8 +191,9 @@ impl Middleware for Latency {
     fn handle(&self, event: &Event<'_>, next: Next<'_>) {
         // What was held further on took longer than anybody worked on it.
         let is_whole = event.emission().resuming().is_none();
-        let stopwatch = Stopwatch::start(event);
-        next.run_each(event, self);
+        let clock = next.host(event).clock();
+        let stopwatch = Stopwatch::start(clock);
+        next.run_each(event, &Around { latency: self, clock });
         if is_whole {
             self.times.chain.record(stopwatch.elapsed());
         }
@@ -204,17 +205,24 @@ impl Middleware for Latency {
     }
 
     fn describe(&self) -> Cow<'static, str> {
-        format!("latency of up to {:?}, by at most {}", self.max, counted(self.most, "pattern")).into()
+        format!("latency of up to {:?}, by at most {}", self.max, Counted(self.most, "pattern")).into()
     }
 }
 
-impl Advice for Latency {
-    fn around(&self, handler: &HandlerCall<'_>, event: &Event<'_>) -> Answer {
-        let stopwatch = Stopwatch::start(event);
+/// Stands around the handlers of one event.
+struct Around<'l> {
+    latency: &'l Latency,
+    clock: &'l dyn Clock,
+}
+
+impl Advice for Around<'_> {
+    fn around(&self, handler: &HandlerCall<'_>, _event: &Event<'_>) -> Answer {
+        let stopwatch = Stopwatch::start(self.clock);
         let answer = handler.call();
         if !matches!(answer, Answer::Skipped(_)) {
             let time = stopwatch.elapsed();
-            self.times.handlers.get(handler.pattern(), |_| Track::new(self.max)).record(time);
+            let Latency { max, times, .. } = self.latency;
+            times.handlers.get(handler.pattern(), |_| Track::new(*max)).record(time);
         }
         answer
     }

@@ -145,8 +145,7 @@ impl Latest {
     /// What became of the events that came by.
     #[must_use]
     pub fn stats(&self) -> FlowStats {
-        let state = self.0.lock();
-        FlowStats { held: state.line.len() as u64, forgotten: state.forgotten, ..self.0.counts.stats() }
+        FlowStats { forgotten: self.0.lock().forgotten, ..self.0.counts.stats() }
     }
 
     fn set(self, change: impl FnOnce(&mut Settings)) -> Self {

@@ -118,6 +118,8 @@ mod fault;
 mod file_error;
 mod filter;
 mod flow;
+#[cfg(feature = "recording")]
+mod folder;
 mod held;
 mod history;
 mod id;
@@ -221,7 +223,7 @@ pub use scoped::Scoped;
 pub use stack::{Layer, Stack, StackError};
 pub use standing::Standing;
 #[doc(hidden)]
-pub use text::counted;
+pub use text::Counted;
 pub use text::{OneLine, misleads};
 #[cfg(feature = "governor")]
 pub use throttle::Throttle;

@@ -9,7 +9,7 @@ use metrics::{Counter, Histogram, Unit, counter, describe_counter, describe_hist
 
 use crate::clock::Stopwatch;
 use crate::rows::{MOST, Rows};
-use crate::{Advice, Answer, Event, HandlerCall, Middleware, Next, Place, Problem};
+use crate::{Advice, Answer, Clock, Event, HandlerCall, Middleware, Next, Place, Problem};
 
 /// Tells the [`metrics`](https://docs.rs/metrics) facade what happens, for an exporter such as Prometheus's.
 ///
@@ -119,8 +119,9 @@ impl Middleware for Metrics {
         // What was held further on was told of when it first came by.
         let is_new = event.emission().resuming().is_none();
         let is_around_bus = next.place() == Place::Bus;
-        let stopwatch = Stopwatch::start(event);
-        next.run_each(event, &Around { bus: &bus, name: host.name(), slow: self.slow });
+        let clock = host.clock();
+        let stopwatch = Stopwatch::start(clock);
+        next.run_each(event, &Around { bus: &bus, name: host.name(), slow: self.slow, clock });
         if is_new && is_around_bus {
             bus.emitted.increment(1);
             bus.dispatch.record(stopwatch.elapsed());
@@ -145,11 +146,12 @@ struct Around<'m> {
     bus: &'m OfBus,
     name: &'m str,
     slow: Duration,
+    clock: &'m dyn Clock,
 }
 
 impl Advice for Around<'_> {
-    fn around(&self, handler: &HandlerCall<'_>, event: &Event<'_>) -> Answer {
-        let stopwatch = Stopwatch::start(event);
+    fn around(&self, handler: &HandlerCall<'_>, _event: &Event<'_>) -> Answer {
+        let stopwatch = Stopwatch::start(self.clock);
         let answer = handler.call();
         if !matches!(answer, Answer::Skipped(_)) {
             let time = stopwatch.elapsed();
@@ -243,7 +245,7 @@ mod tests {
 
     use super::*;
     use crate::support::Rig;
-    use crate::{Advised, Filter, Site};
+    use crate::{Advised, Filter, Host, Site, Terminal};
 
     /// Keeps the value of each counter, and how many values each histogram was given.
     #[derive(Default)]
@@ -350,6 +352,40 @@ mod tests {
                 "sigtree_slow_handlers_total bus=rig pattern=a.*: 1",
             ]
         );
+    }
+
+    /// The end of a chain on a bus that the event was not emitted on.
+    struct There<'r>(&'r Rig);
+
+    impl Terminal for There<'_> {
+        fn deliver(&self, event: &Event<'_>) {
+            self.0.deliver(event);
+        }
+
+        fn retains(&self) -> bool {
+            self.0.retains()
+        }
+
+        fn place(&self) -> Place<'_> {
+            Place::Bus
+        }
+
+        fn host(&self) -> Option<&dyn Host> {
+            Some(self.0)
+        }
+    }
+
+    #[test]
+    fn a_handler_is_slow_by_the_clock_of_the_bus_that_is_told_of() {
+        let (here, there, book) = (Rig::new(), Rig::new(), Book::default());
+        with_local_recorder(&book, || {
+            here.run_at(Duration::ZERO, |event, _| {
+                let layer = (Metrics::new(), handlers(&there));
+                Next::before(&layer, &Next::new(&[], &There(&there))).run(event);
+            });
+        });
+        let lines = book.lines();
+        assert!(lines.contains(&"sigtree_slow_handlers_total bus=rig pattern=a.*: 1".to_owned()), "{lines:?}");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write as _};
 
 use crate::misleads;
-use crate::text::{beginning, counted};
+use crate::text::{Counted, beginning};
 
 /// A topic or pattern that was refused.
 ///
@@ -273,15 +273,15 @@ impl Reason {
             Self::TooLong { bytes, most } => write!(
                 f,
                 "{}, at most {most} {} allowed",
-                counted(bytes, "byte"),
+                Counted(*bytes, "byte"),
                 if *most == 1 { "is" } else { "are" }
             ),
-            Self::TooDeep { most } => write!(f, "more than {}", counted(most, "segment")),
-            Self::TooMany { most } => write!(f, "more than {} in a list", counted(most, "pattern")),
+            Self::TooDeep { most } => write!(f, "more than {}", Counted(*most, "segment")),
+            Self::TooMany { most } => write!(f, "more than {} in a list", Counted(*most, "pattern")),
             Self::EmptyList => f.write_str("empty list"),
             Self::EmptyMember => f.write_str("empty pattern in a list"),
             Self::Regex(message) => f.write_str(message),
-            Self::RegexTooBig { most } => write!(f, "compiles to more than {}", counted(most, "byte")),
+            Self::RegexTooBig { most } => write!(f, "compiles to more than {}", Counted(*most, "byte")),
             Self::RegexOpen => f.write_str("no closing `/`"),
             Self::RegexTail => f.write_str("text after the closing `/`"),
             Self::Foreign { complaint, .. } | Self::NotExact { complaint, .. } => f.write_str(complaint),

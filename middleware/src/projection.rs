@@ -3,6 +3,7 @@
 mod catch_up_error;
 mod desk;
 mod fact;
+mod met;
 mod snapshot;
 
 use std::any::Any;
@@ -15,7 +16,9 @@ pub use catch_up_error::{CatchUpError, GapError};
 pub use fact::Fact;
 pub use snapshot::Snapshot;
 
+use catch_up_error::Reason;
 use desk::Desk;
+use met::Met;
 use snapshot::Recent;
 
 use crate::until_error::until_error;
@@ -181,7 +184,9 @@ impl<S: Send + 'static> Projection<S> {
     ///
     /// # Errors
     ///
-    /// If none of the events it knows is among the entries, so that some may be missing in between. Nothing is folded then.
+    /// If none of the events it knows is among the entries, so that some may be missing in between: nothing is folded then. If two
+    /// entries have the same id and another time, so that it would take one for the other: this is noticed of the events it
+    /// knew before, and of the last 256 that it met.
     ///
     /// # Panics
     ///
@@ -190,8 +195,12 @@ impl<S: Send + 'static> Projection<S> {
         let mut folded = 0;
         let known = self.0.work(|work| work.recent.clone());
         let mut found = known.is_empty();
+        let mut met = Met::default();
         for entry in entries {
             let entry = entry.borrow();
+            if !met.is_first_of_its_id(entry, &known) {
+                return Err(GapError::repeating(entry.id()));
+            }
             found |= known.contains(entry.id());
             if found && self.0.wants(entry.topic()) {
                 folded += u64::from(self.0.work(|work| work.fold_once(&self.0.rules, entry, &known)));
@@ -217,8 +226,8 @@ impl<S: Send + 'static> Projection<S> {
         let mut unread = None;
         let folded = self.catch_up(until_error(entries, &mut unread));
         match unread {
-            Some(error) => Err(CatchUpError::Unread(error)),
-            None => folded.map_err(CatchUpError::Gap),
+            Some(error) => Err(CatchUpError::new(Reason::Unread(error))),
+            None => folded.map_err(|gap| CatchUpError::new(Reason::Gap(gap))),
         }
     }
 
@@ -450,15 +459,18 @@ mod tests {
         };
         let seen = list();
         let mut entries = torn(2);
-        assert_eq!(seen.try_catch_up(entries.by_ref()), Err(CatchUpError::Unread("torn")));
+        let error = seen.try_catch_up(entries.by_ref()).unwrap_err();
+        assert_eq!((error.to_string().as_str(), error.is_gap(), error.unread()), ("torn", false, Some(&"torn")));
+        assert_eq!(error.into_unread(), Some("torn"));
         assert_eq!((seen.state(), entries.len()), (vec![0, 1], 2));
         assert_eq!(seen.try_catch_up(torn(9)), Ok(3));
         assert_eq!(seen.state(), [0, 1, 2, 3, 4]);
 
         let other = list();
         Rig::new().emit(&other, "n.a", 7_u32);
-        let gap = other.try_catch_up(torn(9).skip(1));
-        assert!(matches!(gap, Err(CatchUpError::Gap(_))), "{gap:?}");
+        let gap = other.try_catch_up(torn(9).skip(1)).unwrap_err();
+        assert_eq!((gap.to_string(), gap.is_gap(), gap.unread()), (GapError::new().to_string(), true, None));
+        assert_eq!(gap.into_unread(), None);
     }
 
     #[test]

@@ -75,6 +75,7 @@ pub(crate) trait Owner: Send + Sync {
 
 /// What a [`Replay`] did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ReplayReport {
     /// Events that the target took.
     pub replayed: usize,

@@ -9,8 +9,8 @@ use std::time::Duration;
 use backon::{BackoffBuilder, ExponentialBuilder};
 
 use crate::panics::discard;
-use crate::text::counted;
-use crate::{Advice, Answer, Event, HandlerCall, Middleware, Next, Problem};
+use crate::text::Counted;
+use crate::{Advice, Answer, Clock, Event, HandlerCall, Middleware, Next, Problem};
 
 /// Calls a handler that failed again, after a pause, up to so many times.
 ///
@@ -19,11 +19,12 @@ use crate::{Advice, Answer, Event, HandlerCall, Middleware, Next, Problem};
 /// handler did before it failed is done again, so it must bear that.
 ///
 /// The first pause is 10 milliseconds, and each is twice the one before, up to a second: see
-/// [`backoff`](Retry::backoff), [`every`](Retry::every) and [`jitter`](Retry::jitter). Pauses are kept by the bus's clock, so
-/// with a [`ManualClock`](crate::ManualClock) they take no time. The last failure is the one that is reported; those
-/// before it are only [counted](Retry::stats). It gives up early when the handler is disconnected or left out meanwhile, and
-/// when the next pause would last to the event's [deadline](Event::deadline) or longer. An event that a layer further in
-/// [holds](Next::hold) is no failure; when it goes on, the handlers it meets are called again like any others.
+/// [`backoff`](Retry::backoff), [`every`](Retry::every) and [`jitter`](Retry::jitter). Pauses are kept by the clock of
+/// the bus it stands on, so with a [`ManualClock`](crate::ManualClock) they take no time. The last failure is the one that
+/// is reported; those before it are only [counted](Retry::stats). It gives up early when the handler is disconnected or left
+/// out meanwhile, and when the next pause would last to the event's [deadline](Event::deadline) or longer. An event that a
+/// layer further in [holds](Next::hold) is no failure; when it goes on, the handlers it meets are called again like any
+/// others.
 ///
 /// On a bus it concerns the handlers of that bus, in a [`Scoped`](crate::Scoped) those of some topics, on a connection
 /// that handler. It is a handle: give a bus a clone, keep one, and read its [`stats`](Retry::stats). A setter makes a
@@ -186,13 +187,19 @@ impl Retry {
     }
 
     /// Calls the handler again until it succeeds or the failure stands.
-    fn call_again(&self, mut problem: Problem, handler: &HandlerCall<'_>, event: &Event<'_>) -> Answer {
+    fn call_again(
+        &self,
+        mut problem: Problem,
+        handler: &HandlerCall<'_>,
+        event: &Event<'_>,
+        clock: &dyn Clock,
+    ) -> Answer {
         let mut pauses = self.pauses.iter();
         while (self.when)(&problem)
             && let Some(pause) = pauses.next()
             && event.time_left().is_none_or(|left| pause < left)
         {
-            event.emission().host().clock().sleep(pause);
+            clock.sleep(pause);
             match handler.call() {
                 // Gone or left out meanwhile.
                 Answer::Skipped(_) => break,
@@ -213,10 +220,16 @@ impl Retry {
     }
 }
 
-impl Advice for Retry {
+/// Stands around the handlers of one event.
+struct Around<'r> {
+    retry: &'r Retry,
+    clock: &'r dyn Clock,
+}
+
+impl Advice for Around<'_> {
     fn around(&self, handler: &HandlerCall<'_>, event: &Event<'_>) -> Answer {
         match handler.call() {
-            Answer::Failed(problem) => self.call_again(problem, handler, event),
+            Answer::Failed(problem) => self.retry.call_again(problem, handler, event, self.clock),
             answer => answer,
         }
     }
@@ -224,7 +237,8 @@ impl Advice for Retry {
 
 impl Middleware for Retry {
     fn handle(&self, event: &Event<'_>, next: Next<'_>) {
-        next.run_each(event, self);
+        let clock = next.host(event).clock();
+        next.run_each(event, &Around { retry: self, clock });
     }
 
     /// Handlers are called also when an event goes on that a layer further on held.
@@ -234,7 +248,7 @@ impl Middleware for Retry {
 
     fn describe(&self) -> Cow<'static, str> {
         let Pauses { times, first, most, within, jitter } = self.pauses;
-        let mut line = format!("retry up to {} after {first:?}", counted(times, "time"));
+        let mut line = format!("retry up to {} after {first:?}", Counted(times, "time"));
         if most > first {
             let _ = write!(line, " to {most:?}");
         }

@@ -2,7 +2,7 @@ use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 use std::panic::Location;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use crate::{CallCount, Event, Mark, Middleware, Next, OneLine, Standing, Topic};
@@ -116,7 +116,8 @@ impl Stack {
         Self { layers: self.layers.iter().chain(&*inner.layers).cloned().collect() }
     }
 
-    /// The same stack with something in the place of each layer that stands around it, under its name: for those who write a bus.
+    /// The same stack with something in the place of each layer that stands around it, under its name: for the test kit.
+    #[doc(hidden)]
     #[must_use]
     pub fn wrapped_by<M: Middleware>(&self, wrap: impl Fn(&Layer) -> M) -> Self {
         let within = |layer: &Layer| Layer { middleware: Arc::new(wrap(layer)), ..layer.clone() };
@@ -245,6 +246,13 @@ impl Layer {
     #[must_use]
     pub fn middleware(&self) -> &dyn Middleware {
         &*self.middleware
+    }
+
+    /// The same without keeping it: for the test kit, which knows a layer again by it.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn downgrade(&self) -> Weak<dyn Middleware> {
+        Arc::downgrade(&self.middleware)
     }
 
     /// The name it was given.

@@ -61,11 +61,15 @@ impl fmt::Write for Escaping<'_, '_> {
 
 /// So many of them, in words: `1 event`, `2 events`.
 #[doc(hidden)]
-#[must_use]
-pub fn counted(n: impl Display, one: &str) -> String {
-    let n = n.to_string();
-    let many = if n == "1" { "" } else { "s" };
-    format!("{n} {one}{many}")
+#[derive(Debug, Clone, Copy)]
+pub struct Counted<N>(pub N, pub &'static str);
+
+impl<N: Display + PartialEq + From<u8>> Display for Counted<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(n, one) = self;
+        let many = if *n == N::from(1) { "" } else { "s" };
+        write!(f, "{n} {one}{many}")
+    }
 }
 
 /// A message that quotes what a hostile hand wrote, without its middle if it is longer than 500 bytes.
@@ -93,7 +97,8 @@ mod tests {
 
     #[test]
     fn one_is_no_plural() {
-        assert_eq!([0_u64, 1, 2, 11].map(|n| counted(n, "event")), ["0 events", "1 event", "2 events", "11 events"]);
+        let words = [0_u64, 1, 2, 11].map(|n| Counted(n, "event").to_string());
+        assert_eq!(words, ["0 events", "1 event", "2 events", "11 events"]);
     }
 
     #[test]

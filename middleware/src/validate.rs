@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::middleware::short_name;
-use crate::text::counted;
+use crate::text::Counted;
 use crate::{DeadLetter, Destination, Envelope, Event, Middleware, Next, Place, Sealed, Topic};
 
 /// Lets payloads pass that are in order, and says of the others what is wrong with them.
@@ -257,7 +257,7 @@ impl<T: Any> Middleware for Validate<T> {
 
     fn describe(&self) -> Cow<'static, str> {
         let (name, fields, rules) = (short_name(type_name::<T>()), self.required.len(), self.rules.len());
-        let (fields, rules) = (counted(fields, "field"), counted(rules, "rule"));
+        let (fields, rules) = (Counted(fields, "field"), Counted(rules, "rule"));
         format!("validate `{name}`: {fields} and {rules}, else {}", self.onward).into()
     }
 }

@@ -4,7 +4,7 @@
 use std::io::{self, Cursor, Read};
 
 use serde::{Deserialize, Serialize};
-use sigtree_middleware::{Codec, LineError, Reader};
+use sigtree_middleware::{Codec, EventTree, Fact, LineError, Projection, Reader};
 
 fn line(n: u32, data: &str) -> String {
     format!(r#"{{"specversion":"1.0","id":"{n:026}","source":"/x","type":"n","data":{data}}}"#)
@@ -150,6 +150,35 @@ fn a_failure_to_read_is_the_last_thing_it_says() {
     let error = reader.next().unwrap().unwrap_err();
     assert!(error.is_io() && error.to_string().ends_with("unplugged"), "{error}");
     assert!(reader.next().is_none());
+}
+
+#[test]
+fn a_state_that_does_without_bad_lines_does_not_do_without_half_a_recording() {
+    let codec = Codec::new().with::<u32>("n").unwrap();
+    let text = || Cursor::new(format!("{}\nno json\n{}\n", line(1, "1"), line(2, "2")));
+    let sum = |reader: Reader| {
+        let state = Projection::of(0).on("n", |sum, n: &Fact<'_, u32>| *sum += **n).unwrap();
+        let mut entries = reader.entries(&codec);
+        // As the page of `entries` says.
+        let read = entries.by_ref().filter(|entry| entry.as_ref().err().is_none_or(LineError::is_io));
+        let folded = state.try_catch_up(read);
+        (folded, state.state(), entries.stats().skipped())
+    };
+    let (folded, state, skipped) = sum(Reader::new(text()));
+    assert_eq!((folded.unwrap(), state, skipped), (2, 3, 1));
+
+    let (folded, state, skipped) = sum(Reader::new(Failing(text())));
+    assert!(folded.unwrap_err().unread().unwrap().is_io());
+    assert_eq!((state, skipped), (3, 1));
+}
+
+#[test]
+fn no_tree_is_made_of_half_a_recording() {
+    let recording = |tail: &str| Cursor::new(format!("{}\n{tail}{}\n", line(1, "1"), line(2, "2")));
+    let tree = |reader: Reader| EventTree::try_of_records(reader);
+    assert_eq!(tree(Reader::new(recording(""))).unwrap().to_string(), "n 1\nn 2\n");
+    assert_eq!(tree(Reader::new(recording("{}\n"))).unwrap_err().line(), 2);
+    assert!(tree(Reader::new(Failing(recording("")))).unwrap_err().is_io());
 }
 
 #[test]

@@ -72,11 +72,18 @@ fn each_choice_narrows_what_is_left() {
     assert!(history.replay().matching("a..b").is_err());
 }
 
+/// A report of these counts alone.
+fn reported(count: impl FnOnce(&mut ReplayReport)) -> ReplayReport {
+    let mut report = ReplayReport::default();
+    count(&mut report);
+    report
+}
+
 #[test]
 fn runs_in_order_and_marks_what_it_replays() {
     let rig = Rig::new();
     let report = recorded().replay().range(..=3).run(&Layered { rig: &rig, layer: None::<History> });
-    assert_eq!(report, ReplayReport { replayed: 3, ..ReplayReport::default() });
+    assert_eq!(report, reported(|counts| counts.replayed = 3));
     assert_eq!(rig.seen(), ["a.odd 1*", "a.even 2*", "a.odd 3*"]);
 }
 
@@ -142,7 +149,7 @@ fn events_come_at_their_moments_whatever_handlers_take() {
 fn counts_what_the_target_refuses() {
     let odd = To(|event: &Replayed<'_>| *event.topic() == "a.odd" && event.envelope().replayed);
     let report = recorded().replay().run(&odd);
-    assert_eq!(report, ReplayReport { replayed: 3, refused: 3, ..ReplayReport::default() });
+    assert_eq!(report, reported(|counts| (counts.replayed, counts.refused) = (3, 3)));
 }
 
 #[test]

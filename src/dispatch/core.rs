@@ -31,6 +31,7 @@ pub(crate) struct Core {
     pub(crate) ids: Arc<dyn Ids>,
     pub(crate) parent: Option<Parent>,
     /// Through what each route sees the layers, on the bus of a test.
+    #[cfg(feature = "testing")]
     pub(crate) lens: Option<Lens>,
     pub(crate) stamps: Stamps,
     pub(crate) index: Snap<Index>,
@@ -49,6 +50,7 @@ pub(crate) struct Core {
 }
 
 /// What a test kit puts around the layers that an event meets on a bus.
+#[cfg(feature = "testing")]
 pub(crate) type Lens = Arc<dyn Fn(&Core, &Stack) -> Stack + Send + Sync>;
 
 /// The bus above, held by its children.

@@ -262,7 +262,10 @@ impl Core {
             let emission = Emission::new(self, self.at(version), inside.depth());
             let emission = match company.and_then(|company| company.identity) {
                 None => emission,
-                Some((id, stamp)) => emission.with_identity(id, stamp),
+                Some((id, stamp)) => {
+                    self.ids.seen(id);
+                    emission.with_identity(id, stamp)
+                }
             };
             let envelope = company.and_then(|company| company.envelope);
             let event = Event::new(&route.topic, payload, kept, &emission).with_envelope(envelope);

@@ -202,6 +202,7 @@ impl Core {
             return Surroundings { topic, settings, layers, muted, sinks, up, retains: false };
         };
         let layers = settings.stack.for_topic(&topic);
+        #[cfg(feature = "testing")]
         let layers = match &self.lens {
             None => layers,
             Some(lens) => lens(self, &layers),

@@ -2,9 +2,8 @@
 
 use std::fmt::{self, Display, Formatter, Write};
 
-use sigtree_middleware::OneLine;
+use sigtree_middleware::{Counted, OneLine};
 
-use super::text::Count;
 use super::{ConnectionSeen, Inspection, State};
 
 /// The whole graph.
@@ -120,7 +119,7 @@ fn label(connection: &ConnectionSeen) -> String {
     }
     connection.conditions.iter().for_each(|condition| label += &format!("\n{}", OneLine(condition)));
     if connection.failures > 0 {
-        label += &format!("\n{}", Count(connection.failures.into(), "failure"));
+        label += &format!("\n{}", Counted(connection.failures, "failure"));
     }
     connection.calls.iter().for_each(|calls| label += &format!("\n{calls}"));
     label

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use sigtree_middleware::OneLine;
+use sigtree_middleware::{Counted, OneLine};
 
 use super::{Branch, CacheSeen, ConnectionSeen, CountersSeen, Inspection, LayerSeen, PatternSeen};
 
@@ -51,7 +51,7 @@ impl PatternSeen {
             write!(f, " of `{payload}`")?;
         }
         if self.routes > 0 {
-            write!(f, ", in {}", Count(self.routes as u64, "route"))?;
+            write!(f, ", in {}", Counted(self.routes, "route"))?;
         }
         writeln!(f)?;
         self.connections.iter().try_for_each(|connection| writeln!(f, "{}{connection}", Indent(depth + 1)))
@@ -71,7 +71,7 @@ impl Display for ConnectionSeen {
         self.conditions.iter().try_for_each(|condition| write!(f, ", {}", OneLine(condition)))?;
         write!(f, " ({}:{})", self.site.file(), self.site.line())?;
         if self.failures > 0 {
-            write!(f, "; {}", Count(self.failures.into(), "failure"))?;
+            write!(f, "; {}", Counted(self.failures, "failure"))?;
         }
         self.calls.iter().try_for_each(|calls| write!(f, "; {calls}"))
     }
@@ -85,7 +85,7 @@ impl Display for LayerSeen {
         write!(f, "{}", OneLine(description))?;
         site.iter().try_for_each(|site| write!(f, " ({}:{})", site.file(), site.line()))?;
         if *held > 0 {
-            write!(f, "; holds {}", Count(*held, "event"))?;
+            write!(f, "; holds {}", Counted(*held, "event"))?;
         }
         notes.iter().try_for_each(|note| write!(f, "; {}", OneLine(note)))
     }
@@ -108,10 +108,10 @@ impl Display for Branch {
 impl Display for CountersSeen {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Self { connections, failures, refusals, .. } = *self;
-        write!(f, "{}", Count(connections as u64, "connection"))?;
+        write!(f, "{}", Counted(connections, "connection"))?;
         for (count, what) in [(failures, "failure"), (refusals, "refusal")] {
             if count > 0 {
-                write!(f, ", {}", Count(count, what))?;
+                write!(f, ", {}", Counted(count, what))?;
             }
         }
         Ok(())
@@ -122,7 +122,7 @@ impl Display for CountersSeen {
 impl Display for CacheSeen {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Self { capacity, used, routes } = *self;
-        write!(f, "cache: {}, {used} of {} used", Count(routes as u64, "route"), Count(capacity as u64, "place"))
+        write!(f, "cache: {}, {used} of {} used", Counted(routes, "route"), Counted(capacity, "place"))
     }
 }
 
@@ -132,15 +132,5 @@ struct Indent(usize);
 impl Display for Indent {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         (0..self.0).try_for_each(|_| f.write_str("  "))
-    }
-}
-
-/// `1 route`, `2 routes`.
-pub(super) struct Count(pub(super) u64, pub(super) &'static str);
-
-impl Display for Count {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Self(count, what) = self;
-        write!(f, "{count} {what}{}", if *count == 1 { "" } else { "s" })
     }
 }

@@ -1,5 +1,7 @@
 //! What a [`Recorder`] can be asked to have seen.
 
+use std::collections::HashMap;
+
 use sigtree_middleware::{IntoPattern, Pattern};
 
 use super::emitted::Emitted;
@@ -85,8 +87,7 @@ impl Recorder {
         let expected: Vec<_> = lines.into_iter().map(|line| String::from(line.as_ref())).collect();
         let seen = view.lines();
         if expected != seen {
-            let is_missing = expected.iter().any(|line| !seen.contains(line)) || expected.len() > seen.len();
-            let missing = if is_missing { &view.heard[..] } else { &[] };
+            let missing = if has_all(&seen, &expected) { &[] } else { &view.heard[..] };
             view.fail_with_diff("what was seen is not what was expected", &expected, &seen, missing);
         }
     }
@@ -121,6 +122,19 @@ impl Recorder {
             view.fail(&message, &unwanted, &[]);
         }
     }
+}
+
+/// Whether all of the lines came, each as often as it was expected.
+fn has_all(seen: &[String], expected: &[String]) -> bool {
+    let mut left = HashMap::new();
+    seen.iter().for_each(|line| *left.entry(line).or_insert(0_u64) += 1);
+    expected.iter().all(|line| match left.get_mut(line) {
+        None | Some(0) => false,
+        Some(left) => {
+            *left -= 1;
+            true
+        }
+    })
 }
 
 impl View {

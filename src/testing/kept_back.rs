@@ -1,212 +1,213 @@
 //! What layers on the buses of a test did not let on, and why: that is often where an expected event went.
 
-use std::cell::Cell;
-use std::sync::Arc;
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
+use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::Mutex;
-use sigtree_middleware::{Event, Home, Host, Layer, Mark, Middleware, Next, OneLine, Pattern, Place, Terminal, Topic};
+use sigtree_middleware::{Layer, Middleware, OneLine, Pattern, Topic};
 
 use super::emitted::times;
-use crate::bus::Bus;
+use super::watched::Watched;
 use crate::dispatch::core::{Core, Lens};
-use crate::inspection::{Inspection, LayerSeen};
 
 /// The events that layers ended or held, counted by layer, topic and reason; clones share it.
-#[derive(Clone, Default)]
-pub(super) struct KeptBack(Arc<Mutex<Vec<Note>>>);
+#[derive(Clone)]
+pub(super) struct KeptBack {
+    /// The bus of the test, which goes without saying.
+    bus: Arc<str>,
+    notes: Arc<Mutex<Notes>>,
+}
 
-/// How many notes are kept; what comes then is not noted.
+/// How many notes are kept; what comes then is only counted.
 const KEPT: usize = 1_000;
 /// How many of them a failure shows.
 const LISTED: usize = 10;
 
+#[derive(Default)]
+struct Notes {
+    by_what: HashMap<What, Note>,
+    /// How many notes were ever made.
+    made: u64,
+    /// How many events are kept back for which there was no room.
+    more: usize,
+}
+
+#[derive(Clone, Copy)]
 struct Note {
-    what: What,
+    /// Which it was of all that were made.
+    number: u64,
     /// How often, without the times that it went on after all.
-    times: isize,
+    times: usize,
 }
 
 /// What tells notes apart.
-#[derive(PartialEq)]
-struct What {
-    bus: Arc<str>,
-    /// The layer as its stack prints it.
-    layer: Arc<str>,
-    topic: Topic,
-    /// The names under which it would have come to the buses above.
-    above: Vec<Topic>,
-    became: Became,
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) struct What {
+    pub(super) spot: Arc<Spot>,
+    pub(super) topic: Topic,
+    pub(super) became: Became,
 }
 
-#[derive(PartialEq)]
-enum Became {
-    Ended(Option<Box<str>>),
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) enum Became {
+    Ended(Option<Cow<'static, str>>),
     Held,
 }
 
+/// A layer in its place on a bus; it keeps neither of them.
+pub(super) struct Spot {
+    core: Weak<Core>,
+    layer: Weak<dyn Middleware>,
+    bus: Arc<str>,
+    /// What the buses above put before its topics, one above the other.
+    prefixes: Vec<Topic>,
+    /// The layer as its stack printed it, for when it is gone.
+    printed: OnceLock<Box<str>>,
+}
+
 impl KeptBack {
+    /// A book for the bus of a test, by its name.
+    pub(super) fn of(bus: &Arc<str>) -> Self {
+        Self { bus: bus.clone(), notes: Arc::default() }
+    }
+
     /// For a bus and its children, so that each layer is watched.
     pub(super) fn lens(&self) -> Lens {
         let notes = self.clone();
         Arc::new(move |core, layers| {
-            let prefixes = prefixes(core);
-            layers.wrapped_by(|layer| Watched {
-                name: layer.to_string().into(),
-                layer: layer.clone(),
-                bus: core.name.clone(),
-                prefixes: prefixes.clone(),
-                notes: notes.clone(),
-            })
+            layers.wrapped_by(|layer| Watched::new(layer.clone(), Spot::of(core, layer), notes.clone()))
         })
     }
 
     /// A line for each layer that kept events of these patterns back, and what it did with them.
-    pub(super) fn lines(&self, wanted: &[Pattern], bus: &Bus) -> Vec<String> {
-        // Looked at without the lock, because layers are asked what they hold.
-        let seen = bus.inspect();
-        let notes = self.0.lock();
-        let matching = notes.iter().filter(|note| note.times > 0 && note.what.is_wanted(wanted));
-        let mut lines: Vec<_> = matching.map(|note| format!("  {}", note.line(&seen))).collect();
-        let more = lines.len().saturating_sub(LISTED);
-        lines.truncate(LISTED);
-        lines.extend((more > 0).then(|| format!("  ... and {more} more such lines")));
+    pub(super) fn lines(&self, wanted: &[Pattern]) -> Vec<String> {
+        if wanted.is_empty() {
+            return Vec::new();
+        }
+        let (notes, more) = self.look(wanted);
+        // Without the lock, because layers are asked what they are and hold.
+        let mut lines: Vec<_> =
+            notes.iter().take(LISTED).map(|(what, note)| format!("  {}", what.line(note.times, &self.bus))).collect();
+        let left = notes.len() - lines.len();
+        lines.extend((left > 0).then(|| format!("  ... and {left} more such lines")));
+        let no_room =
+            || format!("  more was kept back on these or other topics, {}: there was no room to note it", times(more));
+        lines.extend((more > 0).then(no_room));
         lines
     }
 
-    /// Counts an event, or no longer: one that fills a batch goes on before its layer is done with it.
-    fn count(&self, what: What, by: isize) {
-        let mut notes = self.0.lock();
-        if let Some(note) = notes.iter_mut().rfind(|note| note.what == what) {
-            note.times += by;
-        } else if notes.len() < KEPT {
-            notes.push(Note { what, times: by });
+    /// The notes on these patterns in their order, and how many events there was no room for.
+    fn look(&self, wanted: &[Pattern]) -> (Vec<(What, Note)>, usize) {
+        let notes = self.notes.lock();
+        let matching = notes.by_what.iter().filter(|(what, _)| what.is_wanted(wanted));
+        let mut matching: Vec<_> = matching.map(|(what, note)| (what.clone(), *note)).collect();
+        matching.sort_by_key(|(_, note)| note.number);
+        (matching, notes.more)
+    }
+
+    /// Counts an event that was kept back.
+    pub(super) fn count(&self, what: What) {
+        let Notes { by_what, made, more } = &mut *self.notes.lock();
+        if let Some(note) = by_what.get_mut(&what) {
+            note.times += 1;
+        } else if by_what.len() < KEPT {
+            by_what.insert(what, Note { number: *made, times: 1 });
+            *made += 1;
+        } else {
+            *more += 1;
         }
     }
-}
 
-/// What the buses above put before the topics of a bus, one above the other.
-fn prefixes(core: &Core) -> Vec<Topic> {
-    core.upwards()
-        .filter_map(|core| Some(core.parent.as_ref().filter(|parent| parent.bubbles)?.prefix.clone()))
-        .collect()
+    /// Takes back what was counted, because the event went on.
+    pub(super) fn take_back(&self, what: &What) {
+        let mut notes = self.notes.lock();
+        match notes.by_what.get_mut(what) {
+            Some(note) if note.times > 1 => note.times -= 1,
+            Some(_) => drop(notes.by_what.remove(what)),
+            None => notes.more -= 1,
+        }
+    }
 }
 
 impl What {
     fn is_wanted(&self, wanted: &[Pattern]) -> bool {
         let matches = |topic: &Topic| wanted.iter().any(|pattern| pattern.matches(topic));
-        matches(&self.topic) || self.above.iter().any(matches)
-    }
-}
-
-impl Note {
-    /// ``filter, else `too far` (tests/radar.rs:7) ended `range` twice: too far``.
-    fn line(&self, seen: &Inspection) -> String {
-        let Self { what: What { bus, layer, topic, became, .. }, times: n } = self;
-        let of_bus = if *bus == seen.bus { String::new() } else { format!(" of bus `{}`", OneLine(bus)) };
-        let (topic, often) = (OneLine(topic), times(n.unsigned_abs()));
-        match became {
-            Became::Ended(Some(reason)) => format!("{layer} ended `{topic}`{of_bus} {often}: {}", OneLine(reason)),
-            Became::Ended(None) => format!("{layer} ended `{topic}`{of_bus} {often}, and gave no reason"),
-            Became::Held => format!("{layer} held `{topic}`{of_bus} {often}, {}", self.what.holds_now(seen)),
-        }
-    }
-}
-
-impl What {
-    /// An event that was held and did not go on is held still, or a newer one took its place.
-    fn holds_now(&self, seen: &Inspection) -> String {
-        let bus = seen.buses().into_iter().find(|bus| bus.bus == self.bus);
-        let layer = bus.and_then(|bus| bus.layers.iter().find(|layer| self.is_of(layer)));
-        match layer.map(|layer| layer.held) {
-            None => "and is gone".into(),
-            Some(0) => "and holds nothing now".into(),
-            Some(1) => "and holds 1 event now: let time pass, or flush the bus".into(),
-            Some(held) => format!("and holds {held} events now: let time pass, or flush the bus"),
-        }
-    }
-
-    fn is_of(&self, layer: &LayerSeen) -> bool {
-        let bare = LayerSeen { held: 0, notes: Vec::new(), ..layer.clone() };
-        bare.to_string() == *self.layer
-    }
-}
-
-/// A layer in its place on the way of an event.
-struct Watched {
-    layer: Layer,
-    name: Arc<str>,
-    bus: Arc<str>,
-    prefixes: Vec<Topic>,
-    notes: KeptBack,
-}
-
-impl Watched {
-    fn what(&self, topic: &Topic, became: Became) -> What {
-        let above = self.prefixes.iter().scan(topic.clone(), |name, prefix| {
+        let mut above = self.spot.prefixes.iter().scan(self.topic.clone(), |name, prefix| {
             *name = Topic::from_trusted(format!("{prefix}.{name}").into());
             Some(name.clone())
         });
-        What { bus: self.bus.clone(), layer: self.name.clone(), topic: topic.clone(), above: above.collect(), became }
+        matches(&self.topic) || above.any(|name| matches(&name))
     }
-}
 
-impl Middleware for Watched {
-    fn handle(&self, event: &Event<'_>, next: Next<'_>) {
-        let (layer, emission) = (self.layer.middleware(), event.emission());
-        if emission.resuming().is_some_and(|mark| layer.holds(mark)) {
-            self.notes.count(self.what(event.topic(), Became::Held), -1);
-        }
-        let door = Door { next, passed: Cell::new(false) };
-        layer.handle(event, Next::new(&[], &door));
-        if !door.passed.get() {
-            let ended = || Became::Ended(emission.reason().map(|reason| reason.as_ref().into()));
-            let became = if emission.is_held() { Became::Held } else { ended() };
-            self.notes.count(self.what(event.topic(), became), 1);
+    /// ``filter, else `too far` (tests/radar.rs:7) ended `range` twice: too far``.
+    fn line(&self, n: usize, own: &Arc<str>) -> String {
+        let Self { spot, topic, became } = self;
+        let of_bus = if spot.bus == *own { String::new() } else { format!(" of bus `{}`", OneLine(&spot.bus)) };
+        let (topic, often) = (OneLine(topic), times(n));
+        let (layer, holds_now) = spot.now();
+        match became {
+            Became::Ended(Some(reason)) => format!("{layer} ended `{topic}`{of_bus} {often}: {}", OneLine(reason)),
+            Became::Ended(None) => format!("{layer} ended `{topic}`{of_bus} {often}, and gave no reason"),
+            Became::Held => format!("{layer} held `{topic}`{of_bus} {often}, {holds_now}"),
         }
     }
+}
 
-    fn retains(&self) -> bool {
-        self.layer.middleware().retains()
+impl Spot {
+    fn of(core: &Core, layer: &Layer) -> Arc<Self> {
+        let prefix = |core: &Core| Some(core.parent.as_ref().filter(|parent| parent.bubbles)?.prefix.clone());
+        Arc::new(Self {
+            core: core.me.clone(),
+            layer: layer.downgrade(),
+            bus: core.name.clone(),
+            prefixes: core.upwards().filter_map(prefix).collect(),
+            printed: OnceLock::new(),
+        })
     }
 
-    fn applies_to(&self, topic: &Topic) -> bool {
-        self.layer.middleware().applies_to(topic)
+    /// Notes what the layer says of itself while it is there. It may ask anything of the layer, so none of its calls may be under way.
+    pub(super) fn print(&self, layer: &Layer) {
+        self.printed.get_or_init(|| layer.to_string().into());
     }
 
-    fn holds(&self, mark: Mark) -> bool {
-        self.layer.middleware().holds(mark)
+    /// What the layer is, and what of those that it held it still holds: a newer one may have taken the place of an older one.
+    fn now(&self) -> (String, String) {
+        let printed = || self.printed.get().map_or("a layer", |printed| printed).into();
+        let Some((layer, held)) = self.standing() else { return (printed(), "and is gone".into()) };
+        let holds = match held {
+            0 => "and holds nothing now".into(),
+            1 => "and holds 1 event now: let time pass, or flush the bus".into(),
+            held => format!("and holds {held} events now: let time pass, or flush the bus"),
+        };
+        (layer, holds)
     }
 
-    fn stands_around(&self) -> bool {
-        self.layer.middleware().stands_around()
+    /// The layer and how much it holds, if it still stands on its bus.
+    fn standing(&self) -> Option<(String, u64)> {
+        let core = self.core.upgrade()?;
+        let settings = core.settings.load_full()?;
+        let layer = settings.stack.layers().iter().find(|layer| layer.downgrade().ptr_eq(&self.layer))?;
+        Some((layer.to_string(), layer.middleware().standing(core.clock.elapsed()).held))
+    }
+
+    /// Nobody else has these addresses as long as the spot remembers them.
+    fn addresses(&self) -> (*const Core, *const ()) {
+        (self.core.as_ptr(), self.layer.as_ptr().cast())
     }
 }
 
-/// What stands behind a layer, which notes whether the layer let the event on.
-struct Door<'n> {
-    next: Next<'n>,
-    passed: Cell<bool>,
+impl PartialEq for Spot {
+    fn eq(&self, other: &Self) -> bool {
+        self.addresses() == other.addresses()
+    }
 }
 
-impl Terminal for Door<'_> {
-    fn deliver(&self, event: &Event<'_>) {
-        self.passed.set(true);
-        self.next.deliver(event);
-    }
+impl Eq for Spot {}
 
-    fn retains(&self) -> bool {
-        Terminal::retains(&self.next)
-    }
-
-    fn place(&self) -> Place<'_> {
-        Terminal::place(&self.next)
-    }
-
-    fn host(&self) -> Option<&dyn Host> {
-        Terminal::host(&self.next)
-    }
-
-    fn home(&self, mark: Mark, behind: usize) -> Option<Arc<dyn Home>> {
-        Terminal::home(&self.next, mark, behind)
+impl Hash for Spot {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.addresses().hash(state);
     }
 }

@@ -1,7 +1,7 @@
 use std::any::{Any, type_name};
 use std::fmt::Debug;
 
-use sigtree_middleware::{IntoPattern, Pattern, counted};
+use sigtree_middleware::{Counted, IntoPattern, Pattern};
 
 use super::recorder::{Recorder, pattern_of};
 use super::seen::Seen;
@@ -113,8 +113,8 @@ impl Script {
         self.recorder.view().fail_with_diff(&message, &expected, &self.seen(), std::slice::from_ref(pattern))
     }
 
-    fn so_far(&self) -> String {
-        counted(self.lines.len(), "event")
+    fn so_far(&self) -> Counted<usize> {
+        Counted(self.lines.len(), "event")
     }
 
     fn seen(&self) -> Vec<String> {
@@ -132,7 +132,7 @@ impl Script {
 /// | `see "pattern", payload;` | the next event is of this pattern and has this payload |
 /// | `nothing;` | no other event came up to here |
 /// | `advance duration;` | lets time pass, on a [`TestBus`](crate::testing::TestBus) |
-/// | `run { ... }` | anything else |
+/// | `run { ... }` | anything else, with or without a `;` behind it |
 ///
 /// At the end of the script nothing else may have come. A step that does not hold panics with the number of events that were as
 /// expected, and a diff of the script and what was seen.
@@ -181,6 +181,10 @@ macro_rules! expect {
     };
     (@step $bus:ident, $script:ident, advance $time:expr; $($rest:tt)*) => {
         $bus.advance($time);
+        $crate::expect!(@step $bus, $script, $($rest)*);
+    };
+    (@step $bus:ident, $script:ident, run $run:block; $($rest:tt)*) => {
+        $run
         $crate::expect!(@step $bus, $script, $($rest)*);
     };
     (@step $bus:ident, $script:ident, run $run:block $($rest:tt)*) => {

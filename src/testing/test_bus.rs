@@ -29,7 +29,8 @@ use crate::error::Error;
 /// [`flush`](Bus::flush) to let them go on.
 ///
 /// Two of its [`connections`](Bus::connections) are its own. Its layers and those of its children are watched, for the messages of
-/// failing assertions: an event that a layer ends or holds is noted, up to 1,000 different ones, so emits through layers take longer.
+/// failing assertions: an event that a layer ends or holds is noted, up to 1,000 different ones at a time, so emits through layers take
+/// longer; what there is no room for is only counted.
 ///
 /// # Examples
 ///
@@ -85,12 +86,12 @@ impl TestBus {
     #[track_caller]
     pub fn with(settings: BusBuilder) -> Self {
         let clock = ManualClock::new();
-        let kept_back = KeptBack::default();
+        let kept_back = KeptBack::of(&settings.name);
         let settings = BusBuilder { lens: Some(kept_back.lens()), ..settings };
         let bus = settings.clock(clock.clone()).ids(SequentialIds::default()).build();
         let books = Arc::new(Mutex::new(Books::default()));
         let reports = Books::listen(&books, &bus).expect("good patterns, and the types of the reports");
-        let troubles = Troubles { books, kept_back, bus: bus.downgrade() };
+        let troubles = Troubles { books, kept_back };
         Self { bus, clock, shown: Shown::default(), troubles, site: Location::caller(), _reports: reports }
     }
 

@@ -1,6 +1,6 @@
 //! What an assertion looks at: the events of one moment, and how a failure shows them.
 
-use sigtree_middleware::{Pattern, counted};
+use sigtree_middleware::{Counted, Pattern};
 
 use super::diff::diff;
 use super::seen::Seen;
@@ -34,7 +34,7 @@ impl View {
     pub(super) fn must_be_complete(&self) {
         let forgotten = self.forgotten;
         if forgotten > 0 {
-            let forgotten = counted(forgotten, "event");
+            let forgotten = Counted(forgotten, "event");
             self.fail(
                 &format!("the recorder forgot {forgotten}, so nothing can be said of all: raise `Recorder::room`"),
                 &[],

@@ -19,7 +19,7 @@ fn a_script_plays_to_its_end() {
         nothing;
         advance SECOND / 2;
         see "tick";
-        run { flight(&bus) }
+        run { flight(&bus) };
         see "take.*", 7_u32;
         see "climb";
         see "climb", 1_800_u32;

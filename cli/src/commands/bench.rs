@@ -8,6 +8,7 @@ use std::hint::black_box;
 use anstyle::Style;
 use serde::Serialize;
 use serde_json::json;
+use sigtree::middleware::Counted;
 use sigtree::{Bus, ConnectionSet, Event, Next, Signal};
 
 use crate::output::Output;
@@ -134,7 +135,7 @@ fn nobody(clock: &Clock) -> Row {
 
 fn handlers(clock: &Clock, n: usize) -> Row {
     let (signal, _connections) = signal(&Bus::new(), n);
-    let workload = format!("to {n} handler{}", if n == 1 { "" } else { "s" });
+    let workload = format!("to {}", Counted(n, "handler"));
     against_loop(clock, workload, n, || signal.emit(black_box(&TRACK)))
 }
 

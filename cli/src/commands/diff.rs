@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anstyle::{AnsiColor, Style};
 use clap::ValueEnum;
 use serde_json::{Value, json};
-use sigtree::middleware::{EventTree, Record};
+use sigtree::middleware::{Counted, EventTree, Record};
 use similar::{Algorithm, ChangeTag, capture_diff_slices};
 
 use crate::complaints::Complaints;
@@ -65,11 +65,11 @@ pub(crate) fn run(args: &Args, output: &mut Output, complaints: &Complaints) -> 
 }
 
 fn compare_trees(expected: Input, found: Input, output: &mut Output) -> Result<Verdict, Trouble> {
-    let [expected, found] = [tree_of(expected)?, tree_of(found)?];
+    let [expected, found] = [EventTree::try_of_records(expected)?, EventTree::try_of_records(found)?];
     let difference = expected.compare(&found).err();
     match (&difference, output.is_json()) {
         (None, true) => output.object(&json!({ "same": true, "events": expected.len() }))?,
-        (None, false) => output.line(format_args!("the same {} events", expected.len()))?,
+        (None, false) => output.line(format_args!("the same {}", Counted(expected.len(), "event")))?,
         (Some(difference), true) => output.object(&json!({
             "same": false,
             "event": difference.event(),
@@ -83,13 +83,6 @@ fn compare_trees(expected: Input, found: Input, output: &mut Output) -> Result<V
         }
     }
     Ok(Verdict::found(difference.is_some()))
-}
-
-fn tree_of(mut input: Input) -> Result<EventTree, Trouble> {
-    let mut trouble = None;
-    let records = std::iter::from_fn(|| input.next()?.map_err(|error| trouble = Some(error)).ok());
-    let tree = EventTree::of_records(records);
-    trouble.map_or(Ok(tree), Err)
 }
 
 fn compare_events(mut expected: Side, mut found: Side, args: &Args, output: &mut Output) -> Result<Verdict, Trouble> {
@@ -160,7 +153,7 @@ impl Comparison {
 
     fn tell(&self, expected: &Side, found: &Side, output: &mut Output) -> Result<(), Trouble> {
         if !self.differ {
-            return output.line(format_args!("the same {} events", self.same));
+            return output.line(format_args!("the same {}", Counted(self.same, "event")));
         }
         let names = [expected, found].map(|side| escape::text(side.input.name()).into_owned());
         let [red, green, cyan] = [AnsiColor::Red, AnsiColor::Green, AnsiColor::Cyan].map(|color| output.color(color));
@@ -176,8 +169,13 @@ impl Comparison {
             output.line(format_args!("{style}{sign} {line}{style:#}"))?;
         }
         output.line(format_args!(
-            "\n{}: {} events, {}: {} events; the first {} are the same",
-            names[0], expected.events, names[1], found.events, self.same
+            "\n{}: {}, {}: {}; the first {} {} the same",
+            names[0],
+            Counted(expected.events, "event"),
+            names[1],
+            Counted(found.events, "event"),
+            self.same,
+            if self.same == 1 { "is" } else { "are" }
         ))?;
         tell_topics(expected, found, output)
     }

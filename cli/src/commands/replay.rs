@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use serde_json::json;
 use sigtree::Speed;
-use sigtree::middleware::{Entry, Landing, Player, ReplayControl, Replayed, Target};
+use sigtree::middleware::{Counted, Entry, Landing, Player, ReplayControl, Replayed, Target};
 
 use crate::args::of_library;
 use crate::complaints::Complaints;
@@ -82,7 +82,7 @@ fn tell(lines: usize, to: &str, began: Instant, output: &mut Output, complaints:
     let (seconds, skipped) = (began.elapsed().as_secs_f64(), complaints.count());
     match output.is_json() {
         true => output.object(&json!({ "replayed": lines, "skipped": skipped, "seconds": seconds, "to": to })),
-        false => output.line(format_args!("replayed {lines} events to {to} in {seconds:.1} s")),
+        false => output.line(format_args!("replayed {} to {to} in {seconds:.1} s", Counted(lines, "event"))),
     }
 }
 

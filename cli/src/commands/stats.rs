@@ -92,10 +92,12 @@ impl Sum {
         let bold = output.style(Style::new().bold());
         output.line(format_args!("{bold}events{bold:#}  {}", self.events))?;
         output.line(format_args!("{bold}bytes{bold:#}   {}", self.bytes))?;
-        if let (Some(first), Some(last)) = (self.first, self.last) {
-            output.line(format_args!("{bold}from{bold:#}    {}", times::show(first)))?;
-            output.line(format_args!("{bold}to{bold:#}      {}", times::show(last)))?;
-        }
+        let (Some(first), Some(last)) = (self.first, self.last) else {
+            // Nobody knows when anything happened.
+            return self.tell_topics(top, output);
+        };
+        output.line(format_args!("{bold}from{bold:#}    {}", times::show(first)))?;
+        output.line(format_args!("{bold}to{bold:#}      {}", times::show(last)))?;
         output.line(format_args!("{bold}time{bold:#}    {}", times::show_duration(self.passed)))?;
         if let Some(rate) = self.rate() {
             output.line(format_args!("{bold}rate{bold:#}    {rate:.1} events a second"))?;
@@ -146,12 +148,12 @@ impl Sum {
             "skipped": skipped,
             "from": self.first.map(times::show),
             "to": self.last.map(times::show),
-            "seconds": self.passed.as_secs_f64(),
+            "seconds": self.last.map(|_| self.passed.as_secs_f64()),
             "rate": self.rate(),
             "topics": topics.collect::<Vec<_>>(),
             "others": others,
-            "gaps": self.gaps.to_json(),
-            "timeline": self.timeline.to_json(),
+            "gaps": self.last.map(|_| self.gaps.to_json()),
+            "timeline": self.last.map(|_| self.timeline.to_json()),
         })
     }
 }

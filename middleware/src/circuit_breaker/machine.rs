@@ -48,6 +48,8 @@ pub(super) struct Machine {
     phase: Phase,
     /// When the phase began.
     since: Duration,
+    /// Since when it is not closed, if it is not.
+    broken_since: Duration,
     /// Of the last change; a new one has had none.
     turn: Turn,
 }
@@ -86,7 +88,12 @@ impl Turns {
 
 impl Machine {
     pub(super) fn new(rules: &Rules) -> Self {
-        Self { phase: Phase::Closed(rules.record()), since: Duration::ZERO, turn: Turn::default() }
+        Self {
+            phase: Phase::Closed(rules.record()),
+            since: Duration::ZERO,
+            broken_since: Duration::ZERO,
+            turn: Turn::default(),
+        }
     }
 
     pub(super) fn state(&self) -> CircuitState {
@@ -167,20 +174,24 @@ impl Machine {
         }
     }
 
-    /// For people: how long it has not been closed, and when the next call is tried; `None` if it is closed.
+    /// For people: how long it has not been closed, trials that failed included, and when the next call is tried; `None` if
+    /// it is closed.
     pub(super) fn trouble(&self, now: Duration) -> Option<String> {
-        let age = now.saturating_sub(self.since);
+        let age = now.saturating_sub(self.broken_since);
         match self.phase {
             Phase::Closed(_) => None,
             Phase::Open { until } if now >= until => Some(format!("open for {age:?}, a trial with the next event")),
             Phase::Open { until: Duration::MAX } => Some(format!("open for {age:?}, for good")),
             Phase::Open { until } => Some(format!("open for {age:?}, a trial in {:?}", until - now)),
-            Phase::HalfOpen { .. } => Some(format!("half-open for {age:?}")),
+            Phase::HalfOpen { .. } => {
+                Some(format!("half-open for {:?}, not closed for {age:?}", now.saturating_sub(self.since)))
+            }
         }
     }
 
     fn enter(&mut self, phase: Phase, now: Duration, turns: &Turns) {
-        *self = Self { phase, since: now, turn: turns.advance() };
+        let broken_since = if matches!(self.phase, Phase::Closed(_)) { now } else { self.broken_since };
+        *self = Self { phase, since: now, broken_since, turn: turns.advance() };
     }
 }
 

@@ -1,23 +1,22 @@
-//! [`Stopwatch`]: how long something takes, on the clock of a bus.
+//! [`Stopwatch`]: how long something takes.
 
 use std::time::Duration;
 
 use crate::{Clock, Event};
 
-/// The time on the clock of the bus the event was emitted on.
+/// The time on the clock of the bus the event was emitted on: the one that deadlines are on.
 pub(crate) fn now(event: &Event<'_>) -> Duration {
     event.emission().host().clock().elapsed()
 }
 
-/// Reads the time when it is started, on the clock of the bus the event was emitted on.
+/// Reads the time when it is started, on a clock: for a layer that of the bus it stands on.
 pub(crate) struct Stopwatch<'c> {
     clock: &'c dyn Clock,
     began: Duration,
 }
 
 impl<'c> Stopwatch<'c> {
-    pub(crate) fn start(event: &'c Event<'_>) -> Self {
-        let clock = event.emission().host().clock();
+    pub(crate) fn start(clock: &'c dyn Clock) -> Self {
         Self { clock, began: clock.elapsed() }
     }
 

@@ -5,8 +5,8 @@ use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
 
-use crate::text::counted;
-use crate::{Entry, HandlerCall, Topic};
+use crate::text::Counted;
+use crate::{Entry, HandlerCall, OneLine, Topic};
 
 /// One event that did not get through, and why: for one handler, or for all.
 ///
@@ -175,18 +175,18 @@ impl fmt::Display for DeadReason {
     }
 }
 
-/// One line for people.
+/// One line for people, whatever others wrote: [`OneLine`].
 impl fmt::Display for Letter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}. `{}`", self.sequence(), self.topic())?;
         if let Some(Addressee { pattern, name, site, attempts, .. }) = &self.handler {
-            write!(f, " for handler of `{pattern}`")?;
+            write!(f, " for handler of `{}`", OneLine(pattern))?;
             if let Some(name) = name {
-                write!(f, " named `{name}`")?;
+                write!(f, " named `{}`", OneLine(name))?;
             }
-            write!(f, " ({}:{}), {}", site.file(), site.line(), counted(attempts, "attempt"))?;
+            write!(f, " ({}:{}), {}", site.file(), site.line(), Counted(*attempts, "attempt"))?;
         }
-        write!(f, ", {}", self.reason)
+        write!(f, ", {}", OneLine(&self.reason))
     }
 }
 

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 
 use super::Line;
+use crate::EventId;
 
 /// How many events before the one that differs are shown, beside those that led to it.
 const BEFORE: usize = 2;
@@ -18,6 +19,8 @@ pub struct Difference {
     context: Vec<Option<Line>>,
     expected: Option<Line>,
     found: Option<Line>,
+    /// An id that two events have, if any have; the text alone, which keeps the error small.
+    repeated: Option<Box<str>>,
 }
 
 impl Difference {
@@ -26,7 +29,13 @@ impl Difference {
         let same = expected.iter().zip(found).take_while(|(one, other)| one == other).count();
         let (expected, before, found) = (expected.get(same), &expected[..same], found.get(same));
         let depth = expected.into_iter().chain(found).map(|line| line.depth).max().unwrap_or(0);
-        Self { event: same + 1, context: context(before, depth), expected: expected.cloned(), found: found.cloned() }
+        let (context, expected, found) = (context(before, depth), expected.cloned(), found.cloned());
+        Self { event: same + 1, context, expected, found, repeated: None }
+    }
+
+    /// Tells people of an id that two events have.
+    pub(super) fn noting(self, repeated: Option<EventId>) -> Self {
+        Self { repeated: repeated.map(|id| id.to_string().into()), ..self }
     }
 
     /// Which event it is, counted from 1 in the order in which the trees are shown.
@@ -85,7 +94,11 @@ impl fmt::Display for Difference {
             }
         }
         write_side(f, '-', self.expected.as_ref())?;
-        write_side(f, '+', self.found.as_ref())
+        write_side(f, '+', self.found.as_ref())?;
+        match &self.repeated {
+            Some(id) => writeln!(f, "two events have the id {id}, so this may be no difference: see `SequentialIds`"),
+            None => Ok(()),
+        }
     }
 }
 

@@ -6,7 +6,8 @@ use crate::Held;
 
 /// What became of the events that came by a piece which governs their flow.
 ///
-/// Each event is in one of the first three; a piece without a use for a field leaves it at 0.
+/// Each event is in one of the first three, also while its handlers are called: then it has passed. Beside threads that
+/// emit, the figures are not of one moment. A piece without a use for a field leaves it at 0.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FlowStats {
@@ -30,6 +31,7 @@ pub struct FlowStats {
 pub(crate) struct Counts {
     passed: AtomicU64,
     dropped: AtomicU64,
+    held: AtomicU64,
     early: AtomicU64,
 }
 
@@ -49,10 +51,16 @@ impl Counts {
         self.early.fetch_add(n as u64, Ordering::Relaxed);
     }
 
+    /// Counts an event as held, until it is released or dropped from there.
+    pub(crate) fn hold(&self) {
+        self.held.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Lets an event go on that was held, and counts what became of it.
     pub(crate) fn release(&self, held: &Held) {
         // First, so that whoever looks on the way finds it counted.
         self.pass();
+        self.held.fetch_sub(1, Ordering::Relaxed);
         if !held.resume() {
             self.passed.fetch_sub(1, Ordering::Relaxed);
             self.drop();
@@ -63,10 +71,17 @@ impl Counts {
         self.dropped.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// The same for an event that was held.
+    pub(crate) fn drop_held(&self) {
+        self.drop();
+        self.held.fetch_sub(1, Ordering::Relaxed);
+    }
+
     pub(crate) fn stats(&self) -> FlowStats {
         FlowStats {
             passed: self.passed.load(Ordering::Relaxed),
             dropped: self.dropped.load(Ordering::Relaxed),
+            held: self.held.load(Ordering::Relaxed),
             early: self.early.load(Ordering::Relaxed),
             ..FlowStats::default()
         }

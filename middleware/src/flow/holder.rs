@@ -99,6 +99,7 @@ impl<H: Hold> Holder<H> {
         let now = clock.elapsed();
         let (Put { replaced, is_ready }, alarm) = {
             let mut state = self.lock();
+            self.counts.hold();
             let put = self.settings.put(&mut state, key, held, now, &self.counts);
             (put, H::waiting(&mut state).alarm())
         };
@@ -114,7 +115,7 @@ impl<H: Hold> Holder<H> {
     /// Drops an event in whose place a newer one goes on, and counts it.
     pub(crate) fn drop_older(&self, older: Option<Held>, panics: &mut Panics) {
         if older.is_some() {
-            self.counts.drop();
+            self.counts.drop_held();
             panics.catch(|| drop(older));
         }
     }

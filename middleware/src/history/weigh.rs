@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::Erased;
-use crate::text::counted;
+use crate::text::Counted;
 
 /// Says how many bytes a payload takes, for a [`History`](crate::History) or a [`DeadLetter`](crate::DeadLetter) that is
 /// bounded by bytes.
@@ -57,7 +57,7 @@ impl Scales {
 
 impl fmt::Debug for Scales {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&counted(self.0.len(), "type"))
+        write!(f, "{}", Counted(self.0.len(), "type"))
     }
 }
 

@@ -15,9 +15,11 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::EventId;
 #[cfg(feature = "recording")]
 use crate::file_error::FileError;
+#[cfg(feature = "recording")]
+use crate::folder;
 
 /// How many of the latest events a projection knows again.
-const RECENT: usize = 256;
+pub(super) const RECENT: usize = 256;
 
 /// The state of a [`Projection`](crate::Projection) at some moment, to [resume](crate::Projection::resume) from after a restart.
 ///
@@ -52,7 +54,8 @@ impl<S> Snapshot<S> {
 
 #[cfg(feature = "recording")]
 impl<S> Snapshot<S> {
-    /// Writes it to a file, whole or not at all: what was there before stays until the new one is safe on the disk.
+    /// Writes it to a file, whole or not at all: what was there before stays until the new one is safe on the disk. When it
+    /// returns, the new one outlives a failure of power too, where folders can be synced.
     ///
     /// Until then it stands beside it, in a file of that name and `.new`; so save to one path from one place at a time.
     ///
@@ -65,7 +68,7 @@ impl<S> Snapshot<S> {
     {
         let path = path.as_ref();
         let json = serde_json::to_vec(self).map_err(io::Error::from).map_err(FileError::at(path))?;
-        Ok(replace(path, &json).map_err(FileError::at(path))?)
+        Ok(replace(path, &json, folder::sync_names).map_err(FileError::at(path))?)
     }
 
     /// Reads one that was saved.
@@ -83,9 +86,9 @@ impl<S> Snapshot<S> {
     }
 }
 
-/// Puts these bytes in the place of a file. What is half written is thrown away.
+/// Puts these bytes in the place of a file, and syncs its name then. What is half written is thrown away.
 #[cfg(feature = "recording")]
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+fn replace(path: &Path, bytes: &[u8], sync_name: impl FnOnce(&Path)) -> io::Result<()> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".new");
     let write = || {
@@ -94,7 +97,9 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
         file.sync_all()?;
         fs::rename(&beside, path)
     };
-    write().inspect_err(|_| drop(fs::remove_file(&beside)))
+    write().inspect_err(|_| drop(fs::remove_file(&beside)))?;
+    sync_name(path);
+    Ok(())
 }
 
 /// Counts alone: a state may be large, and is nobody's business in a log.
@@ -172,6 +177,20 @@ mod tests {
             assert!(error.to_string().starts_with(&format!("{}: ", missing.display())), "{error}");
         }
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    #[cfg(feature = "recording")]
+    fn its_name_is_synced_when_the_new_one_is_in_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, taken) = (folder.path().join("balance.json"), folder.path().join("taken"));
+        fs::create_dir_all(taken.join("by a folder")).unwrap();
+        let mut synced = Vec::new();
+        for bytes in ["old", "new"] {
+            replace(&path, bytes.as_bytes(), |path| synced.push(fs::read_to_string(path).unwrap())).unwrap();
+        }
+        assert!(replace(&taken, b"new", |_| panic!("nothing was put in place")).is_err());
+        assert_eq!(synced, ["old", "new"]);
     }
 
     #[test]

@@ -11,7 +11,8 @@ use super::parts::{self, Part};
 use super::stats::Counts;
 use super::{LONGEST_LINE, MADE_UP, Record, Sink, Unwritten, cloud_event};
 use crate::file_error::FileError;
-use crate::text::counted;
+use crate::folder;
+use crate::text::Counted;
 
 /// When a part is full, and how much all of them may take.
 #[derive(Debug, Clone, Copy)]
@@ -218,7 +219,7 @@ impl Files {
         if line.len() as u64 > self.bounds.bytes || line.len() > LONGEST_LINE {
             return Err(io::Error::new(
                 io::ErrorKind::FileTooLarge,
-                format!("a line of {}", counted(line.len(), "byte")),
+                format!("a line of {}", Counted(line.len(), "byte")),
             ));
         }
         Ok(line)
@@ -246,7 +247,7 @@ impl Sink for Files {
     fn sync(&mut self) -> io::Result<()> {
         self.file.sync_data()?;
         if std::mem::take(&mut self.renamed) {
-            parts::sync_names(&self.path);
+            folder::sync_names(&self.path);
         }
         Ok(())
     }

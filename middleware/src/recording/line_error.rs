@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::CodecError;
 use super::cloud_event::Fault;
 use crate::file_error::FileError;
-use crate::text::counted;
+use crate::text::Counted;
 
 /// A line of a recording that could not be read; what stands behind it can be, unless reading itself [failed](Self::is_io).
 pub struct LineError(Box<Refusal>);
@@ -104,7 +104,7 @@ impl fmt::Display for LineError {
         match &self.0.reason {
             Reason::Io(error) => error.fmt(f),
             Reason::Torn => f.write_str("torn: the file ends within it"),
-            Reason::TooLong { most } => write!(f, "longer than {}", counted(most, "byte")),
+            Reason::TooLong { most } => write!(f, "longer than {}", Counted(*most, "byte")),
             Reason::NotUtf8 { byte } => write!(f, "not UTF-8 at byte {byte}"),
             Reason::NotAnEvent(fault) => write!(f, "not an event: {fault}"),
             Reason::Payload(error) => error.fmt(f),

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::MADE_UP;
 use crate::file_error::FileError;
+use crate::folder;
 
 /// A full part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +30,7 @@ pub(super) fn path_of(recording: &Path, number: u64) -> PathBuf {
 
 /// The full parts there are, the oldest first.
 pub(super) fn list(recording: &Path) -> Result<Vec<Part>, FileError> {
-    let folder = folder_of(recording);
+    let folder = folder::of(recording);
     list_in(folder, recording).map_err(FileError::at(folder))
 }
 
@@ -56,22 +57,6 @@ pub(super) fn list_own(recording: &Path) -> Result<VecDeque<Part>, FileError> {
     let parts = list(recording)?;
     let gap = parts.windows(2).rposition(|pair| pair[0].number + 1 != pair[1].number);
     Ok(parts.into_iter().skip(gap.map_or(0, |before| before + 1)).collect())
-}
-
-/// Sees to it that the names of the files outlive a failure of power too, where folders can be synced.
-pub(super) fn sync_names(recording: &Path) {
-    // Some systems sync no folders, and some folders may not be read; their files are as safe as can be.
-    #[cfg(unix)]
-    let _ = fs::File::open(folder_of(recording)).and_then(|folder| folder.sync_all());
-    #[cfg(not(unix))]
-    let _ = recording;
-}
-
-fn folder_of(recording: &Path) -> &Path {
-    match recording.parent() {
-        Some(folder) if folder != Path::new("") => folder,
-        _ => Path::new("."),
-    }
 }
 
 /// The number in the name of a part; `None` if the name is not one that [`path_of`] gives.

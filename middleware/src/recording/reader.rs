@@ -89,6 +89,8 @@ pub struct ReadStats {
 
 impl ReadStats {
     /// Lines that could not be read, whatever the reason.
+    ///
+    /// A [failure](LineError::is_io) of the disk is none: it ends the reading, and only its error tells of it.
     #[must_use]
     pub fn skipped(&self) -> u64 {
         self.torn + self.too_long + self.not_utf8 + self.not_events + self.payloads
@@ -220,7 +222,7 @@ impl Reader {
     ///
     /// ```
     /// use sigtree::Bus;
-    /// use sigtree::middleware::{Codec, Fact, Projection, Reader, Recording};
+    /// use sigtree::middleware::{Codec, Fact, LineError, Projection, Reader, Recording};
     ///
     /// # let folder = tempfile::tempdir()?;
     /// # let path = folder.path().join("account.jsonl");
@@ -236,9 +238,10 @@ impl Reader {
     /// assert_eq!(rebuilt.try_catch_up(Reader::open(&path)?.entries(&codec))?, 2);
     /// assert_eq!(rebuilt.state(), 70);
     ///
-    /// // If the state may do without what cannot be read: pass over it, and look how much it was.
+    /// // If the state may do without lines that cannot be read: pass over them, and look how many there were. A failure to
+    /// // read is no line; it ends the reading, and what stands behind it would be missed unseen.
     /// let (lax, mut entries) = (balance()?, Reader::open(&path)?.entries(&codec));
-    /// lax.catch_up(entries.by_ref().filter_map(Result::ok))?;
+    /// lax.try_catch_up(entries.by_ref().filter(|entry| entry.as_ref().err().is_none_or(LineError::is_io)))?;
     /// assert_eq!((lax.state(), entries.stats().skipped()), (70, 0));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

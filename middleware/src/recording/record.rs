@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 
 use super::line_error::{LineError, Reason};
 use super::{Codec, CodecError, cloud_event};
+use crate::until_error::until_error;
 use crate::{Entry, Envelope, EventId, EventTree, Source, Stamp, Topic};
 
 /// One event of a recording: everything about it, and its payload as JSON.
@@ -206,9 +207,23 @@ impl fmt::Debug for Record {
 
 impl EventTree {
     /// The tree of these records, with their payloads as JSON.
+    pub fn of_records(records: impl IntoIterator<Item = Record>) -> Self {
+        Self::grow(records.into_iter().map(|record| {
+            let text = format!("{} {}", record.topic, record.data());
+            (record.id, record.causation(), text)
+        }))
+    }
+
+    /// The same for records that are read as it goes, by a reader or from a store; one at a time is in memory, and its line
+    /// stays.
     ///
-    /// What a reader reads, or a store, is collected into a tree, and so are entries by [`try_of`](Self::try_of); the first
-    /// that cannot be read is an error:
+    /// # Errors
+    ///
+    /// Why a record could not be read: the first that could not.
+    ///
+    /// # Examples
+    ///
+    /// What was recorded, without a type for it, and with the types that a [codec](crate::Codec) knows:
     ///
     /// ```
     /// use sigtree::Bus;
@@ -222,25 +237,17 @@ impl EventTree {
     /// bus.emit("order", 7_u32);
     /// drop(bus);
     ///
+    /// let of_records = EventTree::try_of_records(Reader::open(&path)?)?;
+    /// assert_eq!(of_records.to_string(), "order 7\n");
+    ///
     /// let entries = Reader::open(&path)?.entries(&codec);
     /// let of_entries = EventTree::try_of(entries, |entry| entry.payload::<u32>().unwrap().to_string())?;
-    /// assert_eq!(of_entries.to_string(), "order 7\n");
-    ///
-    /// let of_records: EventTree = Reader::open(&path)?.collect::<Result<_, _>>()?;
     /// of_records.compare(&of_entries)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn of_records(records: impl IntoIterator<Item = Record>) -> Self {
-        Self::grow(records.into_iter().map(|record| {
-            let text = format!("{} {}", record.topic, record.data());
-            (record.id, record.causation(), text)
-        }))
-    }
-}
-
-/// As [`EventTree::of_records`].
-impl FromIterator<Record> for EventTree {
-    fn from_iter<I: IntoIterator<Item = Record>>(records: I) -> Self {
-        Self::of_records(records)
+    pub fn try_of_records<E>(records: impl IntoIterator<Item = Result<Record, E>>) -> Result<Self, E> {
+        let mut unread = None;
+        let tree = Self::of_records(until_error(records, &mut unread));
+        unread.map_or(Ok(tree), Err)
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 
 use super::Record;
-use crate::text::counted;
+use crate::text::Counted;
 
 /// What a [`Recording`](crate::Recording) writes to, from a thread of its own: files, a database, or something of yours.
 pub trait Sink: Send + 'static {
@@ -45,7 +45,7 @@ pub struct Unwritten {
 
 impl fmt::Display for Unwritten {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} not written: {}", counted(self.lost, "record"), self.error)
+        write!(f, "{} not written: {}", Counted(self.lost, "record"), self.error)
     }
 }
 
