@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::panic::Location;
 use std::sync::Arc;
 
-use sigtree_middleware::{Event, History, Middleware, ParseError, Pattern, Source};
+use sigtree_middleware::{Event, Executor, History, Middleware, Offload, ParseError, Pattern, Source, Stack};
 
 use crate::connection::{Connection, ConnectionId};
 use crate::dispatch::core::Core;
@@ -50,6 +50,7 @@ pub struct On {
     conditions: Conditions,
     past: Option<(History, usize)>,
     queue: Queue,
+    offload: Option<Offload>,
 }
 
 impl On {
@@ -62,6 +63,7 @@ impl On {
             conditions: Conditions::default(),
             past: None,
             queue: Queue::default(),
+            offload: None,
         }
     }
 
@@ -178,6 +180,28 @@ impl On {
     pub fn middleware(mut self, middleware: impl Middleware) -> Self {
         let layers = std::mem::take(&mut self.conditions.layers);
         self.conditions.layers = layers.with(middleware);
+        self
+    }
+
+    /// Runs the handler, and the layers around it, on an executor: a [`WorkerPool`](crate::WorkerPool), a
+    /// [`Mailbox`](crate::Mailbox), or any closure that takes jobs.
+    ///
+    /// The emit then says that the event is held, and knows nothing of the call. Conditions are looked at in the emitter's thread.
+    /// [`Offload`] says what may be lost, and how it is counted.
+    pub fn on(mut self, executor: impl Executor) -> Self {
+        self.offload = Some(Offload::to(executor));
+        self
+    }
+
+    /// Keeps the calls on the [executor](Self::on) in the order of the events, and never two at once.
+    ///
+    /// # Panics
+    ///
+    /// If there is no executor yet: handlers that run in the emitters' threads are not kept in order.
+    #[track_caller]
+    pub fn serial(mut self) -> Self {
+        let offload = self.offload.take().expect("`serial` stands behind `on`, which says where handlers run");
+        self.offload = Some(offload.serial());
         self
     }
 
@@ -308,7 +332,10 @@ impl On {
         payload: Option<fn() -> PayloadType>,
         site: &'static Location<'static>,
     ) -> Result<Connection, Error> {
-        let Self { core, pattern, priority, unique, conditions, past, queue: _ } = self;
+        let Self { core, pattern, priority, unique, mut conditions, past, queue: _, offload } = self;
+        if let Some(offload) = offload {
+            conditions.layers = Stack::new().with(offload).and(&conditions.layers);
+        }
         let pattern = pattern?;
         let name = conditions.name.clone().filter(|_| unique);
         let spec = ConnectionSpec { pattern: pattern.clone(), priority, payload, unique: name, site };

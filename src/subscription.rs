@@ -19,7 +19,9 @@ use crate::bus::Bus;
 use crate::connection::{Connection, Mute};
 use crate::error::Error;
 use crate::on::On;
-use crate::queue::{Nap, Pipe, QueueStats};
+#[cfg(feature = "async")]
+use crate::queue::Nap;
+use crate::queue::{Pipe, QueueStats};
 use crate::signal::Signal;
 
 pub(crate) use asked::Asked;
@@ -94,7 +96,8 @@ pub struct Subscription<T: Receives + ?Sized = Erased> {
     pipe: Arc<Pipe<Parcel<T>>>,
     link: Arc<Connection>,
     addressed: Addressed,
-    /// For the stream: that it waits.
+    /// That the stream waits.
+    #[cfg(feature = "async")]
     nap: Option<Nap>,
 }
 
@@ -149,7 +152,13 @@ impl On {
 impl<T: Receives + ?Sized> Subscription<T> {
     fn of(pipe: Arc<Pipe<Parcel<T>>>, link: Arc<Connection>, addressed: Addressed) -> Self {
         pipe.open_handle();
-        Self { pipe, link, addressed, nap: None }
+        Self {
+            pipe,
+            link,
+            addressed,
+            #[cfg(feature = "async")]
+            nap: None,
+        }
     }
 
     fn pop(&self) -> Option<Received<T>> {
@@ -192,20 +201,10 @@ impl<T: Receives + ?Sized> Subscription<T> {
     }
 
     fn recv_until(&self, deadline: Option<Instant>) -> Result<Received<T>, RecvError> {
-        loop {
-            let received = self.try_recv();
-            if !is_empty(&received) {
-                return received;
-            }
-            let nap = self.pipe.nap();
-            let received = self.try_recv();
-            if !is_empty(&received) {
-                return received;
-            }
-            if !nap.sleep(deadline) {
-                return self.try_recv();
-            }
-        }
+        self.pipe.note_taker();
+        let parcel = self.pipe.pop_until(deadline);
+        let none = || if self.pipe.is_closed() { RecvError::closed() } else { RecvError::empty() };
+        parcel.map(|parcel| Received::of(parcel, &self.addressed)).ok_or_else(none)
     }
 
     /// Takes the next event, in a task: a future that any runtime can run.

@@ -168,6 +168,24 @@ impl<'n> Next<'n> {
         Some(held)
     }
 
+    /// The same for an event that is given to somebody who may refuse it; then it is not held.
+    ///
+    /// # Errors
+    ///
+    /// What `take` says.
+    pub fn hand_over<E>(
+        &self,
+        event: &Event<'_>,
+        mark: Mark,
+        take: impl FnOnce(Held) -> Result<(), E>,
+    ) -> Option<Result<(), E>> {
+        let taken = take(Held::of(event, mark, self.home(mark)?, self.host(event))?);
+        if taken.is_ok() {
+            event.emission().note_held();
+        }
+        Some(taken)
+    }
+
     /// Where an event goes on that is held here.
     fn home(&self, mark: Mark) -> Option<Arc<dyn Home>> {
         match self.0 {

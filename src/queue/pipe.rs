@@ -135,6 +135,24 @@ impl<I> Pipe<I> {
         Some(item)
     }
 
+    /// Takes what is next, and sleeps until there is something; `None` when the time is over, or nothing will come any more.
+    pub(crate) fn pop_until(&self, deadline: Option<Instant>) -> Option<I> {
+        loop {
+            if let Some(item) = self.pop() {
+                return Some(item);
+            }
+            let nap = self.takers.nap();
+            let item = self.pop();
+            // What came before the close is there by now.
+            if item.is_some() || self.is_closed() {
+                return item.or_else(|| self.pop());
+            }
+            if !nap.sleep(deadline) {
+                return self.pop();
+            }
+        }
+    }
+
     /// Notes that this thread takes.
     #[inline]
     pub(crate) fn note_taker(&self) {

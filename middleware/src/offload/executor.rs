@@ -1,0 +1,108 @@
+//! [`Executor`]: what runs jobs; [`Job`]: what is run.
+
+use std::any::type_name;
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::middleware::short_name;
+
+/// Runs jobs somewhere: a pool of threads, a runtime, the main thread when it comes round.
+///
+/// Closures `Fn(Job) -> Result<(), Refused>` are executors; so rayon's pool is one, and tokio's runtime:
+///
+/// ```
+/// # mod rayon { pub struct ThreadPool; impl ThreadPool { pub fn spawn(&self, run: impl FnOnce() + Send) { run() } } }
+/// use sigtree::Bus;
+/// use sigtree::middleware::Job;
+///
+/// let pool = rayon::ThreadPool;
+/// let bus = Bus::new();
+/// let on_the_pool = move |job: Job| {
+///     pool.spawn(|| job.run());
+///     Ok(())
+/// };
+/// let _slow = bus.on("frame").on(on_the_pool).connect(|_: &u32| {})?;
+/// # Ok::<(), sigtree::Error>(())
+/// ```
+pub trait Executor: Send + Sync + 'static {
+    /// Takes a job, to run it soon and once. It must not wait for the job.
+    ///
+    /// # Errors
+    ///
+    /// If it takes none: why. The job is dropped then.
+    fn execute(&self, job: Job) -> Result<(), Refused>;
+
+    /// What it is, for people.
+    fn describe(&self) -> Cow<'static, str> {
+        Cow::Borrowed(short_name(type_name::<Self>()))
+    }
+}
+
+impl<F: Fn(Job) -> Result<(), Refused> + Send + Sync + 'static> Executor for F {
+    fn execute(&self, job: Job) -> Result<(), Refused> {
+        self(job)
+    }
+
+    fn describe(&self) -> Cow<'static, str> {
+        Cow::Borrowed("an executor")
+    }
+}
+
+impl<E: Executor + ?Sized> Executor for Arc<E> {
+    fn execute(&self, job: Job) -> Result<(), Refused> {
+        (**self).execute(job)
+    }
+
+    fn describe(&self) -> Cow<'static, str> {
+        (**self).describe()
+    }
+}
+
+/// What an executor runs, once.
+#[must_use = "a job that is dropped is not run"]
+pub struct Job(Box<dyn FnOnce() + Send>);
+
+impl Job {
+    /// A job that does this.
+    pub fn new(work: impl FnOnce() + Send + 'static) -> Self {
+        Self(Box::new(work))
+    }
+
+    /// Does it, in this thread. If a handler panics whose policy lets it, so does this.
+    pub fn run(self) {
+        (self.0)();
+    }
+}
+
+impl fmt::Debug for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Job")
+    }
+}
+
+/// Why an executor took no job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused(Cow<'static, str>);
+
+impl Refused {
+    /// For this reason.
+    #[must_use]
+    pub fn because(reason: impl Into<Cow<'static, str>>) -> Self {
+        Self(reason.into())
+    }
+
+    /// The reason.
+    #[must_use]
+    pub fn reason(self) -> Cow<'static, str> {
+        self.0
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Refused {}

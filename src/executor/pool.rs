@@ -1,0 +1,269 @@
+//! [`WorkerPool`]: threads that run handlers.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use sigtree_middleware::{Executor, Job, Refused, Topic};
+
+use super::{after, run, submit};
+use crate::error::Error;
+use crate::queue::{Overflow, Pipe, Queue, QueueStats};
+use crate::sync::{AtomicU64, Condvar, Mutex, Ordering, wait};
+
+/// Threads that run handlers, for [`On::on`](crate::On::on) and [`Offload`](crate::middleware::Offload).
+///
+/// It has 4 threads unless told otherwise, and a queue of 1,024 jobs, in which an emit waits up to a second for a place. A clone is
+/// the same pool. When the last one is dropped, those in connections and stacks among them, the threads run what waits and end; nobody
+/// waits for them. [`stop`](Self::stop) does.
+///
+/// A handler that panics ends no thread.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use sigtree::{Bus, WorkerPool};
+///
+/// let bus = Bus::new();
+/// let pool = WorkerPool::builder().name("analysis").max_workers(2).start()?;
+/// let _slow = bus.on("scan").on(pool.clone()).connect(|n: &u64| println!("{}", (1..=*n).sum::<u64>()))?;
+/// for n in 0..10_u64 {
+///     bus.emit("scan", n);
+/// }
+/// pool.drain(Duration::from_secs(60))?;
+/// assert_eq!(pool.stats().run, 10);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+#[doc(alias = "ThreadPool")]
+pub struct WorkerPool(Arc<Handle>);
+
+/// The last of these closes the queue; the threads have the rest.
+struct Handle(Arc<Pool>);
+
+struct Pool {
+    name: Arc<str>,
+    topic: Topic,
+    pipe: Arc<Pipe<Job>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    max_workers: usize,
+    panicked: AtomicU64,
+    rest: Rest,
+}
+
+/// How many jobs are not done yet, for those who wait until there are none.
+#[derive(Default)]
+struct Rest {
+    jobs: Mutex<usize>,
+    none: Condvar,
+}
+
+/// What a pool did. [`Display`](fmt::Display) writes it as a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PoolStats {
+    /// Its threads.
+    pub workers: usize,
+    /// Jobs that were run, those that panicked among them.
+    pub run: u64,
+    /// Jobs that panicked.
+    pub panicked: u64,
+    /// Its queue.
+    pub queue: QueueStats,
+}
+
+/// Sets up a [`WorkerPool`].
+#[derive(Debug, Clone)]
+#[must_use = "a builder starts no threads until `start`"]
+pub struct PoolBuilder {
+    name: Arc<str>,
+    max_workers: usize,
+    queue: Queue,
+}
+
+impl PoolBuilder {
+    /// The pool's name, `sigtree` by default; its threads are called after it: `sigtree-1`.
+    pub fn name(mut self, name: &str) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// How many threads there are, at least one; 4 by default.
+    pub fn max_workers(mut self, workers: usize) -> Self {
+        self.max_workers = workers.max(1);
+        self
+    }
+
+    /// How many jobs wait, and what happens to more.
+    ///
+    /// [`Overflow::DropOldest`] drops the oldest job, whose event is then counted as dropped by its
+    /// [`Offload`](crate::middleware::Offload); jobs have no topics, so [`Overflow::Latest`] keeps one job.
+    pub fn queue(mut self, queue: Queue) -> Self {
+        self.queue = queue;
+        self
+    }
+
+    /// Starts the threads.
+    ///
+    /// # Errors
+    ///
+    /// If the system has no more threads.
+    pub fn start(self) -> io::Result<WorkerPool> {
+        let Self { name, max_workers, queue } = self;
+        let pipe = Pipe::new(queue);
+        pipe.open_handle();
+        let pool = Arc::new(Pool {
+            name,
+            topic: Topic::from_trusted("pool".into()),
+            pipe,
+            threads: Mutex::default(),
+            max_workers,
+            panicked: AtomicU64::new(0),
+            rest: Rest::default(),
+        });
+        let handle = WorkerPool(Arc::new(Handle(pool.clone())));
+        for n in 1..=max_workers {
+            let worker = pool.clone();
+            let thread = thread::Builder::new().name(format!("{}-{n}", pool.name)).spawn(move || worker.work())?;
+            pool.threads.lock().push(thread);
+        }
+        Ok(handle)
+    }
+}
+
+impl WorkerPool {
+    /// Threads that nobody waits for run up to a second for a place in the queue.
+    pub fn builder() -> PoolBuilder {
+        let queue = Queue::default().overflow(Overflow::Block(Duration::from_secs(1)));
+        PoolBuilder { name: "sigtree".into(), max_workers: 4, queue }
+    }
+
+    /// Waits until every job that it was given is done.
+    ///
+    /// # Errors
+    ///
+    /// Timeout, if jobs are left then: [`stats`](Self::stats) tells how many wait.
+    pub fn drain(&self, timeout: Duration) -> Result<(), Error> {
+        if self.0.0.rest.wait_for_none(after(timeout)) { Ok(()) } else { Err(Error::timeout()) }
+    }
+
+    /// Takes no more jobs, waits until those that it has are done, and ends the threads.
+    ///
+    /// # Errors
+    ///
+    /// Timeout, if jobs are left then; the threads run them all the same, and end.
+    pub fn stop(&self, timeout: Duration) -> Result<(), Error> {
+        let pool = &self.0.0;
+        pool.pipe.close();
+        self.drain(timeout)?;
+        let threads = std::mem::take(&mut *pool.threads.lock());
+        for thread in threads {
+            // A worker that stops its own pool is not waited for.
+            if thread.thread().id() != thread::current().id() {
+                drop(thread.join());
+            }
+        }
+        Ok(())
+    }
+
+    /// What it did.
+    #[must_use]
+    pub fn stats(&self) -> PoolStats {
+        self.0.0.stats()
+    }
+}
+
+impl Pool {
+    /// What each thread does: it runs jobs until none will come any more.
+    fn work(&self) {
+        while let Some(job) = self.pipe.pop_until(None) {
+            if !run(job, &self.name) {
+                self.panicked.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn stats(&self) -> PoolStats {
+        let queue = self.pipe.stats();
+        PoolStats {
+            workers: self.max_workers,
+            run: queue.received,
+            panicked: self.panicked.load(Ordering::Relaxed),
+            queue,
+        }
+    }
+}
+
+impl Rest {
+    fn add(&self) {
+        *self.jobs.lock() += 1;
+    }
+
+    fn take(&self) {
+        let mut jobs = self.jobs.lock();
+        *jobs -= 1;
+        if *jobs == 0 {
+            self.none.notify_all();
+        }
+    }
+
+    fn wait_for_none(&self, deadline: Option<Instant>) -> bool {
+        let mut jobs = self.jobs.lock();
+        while *jobs > 0 {
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                return false;
+            }
+            wait(&self.none, &mut jobs, left);
+        }
+        true
+    }
+}
+
+/// A job that is not done yet, until it is dropped: run, or not.
+struct Undone(Arc<Pool>);
+
+impl Drop for Undone {
+    fn drop(&mut self) {
+        self.0.rest.take();
+    }
+}
+
+impl Executor for WorkerPool {
+    fn execute(&self, job: Job) -> Result<(), Refused> {
+        let pool = &self.0.0;
+        pool.rest.add();
+        let undone = Undone(pool.clone());
+        let job = Job::new(move || {
+            let _undone = undone;
+            job.run();
+        });
+        submit(&pool.pipe, job, &pool.topic)
+    }
+
+    fn describe(&self) -> Cow<'static, str> {
+        format!("pool `{}`, {}", self.0.0.name, self.stats()).into()
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.0.pipe.close();
+    }
+}
+
+impl fmt::Display for PoolStats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} workers: {} run, {} panicked; {}", self.workers, self.run, self.panicked, self.queue)
+    }
+}
+
+impl fmt::Debug for WorkerPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WorkerPool").field("name", &self.0.0.name).field("stats", &self.stats()).finish()
+    }
+}
