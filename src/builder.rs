@@ -35,6 +35,8 @@ pub struct BusBuilder {
     pub(crate) ids: Arc<dyn Ids>,
     pub(crate) stack: Stack,
     pub(crate) cached_topics: usize,
+    #[cfg(feature = "async")]
+    pub(crate) spawner: Option<Arc<dyn crate::tasks::Spawner>>,
     #[cfg(feature = "testing")]
     pub(crate) lens: Option<Lens>,
 }
@@ -57,6 +59,8 @@ impl BusBuilder {
             ids: Arc::new(UniqueIds),
             stack: Stack::new(),
             cached_topics: 4096,
+            #[cfg(feature = "async")]
+            spawner: None,
             #[cfg(feature = "testing")]
             lens: None,
         }
@@ -73,6 +77,8 @@ impl BusBuilder {
             ids: parent.ids.clone(),
             stack: Stack::new(),
             cached_topics: 1024,
+            #[cfg(feature = "async")]
+            spawner: parent.spawner.clone(),
             #[cfg(feature = "testing")]
             lens: parent.lens.clone(),
         }
@@ -89,6 +95,8 @@ impl BusBuilder {
             ids: self.ids.clone(),
             stack: self.stack.clone(),
             cached_topics: self.cached_topics,
+            #[cfg(feature = "async")]
+            spawner: self.spawner.clone(),
             #[cfg(feature = "testing")]
             lens: of_parent.lens,
         }
@@ -148,6 +156,13 @@ impl BusBuilder {
         self
     }
 
+    /// Where async handlers run; by default nowhere, or with the feature `tokio` on the runtime that an emit is made in.
+    #[cfg(feature = "async")]
+    pub fn spawner(mut self, spawner: impl crate::tasks::Spawner) -> Self {
+        self.spawner = Some(Arc::new(spawner));
+        self
+    }
+
     /// Makes the bus.
     #[must_use]
     pub fn build(self) -> Bus {
@@ -184,6 +199,10 @@ impl BusBuilder {
             easy_depth: self.depth_limit / 2,
             clock: self.clock,
             ids: self.ids,
+            #[cfg(feature = "async")]
+            spawner: self.spawner,
+            #[cfg(feature = "async")]
+            tasks: crate::tasks::Tasks::default(),
             parent,
             #[cfg(feature = "testing")]
             lens: self.lens,

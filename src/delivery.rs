@@ -62,6 +62,16 @@ impl Delivery {
         Self { tally: Tally { called, ..Tally::default() }, ..Self::default() }
     }
 
+    /// The same with failures that came later.
+    #[cfg(feature = "async")]
+    pub(crate) fn with_failures(mut self, failures: Vec<Arc<Failure>>) -> Self {
+        if !failures.is_empty() {
+            self.tally.failed += failures.len() as u32;
+            self.rare.get_or_insert_default().failures.extend(failures);
+        }
+        self
+    }
+
     pub(crate) fn refused(error: Arc<Error>) -> Self {
         Self { rare: Some(Box::new(Rare { refused: Some(error), ..Rare::default() })), ..Self::default() }
     }

@@ -102,6 +102,9 @@ pub trait Outcome {
 
     #[doc(hidden)]
     fn note(self, event: &Event<'_>) -> Called;
+
+    #[doc(hidden)]
+    fn into_result(self) -> Result<(), Box<dyn Error + Send + Sync>>;
 }
 
 impl Outcome for () {
@@ -111,9 +114,17 @@ impl Outcome for () {
     fn note(self, _event: &Event<'_>) -> Called {
         Called::Done
     }
+
+    fn into_result(self) -> Result<(), Box<dyn Error + Send + Sync>> {
+        Ok(())
+    }
 }
 
 impl<E: Into<Box<dyn Error + Send + Sync>>> Outcome for Result<(), E> {
+    fn into_result(self) -> Result<(), Box<dyn Error + Send + Sync>> {
+        self.map_err(Into::into)
+    }
+
     #[inline]
     fn note(self, event: &Event<'_>) -> Called {
         match self {

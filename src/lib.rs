@@ -175,6 +175,8 @@ mod signal;
 mod subscription;
 mod sync;
 pub mod sys;
+#[cfg(feature = "async")]
+mod tasks;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod tree;
@@ -204,6 +206,8 @@ pub use queue::{Overflow, Queue, QueueStats};
 pub use receiver::Receiver;
 pub use signal::{Emittable, Pinned, Signal, WeakSignal};
 pub use subscription::{Received, Receives, Recv, RecvError, Subscription};
+#[cfg(feature = "async")]
+pub use tasks::{AsyncFn1, Completion, Spawner, Task, Unstarted, WaitError, WaitFor, WaitForFuture};
 pub use tree::ChildBuilder;
 
 /// The examples of the README are run.

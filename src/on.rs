@@ -316,6 +316,11 @@ impl On {
         self.connect_call(Answering::new(handler), Some(PayloadType::of::<T>), site)
     }
 
+    #[cfg(feature = "async")]
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+
     /// The queue chosen for a subscription.
     pub(crate) fn queue_or_default(&self) -> Queue {
         self.queue

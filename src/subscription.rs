@@ -27,7 +27,7 @@ use crate::signal::Signal;
 pub(crate) use asked::Asked;
 use feed::Feed;
 pub(crate) use feed::Label;
-use received::{Addressed, Parcel};
+pub(crate) use received::{Addressed, Parcel};
 pub use received::{Received, Receives};
 pub use recv::{Recv, RecvError};
 

@@ -29,6 +29,10 @@ pub(crate) struct Core {
     pub(crate) easy_depth: u32,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn Ids>,
+    #[cfg(feature = "async")]
+    pub(crate) spawner: Option<Arc<dyn crate::tasks::Spawner>>,
+    #[cfg(feature = "async")]
+    pub(crate) tasks: crate::tasks::Tasks,
     pub(crate) parent: Option<Parent>,
     /// Through what each route sees the layers, on the bus of a test.
     #[cfg(feature = "testing")]

@@ -151,11 +151,21 @@ pub(super) fn layer_panicked(core: &Core, panic: Box<dyn Any + Send>, event: &Ev
 /// Puts a failure where people look for it.
 fn report(core: &Core, failure: &Arc<Failure>, event: &Event<'_>) {
     event.emission().add_failure(failure.clone());
-    core.counters.count_failure();
-    tracing::error!(target: "sigtree::dispatch", bus = %core.name, topic = %failure.topic, "{failure}");
-    // A report that fails is counted and traced, and not reported again.
-    if !event.topic().is_reserved() {
-        core.report(sys::HANDLER_FAILED, || sys::HandlerFailed { bus: core.name.clone(), failure: failure.clone() });
+    core.report_failure(failure);
+}
+
+impl Core {
+    /// Counts, traces and reports a failure.
+    pub(crate) fn report_failure(&self, failure: &Arc<Failure>) {
+        self.counters.count_failure();
+        tracing::error!(target: "sigtree::dispatch", bus = %self.name, topic = %failure.topic, "{failure}");
+        // A report that fails is counted and traced, and not reported again.
+        if !failure.topic.is_reserved() {
+            self.report(sys::HANDLER_FAILED, || sys::HandlerFailed {
+                bus: self.name.clone(),
+                failure: failure.clone(),
+            });
+        }
     }
 }
 

@@ -72,16 +72,16 @@ pub(crate) struct Parcel<T: ?Sized> {
 
 /// What a queue knows of all its events.
 #[derive(Clone)]
-pub(super) struct Addressed {
+pub(crate) struct Addressed {
     /// The topic, if there is only one.
-    pub(super) exact: Option<Topic>,
-    pub(super) stamped: bool,
+    pub(crate) exact: Option<Topic>,
+    pub(crate) stamped: bool,
 }
 
 impl<T: Receives + ?Sized> Parcel<T> {
     /// Keeps an event, if its payload can be kept, and is a `T`.
     #[inline]
-    pub(super) fn of(event: &Event<'_>, queue: &Addressed) -> Option<Self> {
+    pub(crate) fn of(event: &Event<'_>, queue: &Addressed) -> Option<Self> {
         let payload = T::take(event.share_erased()?)?;
         let is_plain =
             queue.exact.is_some() && !queue.stamped && event.envelope().is_none() && !event.emission().has_id();
@@ -90,7 +90,7 @@ impl<T: Receives + ?Sized> Parcel<T> {
 }
 
 impl<T: ?Sized> Received<T> {
-    pub(super) fn of(parcel: Parcel<T>, queue: &Addressed) -> Self {
+    pub(crate) fn of(parcel: Parcel<T>, queue: &Addressed) -> Self {
         let about = match (parcel.details, &queue.exact) {
             (Some(details), _) => About::Details(details),
             (None, Some(topic)) => About::Topic(topic.clone()),

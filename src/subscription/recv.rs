@@ -35,7 +35,7 @@ impl<T: Receives + ?Sized> Future for Recv<'_, T> {
 
 impl<T: Receives + ?Sized> Subscription<T> {
     /// Takes the next event, or leaves word in `nap` that the task is to be woken.
-    pub(super) fn poll_recv(
+    pub(crate) fn poll_recv(
         &self,
         nap: &mut Option<Nap>,
         context: &mut Context<'_>,

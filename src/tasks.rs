@@ -1,0 +1,13 @@
+//! Async handlers: they run in the background on a [`Spawner`], or in whoever waits for an emit.
+
+mod completion;
+mod handler;
+mod running;
+mod spawner;
+mod wait_for;
+
+pub use completion::{Completion, Unstarted};
+pub use handler::AsyncFn1;
+pub(crate) use running::Tasks;
+pub use spawner::{Spawner, Task};
+pub use wait_for::{WaitError, WaitFor, WaitForFuture};

@@ -1,0 +1,154 @@
+//! What calls an async handler: it makes the future, and hands it to whoever waits for it, or to the spawner.
+
+use std::future::Future;
+use std::panic::Location;
+use std::sync::{Arc, Weak};
+
+use sigtree_middleware::{Event, IntoPattern};
+
+use super::completion::Gathering;
+use super::running::{CallOf, Running, Step};
+use super::spawner::Task;
+use crate::bus::Bus;
+use crate::connection::Connection;
+use crate::dispatch::core::Core;
+use crate::dispatch::slot::{Call, Called};
+use crate::error::Error;
+use crate::handler::Outcome;
+use crate::on::On;
+use crate::subscription::{Addressed, Label, Parcel, Received, Receives};
+
+impl Bus {
+    /// Connects an async handler: each event begins a call of it, which runs in the background.
+    ///
+    /// An emit begins the calls and goes on; they run at the same time, on the bus's [spawner](crate::BusBuilder::spawner), or with the
+    /// feature `tokio` on the runtime that the emit is made in. With [`emit_and_wait`](Bus::emit_and_wait) they run in
+    /// whoever awaits that. Failures and panics are reported as those of other handlers, when they happen.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Bus::connect). An emit that finds no spawner counts the handler as failed.
+    ///
+    /// # Examples
+    ///
+    /// [`Spawner`](crate::Spawner) has one.
+    #[track_caller]
+    pub fn connect_async<T, F, O>(&self, pattern: impl IntoPattern, handler: F) -> Result<Connection, Error>
+    where
+        T: Receives + ?Sized,
+        F: AsyncFn1<Received<T>, O>,
+        O: Outcome + 'static,
+    {
+        self.on(pattern).connect_async(handler)
+    }
+}
+
+impl On {
+    /// Connects an async handler: see [`Bus::connect_async`]. Conditions and layers of this builder are met before a call begins.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](On::connect).
+    #[track_caller]
+    pub fn connect_async<T, F, O>(self, handler: F) -> Result<Connection, Error>
+    where
+        T: Receives + ?Sized,
+        F: AsyncFn1<Received<T>, O>,
+        O: Outcome + 'static,
+    {
+        let site = Location::caller();
+        let label = Arc::new(self.label(site)?);
+        let addressed = Addressed { exact: label.pattern.as_topic().cloned(), stamped: false };
+        let core = Arc::downgrade(self.core());
+        let call = Async { handler, addressed, label, core, of: std::marker::PhantomData };
+        self.connect_call(call, T::payload_type(), site)
+    }
+}
+
+/// A closure that takes an `A` and returns a future of an `O`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an async handler",
+    note = "it takes a `Received<T>` and returns a future: `|event: Received<u32>| async move {{ .. }}`"
+)]
+pub trait AsyncFn1<A, O>: Send + Sync + 'static {
+    #[doc(hidden)]
+    type Future: Future<Output = O> + Send + 'static;
+
+    #[doc(hidden)]
+    fn begin(&self, argument: A) -> Self::Future;
+}
+
+impl<A, O, F, Fut> AsyncFn1<A, O> for F
+where
+    F: Fn(A) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = O> + Send + 'static,
+{
+    type Future = Fut;
+
+    fn begin(&self, argument: A) -> Fut {
+        self(argument)
+    }
+}
+
+/// An async handler in a table.
+struct Async<T: ?Sized, F, O> {
+    handler: F,
+    addressed: Addressed,
+    label: Arc<Label>,
+    core: Weak<Core>,
+    of: std::marker::PhantomData<fn(Arc<T>) -> O>,
+}
+
+impl<T, F, O> Call for Async<T, F, O>
+where
+    T: Receives + ?Sized,
+    F: AsyncFn1<Received<T>, O>,
+    O: Outcome + 'static,
+{
+    const RETAINS: bool = true;
+
+    fn call(&self, event: &Event<'_>) -> Called {
+        if !self.accepts(event.payload_type()) {
+            return Called::OtherType;
+        }
+        let (Some(parcel), Some(core)) = (Parcel::of(event, &self.addressed), self.core.upgrade()) else {
+            return Called::Skipped;
+        };
+        let future = self.handler.begin(Received::of(parcel, &self.addressed));
+        let of = CallOf { topic: event.topic().clone(), label: self.label.clone() };
+        let call: Box<dyn Step> = Box::new(Running::new(future, of, &core));
+        let Err(call) = Gathering::take(event.emission().depth(), call) else { return Called::Done };
+        match core.spawn(Task::of_call(call)) {
+            Ok(()) => Called::Done,
+            Err(error) => {
+                event.emission().set_error(error.into());
+                Called::Failed
+            }
+        }
+    }
+
+    fn accepts(&self, payload: std::any::TypeId) -> bool {
+        T::payload_type().is_none_or(|of| of().id == payload)
+    }
+
+    fn explain(&self, notes: &mut Vec<String>) {
+        notes.push("async".into());
+    }
+}
+
+impl Core {
+    /// Runs a task in the background.
+    fn spawn(&self, task: Task) -> Result<(), &'static str> {
+        if let Some(spawner) = &self.spawner {
+            spawner.spawn(task);
+            return Ok(());
+        }
+        #[cfg(feature = "tokio")]
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            drop(runtime.spawn(task));
+            return Ok(());
+        }
+        task.forgo();
+        Err("nothing runs async handlers here: give the bus a spawner, or emit and wait")
+    }
+}

@@ -1,0 +1,193 @@
+//! One call of an async handler, and how many there are on a bus.
+
+use std::any::Any;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use sigtree_middleware::{Cause, Failure, Topic};
+
+use crate::bus::Bus;
+use crate::dispatch::core::Core;
+use crate::dispatch::failure::discard;
+use crate::error::Error;
+use crate::handler::Outcome;
+use crate::queue::Waiters;
+use crate::subscription::Label;
+use crate::sync::{AtomicUsize, Ordering};
+
+/// The async calls of a bus that are not done yet.
+pub(crate) struct Tasks {
+    undone: AtomicUsize,
+    none: Arc<Waiters>,
+}
+
+impl Default for Tasks {
+    fn default() -> Self {
+        Self { undone: AtomicUsize::new(0), none: Waiters::new() }
+    }
+}
+
+impl Tasks {
+    fn begin(&self) {
+        self.undone.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn end(&self) {
+        if self.undone.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.none.wake_all();
+        }
+    }
+
+    fn wait_for_none(&self, deadline: Option<Instant>) -> bool {
+        loop {
+            let nap = self.none.nap();
+            if self.undone.load(Ordering::SeqCst) == 0 {
+                return true;
+            }
+            if !nap.sleep(deadline) {
+                return self.undone.load(Ordering::SeqCst) == 0;
+            }
+        }
+    }
+}
+
+impl Bus {
+    /// Waits until all async handlers of this bus that were called are done.
+    ///
+    /// Do not call it in a task: it keeps the thread.
+    ///
+    /// # Errors
+    ///
+    /// Timeout, if some are not; they run on.
+    pub fn drain(&self, timeout: Duration) -> Result<(), Error> {
+        let deadline = Instant::now().checked_add(timeout);
+        if self.core().tasks.wait_for_none(deadline) { Ok(()) } else { Err(Error::timeout()) }
+    }
+
+    /// How many calls of async handlers are not done yet.
+    #[must_use]
+    pub fn running(&self) -> usize {
+        self.core().tasks.undone.load(Ordering::SeqCst)
+    }
+}
+
+/// Which call it is, for reports.
+#[derive(Clone)]
+pub(super) struct CallOf {
+    pub(super) topic: Topic,
+    pub(super) label: Arc<Label>,
+}
+
+/// One call of an async handler: it reports how it ends, also if it is dropped before.
+pub(super) struct Running<F> {
+    future: Option<Pin<Box<F>>>,
+    of: CallOf,
+    core: Weak<Core>,
+    /// Set with the first poll.
+    began: bool,
+}
+
+impl<F, O> Running<F>
+where
+    F: Future<Output = O>,
+    O: Outcome,
+{
+    pub(super) fn new(future: F, of: CallOf, core: &Arc<Core>) -> Self {
+        core.tasks.begin();
+        Self { future: Some(Box::pin(future)), of, core: Arc::downgrade(core), began: false }
+    }
+}
+
+/// What an async handler gives back: nothing, or a result.
+pub(super) type Ended = Result<(), Arc<Failure>>;
+
+/// A call that can be waited for, whatever its type.
+pub(super) trait Step: Send {
+    fn step(&mut self, context: &mut Context<'_>) -> Poll<Ended>;
+
+    fn of(&self) -> &CallOf;
+
+    /// Gives it up, if it has not begun; whether it had not.
+    fn forgo(&mut self) -> bool;
+}
+
+impl<F, O> Step for Running<F>
+where
+    F: Future<Output = O> + Send,
+    O: Outcome,
+{
+    fn step(&mut self, context: &mut Context<'_>) -> Poll<Ended> {
+        self.began = true;
+        let Some(future) = &mut self.future else { return Poll::Ready(Ok(())) };
+        let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context)));
+        let cause = match polled {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(outcome)) => outcome.into_result().err().map(Cause::Error),
+            Err(panic) => Some(cause_of(panic)),
+        };
+        // Its drop may panic, too.
+        discard_future(self.future.take());
+        Poll::Ready(self.end(cause))
+    }
+
+    fn of(&self) -> &CallOf {
+        &self.of
+    }
+
+    fn forgo(&mut self) -> bool {
+        if self.began || self.future.is_none() {
+            return false;
+        }
+        discard_future(self.future.take());
+        drop(self.end(None));
+        true
+    }
+}
+
+impl<F> Running<F> {
+    fn end(&self, cause: Option<Cause>) -> Ended {
+        let core = self.core.upgrade();
+        let failed = cause.map(|cause| {
+            let CallOf { topic, label } = &self.of;
+            Arc::new(Failure {
+                topic: topic.clone(),
+                pattern: Some(label.pattern.as_str().into()),
+                name: label.name.clone(),
+                site: Some(label.site),
+                cause,
+            })
+        });
+        if let Some(core) = core {
+            if let Some(failure) = &failed {
+                core.report_failure(failure);
+            }
+            core.tasks.end();
+        }
+        failed.map_or(Ok(()), Err)
+    }
+}
+
+impl<F> Drop for Running<F> {
+    fn drop(&mut self) {
+        let Some(future) = self.future.take() else { return };
+        discard_future(Some(future));
+        let what = if self.began { "it was cancelled" } else { "it was dropped before it began" };
+        drop(self.end(Some(Cause::Error(what.into()))));
+    }
+}
+
+fn cause_of(panic: Box<dyn Any + Send>) -> Cause {
+    let cause = Cause::of_panic(&*panic);
+    discard(Some(panic));
+    cause
+}
+
+fn discard_future<F>(future: Option<Pin<Box<F>>>) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(future))) {
+        discard(Some(panic));
+    }
+}
