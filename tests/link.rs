@@ -1,0 +1,77 @@
+//! Two parties, two bounded queues: neither waits for the other, and what is dropped is handed back and counted.
+
+use std::thread;
+use std::time::Duration;
+
+use sigtree::{End, Link};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn pair() -> (End<u32, String>, End<String, u32>) {
+    Link::named("radar", "ew").ends()
+}
+
+#[test]
+fn messages_go_both_ways_in_order() {
+    let (radar, ew) = pair();
+    (0..3).for_each(|n| radar.send(n).unwrap());
+    ew.send("jam".to_owned()).unwrap();
+    assert_eq!((0..3).map(|_| ew.try_recv().unwrap()).collect::<Vec<_>>(), [0, 1, 2]);
+    assert_eq!(radar.try_recv().unwrap(), "jam");
+    assert!(
+        ew.try_recv().unwrap_err().is_empty() && radar.recv_timeout(Duration::from_millis(1)).unwrap_err().is_empty()
+    );
+    assert_eq!((radar.name(), ew.name()), ("radar", "ew"));
+}
+
+#[test]
+fn a_stopped_side_costs_the_other_nothing() {
+    let (radar, ew) = pair();
+    let sent = (0..1_000).filter(|n| radar.send(*n).is_ok()).count();
+    assert_eq!(sent, 100);
+    let error = radar.send(7).unwrap_err();
+    assert!(error.is_full());
+    assert_eq!((error.to_string().as_str(), error.into_message()), ("the queue is full: the other side is behind", 7));
+    assert!(radar.send_timeout(8, Duration::from_millis(1)).unwrap_err().is_full());
+
+    while ew.try_recv().is_ok() {}
+    let stats = radar.stats();
+    assert_eq!((&*stats.backend, stats.running), ("queue", true));
+    assert_eq!((stats.out.sent, stats.out.received, stats.out.dropped, stats.out.queue_size), (1_002, 100, 902, 0));
+    assert!((stats.out.drop_rate - 902.0 / 1_002.0).abs() < 1e-9);
+    assert_eq!(ew.stats().back, stats.out);
+    assert_eq!(
+        stats.to_string(),
+        "queue, running; out: 1002 sent, 100 received, 902 dropped, 0 waiting; back: 0 sent, 0 received, 0 dropped, 0 waiting"
+    );
+}
+
+#[test]
+fn who_waits_is_woken() {
+    let (radar, ew) = Link::<u32, u32>::with("a", "b", 1, 1).ends();
+    let echo = thread::spawn(move || {
+        while let Ok(n) = ew.recv_timeout(MINUTE) {
+            ew.send_timeout(n * 2, MINUTE).unwrap();
+        }
+    });
+    for n in 0..1_000 {
+        radar.send_timeout(n, MINUTE).unwrap();
+        assert_eq!(radar.recv_timeout(MINUTE).unwrap(), n * 2);
+    }
+    drop(radar);
+    echo.join().unwrap();
+}
+
+#[test]
+fn a_side_that_is_gone_is_told_of_when_what_waits_was_taken() {
+    let (radar, ew) = pair();
+    radar.send(1).unwrap();
+    let clone = radar.clone();
+    drop(radar);
+    assert!(ew.stats().running);
+    drop(clone);
+    assert!(ew.send("late".to_owned()).unwrap_err().is_closed());
+    assert_eq!(ew.recv_timeout(MINUTE).unwrap(), 1);
+    assert!(ew.recv_timeout(MINUTE).unwrap_err().is_closed() && ew.try_recv().unwrap_err().is_closed());
+    assert!(!ew.stats().running);
+}
