@@ -3,10 +3,11 @@
 //! Who waits says so first (`nap`), then looks once more, then sleeps. Who changes the queue changes it first, then looks whether
 //! anybody sleeps (`wake`). The count of sleepers and the places of the queue are sequentially consistent: if the change
 //! comes first, the second look finds it; if the second look comes first, the count was up before, and the change sees it.
+//! The fences, where nothing is hot, say the same to the model checkers, which take no access but a fence for that strong.
 
 use std::sync::Arc;
 
-use crate::sync::{AtomicUsize, Ordering};
+use crate::sync::{AtomicUsize, Ordering, fence};
 
 /// Those who wait for one thing: that there is something to take, or a place.
 pub(crate) struct Waiters {
@@ -28,6 +29,7 @@ impl Waiters {
     /// Says that somebody is about to sleep. Look once more before sleeping.
     pub(crate) fn nap(self: &Arc<Self>) -> Nap {
         self.asleep.fetch_add(1, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
         Nap { waiters: self.clone(), ear: self.bell.listen() }
     }
 
@@ -47,6 +49,7 @@ impl Waiters {
 
     /// Wakes all of them.
     pub(crate) fn wake_all(&self) {
+        fence(Ordering::SeqCst);
         if self.asleep.load(Ordering::SeqCst) > 0 {
             self.bell.ring_for_all();
         }
