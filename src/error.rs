@@ -34,6 +34,7 @@ enum Kind {
     ChildExists(Box<str>),
     WouldDeadlock,
     Timeout,
+    Undone { count: usize, what: &'static str },
     Speed(SpeedError),
     QueueFull(Box<QueueFull>),
 }
@@ -65,6 +66,11 @@ impl Error {
 
     pub(crate) fn timeout() -> Self {
         Self(Kind::Timeout)
+    }
+
+    /// So many of these were waited for, and not done in time.
+    pub(crate) fn undone(count: usize, what: &'static str) -> Self {
+        Self(Kind::Undone { count, what })
     }
 
     pub(crate) fn queue_full(full: QueueFull) -> Self {
@@ -116,7 +122,7 @@ impl Error {
     /// The time to wait ran out.
     #[must_use]
     pub fn is_timeout(&self) -> bool {
-        matches!(self.0, Kind::Timeout)
+        matches!(self.0, Kind::Timeout | Kind::Undone { .. })
     }
 
     /// A replay cannot have this speed.
@@ -206,6 +212,12 @@ impl fmt::Display for Error {
             Kind::Timeout => {
                 f.write_str("a call was still running when the time ran out; the handler is disconnected all the same")
             }
+            Kind::Undone { count, what } => {
+                write!(
+                    f,
+                    "{what} were not done when the time ran out: {count} are left, and go on; wait longer for them"
+                )
+            }
         }
     }
 }
@@ -283,7 +295,7 @@ impl fmt::Display for QueueFull {
         }
         write!(f, " ({site}) is full: {} wait", self.capacity)?;
         f.write_str(match self.loss {
-            Loss::TimedOut => ", and none was taken in time",
+            Loss::TimedOut => ", and none was taken in time: take faster, wait longer, or give it more places",
             Loss::WouldDeadlock => ", and only this thread takes from it: take first, or from another thread",
             _ => ": take faster, give it more places, or let it drop the oldest",
         })

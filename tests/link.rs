@@ -31,7 +31,8 @@ fn a_stopped_side_costs_the_other_nothing() {
     assert_eq!(sent, 100);
     let error = radar.send(7).unwrap_err();
     assert!(error.is_full());
-    assert_eq!((error.to_string().as_str(), error.into_message()), ("the queue is full: the other side is behind", 7));
+    assert!(error.to_string().starts_with("the queue is full: the other side is behind;"), "{error}");
+    assert_eq!(error.into_message(), 7);
     assert!(radar.send_timeout(8, Duration::from_millis(1)).unwrap_err().is_full());
 
     while ew.try_recv().is_ok() {}
@@ -74,4 +75,16 @@ fn a_side_that_is_gone_is_told_of_when_what_waits_was_taken() {
     assert_eq!(ew.recv_timeout(MINUTE).unwrap(), 1);
     assert!(ew.recv_timeout(MINUTE).unwrap_err().is_closed() && ew.try_recv().unwrap_err().is_closed());
     assert!(!ew.stats().running);
+}
+
+#[test]
+fn who_waits_for_a_place_is_told_when_the_other_side_goes() {
+    let (radar, ew) = Link::<u32, u32>::with("a", "b", 1, 1).ends();
+    radar.send(1).unwrap();
+    let sends = thread::spawn(move || radar.send_timeout(2, MINUTE).unwrap_err());
+    thread::yield_now();
+    drop(ew);
+    let error = sends.join().unwrap();
+    assert!(error.is_closed(), "{error}");
+    assert_eq!((error.to_string().as_str(), error.into_message()), ("the other side is gone", 2));
 }

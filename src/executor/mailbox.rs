@@ -8,11 +8,13 @@ use sigtree_middleware::{Executor, Job, Refused, Topic};
 
 use super::{after, run, submit};
 use crate::queue::{Pipe, Queue, QueueStats};
+use crate::sync::{AtomicBool, Ordering};
 
 /// Runs handlers in the thread that empties it: the main thread of a user interface, a game's loop.
 ///
-/// A clone is the same mailbox: one goes to [`On::on`](crate::On::on), one stays with the thread. When all that could
-/// empty it are gone, or it was [closed](Self::close), it takes no more jobs.
+/// A clone is the same mailbox: one goes to [`On::on`](crate::On::on), one stays with the thread. [Close](Self::close) it when
+/// that thread ends, or jobs wait until it is full and then are refused: it cannot know that nobody comes round any more.
+/// Several threads may empty it; each job runs in one of them.
 ///
 /// # Examples
 ///
@@ -33,6 +35,8 @@ pub struct Mailbox(Arc<Inner>);
 
 struct Inner {
     pipe: Arc<Pipe<Job>>,
+    /// Whether several threads empty it: then one can wait for the other to make place.
+    is_shared: AtomicBool,
     topic: Topic,
 }
 
@@ -48,7 +52,7 @@ impl Mailbox {
     pub fn with(queue: Queue) -> Self {
         let pipe = Pipe::new(queue);
         pipe.open_handle();
-        Self(Arc::new(Inner { pipe, topic: Topic::from_trusted("mailbox".into()) }))
+        Self(Arc::new(Inner { pipe, is_shared: AtomicBool::new(false), topic: Topic::from_trusted("mailbox".into()) }))
     }
 
     /// Runs what is there, and no more than was there when it began; how many jobs.
@@ -61,16 +65,22 @@ impl Mailbox {
     /// Runs one job, if one is there.
     #[allow(clippy::must_use_candidate, reason = "it is called for what it does")]
     pub fn run_one(&self) -> bool {
-        self.0.pipe.note_taker();
+        self.note_taker();
         self.0.pipe.pop().map(|job| run(job, "mailbox")).is_some()
     }
 
     /// Runs one job, and sleeps until one is there or the time is over.
     #[allow(clippy::must_use_candidate, reason = "it is called for what it does")]
     pub fn run_one_within(&self, timeout: Duration) -> bool {
-        self.0.pipe.note_taker();
+        self.note_taker();
         let job = self.0.pipe.pop_until(after(timeout));
         job.map(|job| run(job, "mailbox")).is_some()
+    }
+
+    fn note_taker(&self) {
+        if self.0.pipe.note_taker() && !self.0.is_shared.swap(true, Ordering::Relaxed) {
+            self.0.pipe.open_handle();
+        }
     }
 
     /// How many jobs wait.

@@ -55,11 +55,20 @@ struct Pool {
     rest: Rest,
 }
 
-/// How many jobs are not done yet, for those who wait until there are none.
+/// The jobs that are not done yet, for those who wait until there are none.
 #[derive(Default)]
 struct Rest {
-    jobs: Mutex<usize>,
+    jobs: Mutex<Jobs>,
     none: Condvar,
+}
+
+#[derive(Default)]
+struct Jobs {
+    undone: usize,
+    /// Those of them that are on their way into the queue. It is closed behind the last of these, so that none comes into it when the
+    /// threads have ended.
+    coming: usize,
+    closed: bool,
 }
 
 /// What a pool did. [`Display`](fmt::Display) writes it as a line.
@@ -148,7 +157,8 @@ impl WorkerPool {
     ///
     /// Timeout, if jobs are left then: [`stats`](Self::stats) tells how many wait.
     pub fn drain(&self, timeout: Duration) -> Result<(), Error> {
-        if self.0.0.rest.wait_for_none(after(timeout)) { Ok(()) } else { Err(Error::timeout()) }
+        let rest = &self.0.0.rest;
+        if rest.wait_for_none(after(timeout)) { Ok(()) } else { Err(Error::undone(rest.jobs.lock().undone, "jobs")) }
     }
 
     /// Takes no more jobs, waits until those that it has are done, and ends the threads.
@@ -158,7 +168,7 @@ impl WorkerPool {
     /// Timeout, if jobs are left then; the threads run them all the same, and end.
     pub fn stop(&self, timeout: Duration) -> Result<(), Error> {
         let pool = &self.0.0;
-        pool.pipe.close();
+        pool.close();
         self.drain(timeout)?;
         let threads = std::mem::take(&mut *pool.threads.lock());
         for thread in threads {
@@ -178,8 +188,18 @@ impl WorkerPool {
 }
 
 impl Pool {
+    fn close(&self) {
+        if self.rest.close() {
+            self.pipe.close();
+        }
+    }
+
     /// What each thread does: it runs jobs until none will come any more.
     fn work(&self) {
+        if self.max_workers == 1 {
+            // A job that gives this pool another does not wait for a place that only this thread can make.
+            self.pipe.note_taker();
+        }
         while let Some(job) = self.pipe.pop_until(None) {
             if !run(job, &self.name) {
                 self.panicked.fetch_add(1, Ordering::Relaxed);
@@ -199,21 +219,42 @@ impl Pool {
 }
 
 impl Rest {
-    fn add(&self) {
-        *self.jobs.lock() += 1;
+    /// Whether one more is taken.
+    fn add(&self) -> bool {
+        let mut jobs = self.jobs.lock();
+        if jobs.closed {
+            return false;
+        }
+        jobs.undone += 1;
+        jobs.coming += 1;
+        true
+    }
+
+    /// One is in the queue, or refused; whether the queue is to be closed now.
+    fn arrive(&self) -> bool {
+        let mut jobs = self.jobs.lock();
+        jobs.coming -= 1;
+        jobs.closed && jobs.coming == 0
+    }
+
+    /// Takes no more; whether the queue is to be closed now, or when the last one arrived.
+    fn close(&self) -> bool {
+        let mut jobs = self.jobs.lock();
+        jobs.closed = true;
+        jobs.coming == 0
     }
 
     fn take(&self) {
         let mut jobs = self.jobs.lock();
-        *jobs -= 1;
-        if *jobs == 0 {
+        jobs.undone -= 1;
+        if jobs.undone == 0 {
             self.none.notify_all();
         }
     }
 
     fn wait_for_none(&self, deadline: Option<Instant>) -> bool {
         let mut jobs = self.jobs.lock();
-        while *jobs > 0 {
+        while jobs.undone > 0 {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             if left.is_some_and(|left| left.is_zero()) {
                 return false;
@@ -233,10 +274,24 @@ impl Drop for Undone {
     }
 }
 
+/// A job that is on its way into the queue, until it is there, or refused.
+struct Coming<'p>(&'p Pool);
+
+impl Drop for Coming<'_> {
+    fn drop(&mut self) {
+        if self.0.rest.arrive() {
+            self.0.pipe.close();
+        }
+    }
+}
+
 impl Executor for WorkerPool {
     fn execute(&self, job: Job) -> Result<(), Refused> {
         let pool = &self.0.0;
-        pool.rest.add();
+        if !pool.rest.add() {
+            return Err(Refused::because("the executor is shut down"));
+        }
+        let _coming = Coming(pool);
         let undone = Undone(pool.clone());
         let job = Job::new(move || {
             let _undone = undone;
@@ -252,7 +307,7 @@ impl Executor for WorkerPool {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.0.pipe.close();
+        self.0.close();
     }
 }
 

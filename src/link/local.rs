@@ -39,7 +39,10 @@ impl<M: Send + 'static> Transport<M> for Local<M> {
             return Err(self.lost(message, Loss::Newest));
         }
         let waited = self.pipe.push_until(message, rank, Instant::now().checked_add(timeout));
-        waited.map_err(|(message, loss)| self.lost(message, loss))
+        waited.map_err(|(message, loss)| match self.pipe.is_closed() {
+            true => LinkSendError::closed(message),
+            false => self.lost(message, loss),
+        })
     }
 
     fn recv(&self, timeout: Duration) -> Result<M, LinkRecvError> {

@@ -105,7 +105,11 @@ impl<M> LinkSendError<M> {
 
 impl<M> fmt::Display for LinkSendError<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.closed { "the other side is gone" } else { "the queue is full: the other side is behind" })
+        f.write_str(if self.closed {
+            "the other side is gone"
+        } else {
+            "the queue is full: the other side is behind; drop the message, or wait with `send_timeout`"
+        })
     }
 }
 
@@ -151,7 +155,11 @@ impl LinkRecvError {
 
 impl fmt::Display for LinkRecvError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.closed { "the other side is gone" } else { "no message waits" })
+        f.write_str(if self.closed {
+            "the other side is gone, and nothing waits"
+        } else {
+            "no message waits: try again, or wait with `recv_timeout`"
+        })
     }
 }
 

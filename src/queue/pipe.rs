@@ -153,13 +153,14 @@ impl<I> Pipe<I> {
         }
     }
 
-    /// Notes that this thread takes.
+    /// Notes that this thread takes; whether another one did before.
     #[inline]
-    pub(crate) fn note_taker(&self) {
-        let me = this_thread();
-        if self.taker.load(Ordering::Relaxed) != me {
+    pub(crate) fn note_taker(&self) -> bool {
+        let (me, before) = (this_thread(), self.taker.load(Ordering::Relaxed));
+        if before != me {
             self.taker.store(me, Ordering::Relaxed);
         }
+        before != me && before != 0
     }
 
     /// Whether the only one who can take from it did so last in this thread, so that waiting here is waiting for oneself.

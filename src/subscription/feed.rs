@@ -52,6 +52,10 @@ impl<T: Receives + ?Sized> Feed<T> {
         };
         let Err((parcel, loss)) = waited else { return Called::Done };
         drop(parcel);
+        if self.pipe.is_closed() {
+            // Nobody is left to take it, or to be told of it.
+            return Called::Skipped;
+        }
         self.lose(loss, asked.is_some(), event)
     }
 
