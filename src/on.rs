@@ -51,6 +51,7 @@ pub struct On {
     past: Option<(History, usize)>,
     queue: Queue,
     offload: Option<Offload>,
+    serial: bool,
 }
 
 impl On {
@@ -64,6 +65,7 @@ impl On {
             past: None,
             queue: Queue::default(),
             offload: None,
+            serial: false,
         }
     }
 
@@ -193,15 +195,14 @@ impl On {
         self
     }
 
-    /// Keeps the calls on the [executor](Self::on) in the order of the events, and never two at once.
+    /// Keeps the calls on the [executor](Self::on), or those of an [async handler](Self::connect_async), in the order of the events,
+    /// and never two at once.
     ///
     /// # Panics
     ///
-    /// If there is no executor yet: handlers that run in the emitters' threads are not kept in order.
-    #[track_caller]
+    /// [`connect`](Self::connect) does, if there is no executor: handlers that run in the emitters' threads are not kept in order.
     pub fn serial(mut self) -> Self {
-        let offload = self.offload.take().expect("`serial` stands behind `on`, which says where handlers run");
-        self.offload = Some(offload.serial());
+        self.serial = true;
         self
     }
 
@@ -331,13 +332,25 @@ impl On {
         Ok(Label { pattern: self.pattern.clone()?, name: self.conditions.name.clone(), site })
     }
 
+    /// Whether what is connected is to keep order, if it can do so itself.
+    pub(crate) fn take_serial(&mut self) -> bool {
+        let serial = std::mem::take(&mut self.serial);
+        if serial {
+            self.offload = self.offload.take().map(|offload| offload.serial());
+        }
+        serial
+    }
+
+    #[track_caller]
     pub(crate) fn connect_call<C: Call>(
-        self,
+        mut self,
         call: C,
         payload: Option<fn() -> PayloadType>,
         site: &'static Location<'static>,
     ) -> Result<Connection, Error> {
-        let Self { core, pattern, priority, unique, mut conditions, past, queue: _, offload } = self;
+        let serial = self.take_serial();
+        let Self { core, pattern, priority, unique, mut conditions, past, queue: _, offload, serial: _ } = self;
+        assert!(!serial || offload.is_some(), "`serial` goes with `on`, which says where handlers run");
         if let Some(offload) = offload {
             conditions.layers = Stack::new().with(offload).and(&conditions.layers);
         }

@@ -137,8 +137,10 @@ impl On {
     ///
     /// As [`connect`](On::connect).
     #[track_caller]
-    pub fn subscribe<T: Receives + ?Sized>(self) -> Result<Subscription<T>, Error> {
+    pub fn subscribe<T: Receives + ?Sized>(mut self) -> Result<Subscription<T>, Error> {
         let site = Location::caller();
+        // A queue keeps its order itself.
+        self.take_serial();
         let (queue, label) = (self.queue_or_default(), self.label(site)?);
         let exact = label.pattern.as_topic().cloned();
         let addressed = Addressed { exact, stamped: queue.is_stamped() };

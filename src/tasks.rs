@@ -2,6 +2,7 @@
 
 mod completion;
 mod handler;
+mod line;
 mod running;
 mod spawner;
 mod wait_for;

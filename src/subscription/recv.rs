@@ -97,7 +97,7 @@ impl fmt::Display for RecvError {
         f.write_str(if self.closed {
             "no event will come: the bus is gone, or the subscription was disconnected"
         } else {
-            "no event waits"
+            "no event waits: try again, or wait for one with `recv_timeout`"
         })
     }
 }

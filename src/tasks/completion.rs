@@ -119,6 +119,17 @@ impl Unstarted {
     }
 }
 
+impl fmt::Display for Unstarted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { topic, pattern, name, location } = self;
+        write!(f, "the handler of `{pattern}`")?;
+        if let Some(name) = name {
+            write!(f, " named `{name}`")?;
+        }
+        write!(f, " ({location}) had not begun with `{topic}`")
+    }
+}
+
 impl Future for Completion {
     type Output = Delivery;
 

@@ -7,6 +7,7 @@ use std::sync::{Arc, Weak};
 use sigtree_middleware::{Event, IntoPattern};
 
 use super::completion::Gathering;
+use super::line::Line;
 use super::running::{CallOf, Running, Step};
 use super::spawner::Task;
 use crate::bus::Bus;
@@ -46,21 +47,40 @@ impl Bus {
 impl On {
     /// Connects an async handler: see [`Bus::connect_async`]. Conditions and layers of this builder are met before a call begins.
     ///
+    /// With [`serial`](Self::serial) a call begins when the one before it has ended, however that was, in the order of the events. An
+    /// emit that [waits](Bus::emit_and_wait) gets in line when it is first awaited.
+    ///
+    /// ```
+    /// use sigtree::{Bus, Received, Task};
+    ///
+    /// let bus = Bus::builder().spawner(|task: Task| drop(std::thread::spawn(|| pollster::block_on(task)))).build();
+    /// let (said, heard) = std::sync::mpsc::channel();
+    /// let store = move |n: Received<u32>| {
+    ///     let said = said.clone();
+    ///     async move { said.send(*n).map_err(|_| "nobody hears") }
+    /// };
+    /// let _stores = bus.on("sample").serial().connect_async(store)?;
+    /// (0..100_u32).for_each(|n| drop(bus.emit("sample", n)));
+    /// assert!(heard.iter().take(100).eq(0..100));
+    /// # Ok::<(), sigtree::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`connect`](On::connect).
     #[track_caller]
-    pub fn connect_async<T, F, O>(self, handler: F) -> Result<Connection, Error>
+    pub fn connect_async<T, F, O>(mut self, handler: F) -> Result<Connection, Error>
     where
         T: Receives + ?Sized,
         F: AsyncFn1<Received<T>, O>,
         O: Outcome + 'static,
     {
         let site = Location::caller();
+        let line = self.take_serial().then(Line::default);
         let label = Arc::new(self.label(site)?);
         let addressed = Addressed { exact: label.pattern.as_topic().cloned(), stamped: false };
         let core = Arc::downgrade(self.core());
-        let call = Async { handler, addressed, label, core, of: std::marker::PhantomData };
+        let call = Async { handler: Arc::new(handler), line, addressed, label, core, of: std::marker::PhantomData };
         self.connect_call(call, T::payload_type(), site)
     }
 }
@@ -92,7 +112,9 @@ where
 
 /// An async handler in a table.
 struct Async<T: ?Sized, F, O> {
-    handler: F,
+    handler: Arc<F>,
+    /// Where calls wait for each other, if they are to.
+    line: Option<Line>,
     addressed: Addressed,
     label: Arc<Label>,
     core: Weak<Core>,
@@ -114,10 +136,18 @@ where
         let (Some(parcel), Some(core)) = (Parcel::of(event, &self.addressed), self.core.upgrade()) else {
             return Called::Skipped;
         };
-        let future = self.handler.begin(Received::of(parcel, &self.addressed));
+        let received = Received::of(parcel, &self.addressed);
         let of = CallOf { topic: event.topic().clone(), label: self.label.clone() };
-        let call: Box<dyn Step> = Box::new(Running::new(future, of, &core));
-        let Err(call) = Gathering::take(event.emission().depth(), call) else { return Called::Done };
+        let call: Box<dyn Step> = match &self.line {
+            None => Box::new(Running::new(self.handler.begin(received), None, of, &core)),
+            Some(line) => {
+                let handler = self.handler.clone();
+                let later = async move { handler.begin(received).await };
+                Box::new(Running::new(later, Some(line.clone()), of, &core))
+            }
+        };
+        let Err(mut call) = Gathering::take(event.emission().depth(), call) else { return Called::Done };
+        call.line_up();
         match core.spawn(Task::of_call(call)) {
             Ok(()) => Called::Done,
             Err(error) => {
@@ -132,7 +162,7 @@ where
     }
 
     fn explain(&self, notes: &mut Vec<String>) {
-        notes.push("async".into());
+        notes.push(if self.line.is_some() { "async, one at a time" } else { "async" }.into());
     }
 }
 

@@ -5,11 +5,12 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use sigtree_middleware::{Cause, Failure, Topic};
 
+use super::line::{Line, Turn};
 use crate::bus::Bus;
 use crate::dispatch::core::Core;
 use crate::dispatch::failure::discard;
@@ -65,7 +66,11 @@ impl Bus {
     /// Timeout, if some are not; they run on.
     pub fn drain(&self, timeout: Duration) -> Result<(), Error> {
         let deadline = Instant::now().checked_add(timeout);
-        if self.core().tasks.wait_for_none(deadline) { Ok(()) } else { Err(Error::timeout()) }
+        if self.core().tasks.wait_for_none(deadline) {
+            Ok(())
+        } else {
+            Err(Error::undone(self.running(), "calls of async handlers"))
+        }
     }
 
     /// How many calls of async handlers are not done yet.
@@ -87,8 +92,19 @@ pub(super) struct Running<F> {
     future: Option<Pin<Box<F>>>,
     of: CallOf,
     core: Weak<Core>,
-    /// Set with the first poll.
+    /// Set with the first poll that was its turn.
     began: bool,
+    place: Place,
+}
+
+/// Where a call stands that waits for others of its connection.
+enum Place {
+    /// It does not wait.
+    Free,
+    /// It gets in line with the first poll, if not before.
+    Outside(Line),
+    /// Its turn ends when this goes.
+    InLine(Turn),
 }
 
 impl<F, O> Running<F>
@@ -96,9 +112,10 @@ where
     F: Future<Output = O>,
     O: Outcome,
 {
-    pub(super) fn new(future: F, of: CallOf, core: &Arc<Core>) -> Self {
+    pub(super) fn new(future: F, line: Option<Line>, of: CallOf, core: &Arc<Core>) -> Self {
         core.tasks.begin();
-        Self { future: Some(Box::pin(future)), of, core: Arc::downgrade(core), began: false }
+        let place = line.map_or(Place::Free, Place::Outside);
+        Self { future: Some(Box::pin(future)), of, core: Arc::downgrade(core), began: false, place }
     }
 }
 
@@ -111,6 +128,9 @@ pub(super) trait Step: Send {
 
     fn of(&self) -> &CallOf;
 
+    /// Gets in line, if it is to wait for others and does not yet.
+    fn line_up(&mut self);
+
     /// Gives it up, if it has not begun; whether it had not.
     fn forgo(&mut self) -> bool;
 }
@@ -121,6 +141,10 @@ where
     O: Outcome,
 {
     fn step(&mut self, context: &mut Context<'_>) -> Poll<Ended> {
+        self.line_up();
+        if let Place::InLine(turn) = &mut self.place {
+            ready!(turn.poll(context));
+        }
         self.began = true;
         let Some(future) = &mut self.future else { return Poll::Ready(Ok(())) };
         let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context)));
@@ -138,6 +162,12 @@ where
         &self.of
     }
 
+    fn line_up(&mut self) {
+        if let Place::Outside(line) = &self.place {
+            self.place = Place::InLine(line.join());
+        }
+    }
+
     fn forgo(&mut self) -> bool {
         if self.began || self.future.is_none() {
             return false;
@@ -149,7 +179,7 @@ where
 }
 
 impl<F> Running<F> {
-    fn end(&self, cause: Option<Cause>) -> Ended {
+    fn end(&mut self, cause: Option<Cause>) -> Ended {
         let core = self.core.upgrade();
         let failed = cause.map(|cause| {
             let CallOf { topic, label } = &self.of;
@@ -167,6 +197,7 @@ impl<F> Running<F> {
             }
             core.tasks.end();
         }
+        self.place = Place::Free;
         failed.map_or(Ok(()), Err)
     }
 }

@@ -1,0 +1,69 @@
+//! [`Line`]: calls that are made one after the other, in the order in which they got in line.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use crate::sync::Mutex;
+
+/// Where calls wait for each other.
+#[derive(Clone, Default)]
+pub(super) struct Line(Arc<Mutex<Waiting>>);
+
+/// Held for a look, never while a waker or a call is.
+#[derive(Default)]
+struct Waiting {
+    /// The number of the next one to get in line.
+    next: u64,
+    /// Those in line by their numbers, and how to wake them; the first has its turn.
+    wakers: BTreeMap<u64, Option<Waker>>,
+}
+
+/// A place in line, until it is dropped; then the next has its turn.
+pub(super) struct Turn {
+    line: Line,
+    number: u64,
+}
+
+impl Line {
+    pub(super) fn join(&self) -> Turn {
+        let mut waiting = self.0.lock();
+        let number = waiting.next;
+        waiting.next += 1;
+        waiting.wakers.insert(number, None);
+        drop(waiting);
+        Turn { line: self.clone(), number }
+    }
+}
+
+impl Turn {
+    /// Ready when all before it are gone; until then the task is to be woken.
+    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        // Cloned and dropped outside of the lock: a waker is code of others.
+        let waker = context.waker().clone();
+        let (polled, old) = {
+            let mut waiting = self.line.0.lock();
+            let is_first = waiting.wakers.first_key_value().is_some_and(|(first, _)| *first == self.number);
+            let new = if is_first { None } else { Some(waker) };
+            let old = waiting.wakers.get_mut(&self.number).map(|place| std::mem::replace(place, new));
+            (if is_first { Poll::Ready(()) } else { Poll::Pending }, old)
+        };
+        drop(old);
+        polled
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let (own, next) = {
+            let mut waiting = self.line.0.lock();
+            let own = waiting.wakers.remove(&self.number);
+            // If it was not the first that goes, the first is woken for nothing at most.
+            (own, waiting.wakers.first_entry().and_then(|mut first| first.get_mut().take()))
+        };
+        drop(own);
+        if let Some(next) = next {
+            next.wake();
+        }
+    }
+}
