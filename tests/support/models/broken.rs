@@ -132,3 +132,27 @@ fn finds_a_sleep_without_a_second_look() {
         assert!(found || wakes, "asleep beside an event");
     });
 }
+
+/// Of two pushes that make place, each looks whether it is full and then takes the oldest out, and one of them takes out what the
+/// other put in, or finds nothing and counts it all the same.
+#[test]
+#[should_panic(expected = "sent is not taken and dropped")]
+fn finds_a_look_and_then_a_push() {
+    check(|| {
+        let (queue, dropped) = (shared(vec![0]), shared(0));
+        let push = |queue: &Shared<Vec<u32>>, dropped: &Shared<usize>, n| {
+            let full = !queue.lock().unwrap().is_empty();
+            if full {
+                queue.lock().unwrap().clear();
+                *dropped.lock().unwrap() += 1;
+            }
+            queue.lock().unwrap().push(n);
+        };
+        let (own_queue, own_dropped) = (queue.clone(), dropped.clone());
+        let other = thread::spawn(move || push(&own_queue, &own_dropped, 1));
+        push(&queue, &dropped, 2);
+        other.join().unwrap();
+        let (waiting, dropped) = (queue.lock().unwrap().len(), *dropped.lock().unwrap());
+        assert_eq!(waiting + dropped, 3, "sent is not taken and dropped");
+    });
+}
