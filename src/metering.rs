@@ -11,6 +11,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub(crate) use lanes::Lanes;
 pub(crate) use meter::{CallRow, Counts, Meter, Stream, TopicRow};
 pub(crate) use slow::Slow;
 pub(crate) use times::Times;

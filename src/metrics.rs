@@ -38,6 +38,9 @@ use crate::queue::QueueStats;
 /// | `latency` | of the events that were timed, all of the first 64 and then fewer, as [`Metering`](crate::Metering) says; right to 1 % |
 /// | slow handlers | of the events that were timed: one that is slow once in a thousand calls may go unseen |
 ///
+/// Calls with what a layer around a connection held, by an executor among them, count for the pattern and the connection, and not for
+/// the topic. Calls with the past, of a late connection, are not counted.
+///
 /// An estimate of a count from one event in 256 is off by 16 divided by the root of the count: by 1.6 % for a million calls. With
 /// [`every(1)`](crate::Metering::every) all is exact.
 ///

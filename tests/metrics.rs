@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sigtree::metrics::{BusMetrics, Figures, PatternMetrics, TopicMetrics};
 use sigtree::middleware::Counters;
-use sigtree::{Bus, Clock, ConnectionSet, Event, Filter, ManualClock, Metering, Queue};
+use sigtree::{Bus, Clock, ConnectionSet, Event, Filter, Mailbox, ManualClock, Metering, Queue};
 
 const MS: fn(u64) -> Duration = Duration::from_millis;
 
@@ -65,8 +65,8 @@ fn every_way_is_counted() {
     let emit_all = || {
         radar.emit("track", 1_u32);
         radar.emit("track", 1_u32);
-        signal.emit(&1);
-        signal.pin().emit(&1);
+        signal.emit(1);
+        signal.pin().emit(1);
         radar.event("track").emit(1_u32);
     };
     emit_all();
@@ -263,6 +263,19 @@ fn queues_are_seen_whether_a_bus_is_measured_or_not() {
     assert!(bus.explain("frame.new").unwrap().to_string().contains(words));
     drop(queue);
     assert_eq!(own(&bus).total.depth, 0);
+}
+
+#[test]
+fn what_a_mailbox_runs_counts_when_it_runs() {
+    let bus = measured();
+    let mailbox = Mailbox::new();
+    let _work = bus.on("job").on(mailbox.clone()).connect(|_: &u32| {}).unwrap();
+    (0..3_u32).for_each(|n| drop(bus.emit("job", n)));
+    assert_eq!(pattern(&own(&bus), "job").figures.delivered, 0);
+    assert_eq!(mailbox.drain(), 3);
+    let seen = own(&bus);
+    let job = pattern(&seen, "job");
+    assert_eq!((job.figures.emitted, job.figures.delivered, job.connections[0].delivered), (3, 3, 3));
 }
 
 /// A handler must not be kept alive by the figures, nor the bus.

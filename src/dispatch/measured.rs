@@ -16,7 +16,7 @@ use super::round::{Loud, Quiet};
 use super::route::{Part, Parts};
 use super::slot::{Called, Entry, Header, Slot};
 use super::table::{Uniform, run_slot};
-use crate::metering::{Meter, Stream};
+use crate::metering::{Lanes, Meter, Stream};
 use crate::payload::PayloadType;
 use crate::policy::Policy;
 use crate::queue::QueueStats;
@@ -65,7 +65,7 @@ impl Measured {
 
     /// Times each handler, as `call` calls it; `called` says how many were called so far.
     pub(super) fn time_each<'r>(&'r self, called: &dyn Fn() -> u32, call: &mut dyn FnMut(&'r Part, &dyn Slot) -> Flow) {
-        let mut look = Look::begin(&self.meter, &self.stream);
+        let mut look = Look::begin(&self.meter, &self.stream.lanes);
         for part in self.parts.iter() {
             let flow = part.table().try_each(&mut |slot| {
                 let before = called();
@@ -77,7 +77,7 @@ impl Measured {
                 break;
             }
         }
-        look.end();
+        look.end(&self.stream);
     }
 
     /// The handler, if there is one alone, which then counts by itself.
@@ -92,7 +92,6 @@ impl Measured {
 /// One event that is looked at: reads the clock around each handler, and books what it sees.
 struct Look<'m> {
     meter: &'m Meter,
-    stream: &'m Stream,
     weight: u64,
     began: Duration,
     now: Duration,
@@ -100,10 +99,10 @@ struct Look<'m> {
 }
 
 impl<'m> Look<'m> {
-    fn begin(meter: &'m Meter, stream: &'m Stream) -> Self {
-        let weight = stream.lanes.weigh(meter.metering().every);
+    fn begin(meter: &'m Meter, lanes: &Lanes) -> Self {
+        let weight = lanes.weigh(meter.metering().every);
         let now = meter.clock.elapsed();
-        Self { meter, stream, weight, began: now, now, called: 0 }
+        Self { meter, weight, began: now, now, called: 0 }
     }
 
     /// Notes a handler that was called, or passed over.
@@ -124,13 +123,22 @@ impl<'m> Look<'m> {
         self.now = booked;
     }
 
-    fn end(self) {
+    fn end(self, stream: &Stream) {
         if self.called > 0 {
             let took = self.now.saturating_sub(self.began);
-            self.stream.topic.calls.add(self.called * self.weight, took);
+            stream.topic.calls.add(self.called * self.weight, took);
             self.meter.deliveries.record(took);
         }
     }
+}
+
+/// Calls a handler with what a layer around its connection held, counted and now and then timed; `call` says whether it was called.
+pub(crate) fn call_resumed(core: &Core, slot: &dyn Slot, pattern: &Pattern, call: impl FnOnce() -> bool) -> bool {
+    let Some(meter) = core.meter().filter(|meter| meter.resumed.tick()) else { return call() };
+    let mut look = Look::begin(&meter, &meter.resumed);
+    let called = call();
+    look.note(called, slot, pattern);
+    called
 }
 
 /// The only handler of a route of a bus that is measured.
@@ -145,11 +153,11 @@ impl OnlyMeasured {
     #[cold]
     #[inline(never)]
     fn timed(&self, call: impl FnOnce(&dyn Slot) -> Called) -> Called {
-        let mut look = Look::begin(&self.meter, &self.stream);
+        let mut look = Look::begin(&self.meter, &self.stream.lanes);
         let caught = catch_unwind(AssertUnwindSafe(|| call(&*self.inner)));
         let called = caught.as_ref().map_or(true, |called| called.is_call());
         look.note(called, &*self.inner, &self.pattern);
-        look.end();
+        look.end(&self.stream);
         caught.unwrap_or_else(|panic| resume_unwind(panic))
     }
 }

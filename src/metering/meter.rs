@@ -19,6 +19,8 @@ pub(crate) struct Meter {
     topics: Mutex<Topics>,
     patterns: Rows<PatternRow>,
     connections: Mutex<HashMap<ConnectionId, Arc<CallRow>>>,
+    /// Calls with what a layer around the connection held: an executor among them.
+    pub(crate) resumed: Lanes,
     /// How long handlers took together, whatever the topic.
     pub(crate) deliveries: Times,
     pub(crate) slow: Slow,
@@ -88,6 +90,7 @@ impl Meter {
             topics: Mutex::default(),
             patterns: Rows::new(metering.room),
             connections: Mutex::default(),
+            resumed: Lanes::new(),
             deliveries: Times::default(),
             slow: Slow::new(metering.slow, metering.slowest),
         }

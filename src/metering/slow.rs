@@ -1,5 +1,6 @@
 //! The slowest handlers.
 
+use std::cmp::Reverse;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -62,7 +63,7 @@ impl Slow {
     /// The slowest first.
     pub(crate) fn read(&self) -> Vec<SlowHandler> {
         let mut all: Vec<_> = self.found.lock().iter().map(|(_, slow)| slow.clone()).collect();
-        all.sort_by(|a, b| b.worst.cmp(&a.worst));
+        all.sort_by_key(|slow| Reverse(slow.worst));
         all
     }
 }

@@ -32,9 +32,11 @@ impl Times {
 
     pub(crate) fn read(&self) -> crate::metrics::Latency {
         let measured = self.measured.load(Ordering::Relaxed);
+        let max = Duration::from_nanos(self.longest.load(Ordering::Relaxed));
         #[cfg(feature = "hdrhistogram")]
         let [p50, p95, p99] = match self.track.get().map(Track::percentiles) {
-            Some(times) => [Some(times.p50), Some(times.p95), Some(times.p99)],
+            // The histogram knows the longest time to 1 % only.
+            Some(times) => [times.p50, times.p95, times.p99].map(|time| Some(time.min(max))),
             None => [None; 3],
         };
         #[cfg(not(feature = "hdrhistogram"))]
@@ -45,7 +47,7 @@ impl Times {
             p50,
             p95,
             p99,
-            max: Duration::from_nanos(self.longest.load(Ordering::Relaxed)),
+            max,
         }
     }
 }

@@ -72,6 +72,9 @@ impl Latency {
 }
 
 fn text(time: Duration) -> String {
+    if time.is_zero() {
+        return "0".into();
+    }
     format!("{time:.1?}")
 }
 
