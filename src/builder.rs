@@ -12,6 +12,7 @@ use crate::dispatch::core::Lens;
 use crate::dispatch::core::{Core, Counters, Parent, Settings};
 use crate::dispatch::snap::Snap;
 use crate::dispatch::stamps::Stamps;
+use crate::metering::{Meter, Metering};
 use crate::policy::Policy;
 use crate::sync::{AtomicU32, AtomicUsize, Mutex};
 
@@ -35,6 +36,7 @@ pub struct BusBuilder {
     pub(crate) ids: Arc<dyn Ids>,
     pub(crate) stack: Stack,
     pub(crate) cached_topics: usize,
+    pub(crate) metering: Option<Metering>,
     #[cfg(feature = "async")]
     pub(crate) spawner: Option<Arc<dyn crate::tasks::Spawner>>,
     #[cfg(feature = "testing")]
@@ -59,6 +61,7 @@ impl BusBuilder {
             ids: Arc::new(UniqueIds),
             stack: Stack::new(),
             cached_topics: 4096,
+            metering: None,
             #[cfg(feature = "async")]
             spawner: None,
             #[cfg(feature = "testing")]
@@ -77,6 +80,7 @@ impl BusBuilder {
             ids: parent.ids.clone(),
             stack: Stack::new(),
             cached_topics: 1024,
+            metering: parent.meter().map(|meter| *meter.metering()),
             #[cfg(feature = "async")]
             spawner: parent.spawner.clone(),
             #[cfg(feature = "testing")]
@@ -95,6 +99,7 @@ impl BusBuilder {
             ids: self.ids.clone(),
             stack: self.stack.clone(),
             cached_topics: self.cached_topics,
+            metering: self.metering.or(of_parent.metering),
             #[cfg(feature = "async")]
             spawner: self.spawner.clone(),
             #[cfg(feature = "testing")]
@@ -186,8 +191,10 @@ impl BusBuilder {
             MODEL_SCOPES
         };
         let retaining = self.stack.retaining();
-        let settings = (!self.stack.is_empty()).then(|| {
-            Arc::new(Settings { version: 1, stack: self.stack, retaining_layers: retaining, ..Settings::default() })
+        let meter = self.metering.map(|metering| Arc::new(Meter::new(metering, self.clock.clone())));
+        let settings = (!self.stack.is_empty() || meter.is_some()).then(|| {
+            let (version, stack) = (1, self.stack);
+            Arc::new(Settings { version, stack, retaining_layers: retaining, meter, ..Settings::default() })
         });
         Arc::new_cyclic(|me| Core {
             id: NEXT.fetch_add(1, Ordering::Relaxed),

@@ -106,6 +106,7 @@ fn handler(slot: &dyn Slot, part: &Part) -> String {
     line += &format!(" ({}:{})", site.file(), site.line());
     let mut notes = Vec::new();
     slot.explain(&mut notes);
+    notes.extend(slot.queue_stats().map(|queue| format!("queue, {queue}")));
     if slot.is_expired() {
         notes.push("gone".into());
     } else if slot.header().is_muted() {

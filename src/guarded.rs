@@ -18,6 +18,7 @@ use crate::held::ConnectionHome;
 use crate::inspection::LayerSeen;
 use crate::payload::PayloadType;
 use crate::policy::Policy;
+use crate::queue::QueueStats;
 use crate::sync::{AtomicBool, AtomicU64, Ordering};
 
 type Predicate = Box<dyn Fn(&Event<'_>) -> bool + Send + Sync>;
@@ -235,6 +236,10 @@ impl<C: Call> Call for Guarded<C> {
 
     fn layers(&self) -> &[Layer] {
         self.conditions.layers.layers()
+    }
+
+    fn queue_stats(&self) -> Option<QueueStats> {
+        self.call.queue_stats()
     }
 
     fn explain(&self, notes: &mut Vec<String>) {

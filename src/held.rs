@@ -10,6 +10,7 @@ use crate::bus::Bus;
 use crate::dispatch::core::Core;
 use crate::dispatch::failure::Caller;
 use crate::dispatch::index::hash;
+use crate::dispatch::measured::call_resumed;
 use crate::dispatch::slot::{Called, Slot};
 use crate::dispatch::thread::{self, Inside};
 use crate::payload::PayloadType;
@@ -119,7 +120,9 @@ impl Home for ConnectionHome {
             is_redirected: held.is_redirected(),
         };
         let caller = Caller { core: &self.core, pattern: &self.pattern };
-        let called = parcel.hand_over(caller, &*slot, &emission, |event| slot.invoke(event));
+        let called = call_resumed(&self.core, &*slot, &self.pattern, || {
+            parcel.hand_over(caller, &*slot, &emission, |event| slot.invoke(event))
+        });
         self.core.pass_panic_on(&emission);
         called
     }

@@ -19,6 +19,7 @@ use crate::dispatch::node::Node;
 use crate::dispatch::slot::Slot;
 use crate::dispatch::table::Table;
 use crate::payload::PayloadType;
+use crate::queue::QueueStats;
 
 /// A bus and its children as they were at a moment; it holds no handler and no bus alive.
 ///
@@ -139,6 +140,8 @@ pub struct ConnectionSeen {
     pub conditions: Vec<String>,
     /// How often it failed.
     pub failures: u32,
+    /// What became of the events it was given, if it is the queue of a [`Subscription`](crate::Subscription).
+    pub queue: Option<QueueStats>,
     /// Its calls and their time, where a [`Calls`](crate::middleware::Calls) layer counts them.
     pub calls: Option<CallCount>,
 }
@@ -201,7 +204,8 @@ impl Bus {
     /// # What is not counted
     ///
     /// Emits, what the cache of names hits and misses, and calls and their time: counting would cost every emit. A
-    /// [`Calls`](crate::middleware::Calls) layer counts calls while it is there; failures are always counted.
+    /// [`Calls`](crate::middleware::Calls) layer counts calls while it is there, and [`Bus::metrics`] has figures of a bus that is
+    /// [measured](Bus::measure); failures are always counted.
     ///
     /// # Concurrency
     ///
@@ -344,6 +348,7 @@ impl ConnectionSeen {
             state: State::of(slot),
             conditions,
             failures: header.failures(),
+            queue: slot.queue_stats(),
             calls: layers.find_map(|layer| layer.middleware().calls_of(number)),
         }
     }
@@ -392,7 +397,10 @@ impl CacheSeen {
 }
 
 #[cfg(feature = "serde")]
-fn serialize_site<S: serde::Serializer>(site: &&'static Location<'static>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn serialize_site<S: serde::Serializer>(
+    site: &&'static Location<'static>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     serializer.collect_str(site)
 }
 

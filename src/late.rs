@@ -22,6 +22,7 @@ use crate::dispatch::thread::{AtDepth, Inside};
 use crate::held::Parcel;
 use crate::payload::PayloadType;
 use crate::policy::Policy;
+use crate::queue::QueueStats;
 
 /// A handler that is catching up, or has caught up, with a history.
 pub(crate) struct CatchUp<C> {
@@ -201,6 +202,10 @@ impl<C: Call> Call for Arc<CatchUp<C>> {
 
     fn layers(&self) -> &[Layer] {
         self.call.layers()
+    }
+
+    fn queue_stats(&self) -> Option<QueueStats> {
+        self.call.queue_stats()
     }
 
     fn explain(&self, notes: &mut Vec<String>) {

@@ -138,8 +138,8 @@
 //!
 //! | feature | has |
 //! |---|---|
-//! | `hdrhistogram` | `middleware::Latency`: percentiles of how long handlers take |
-//! | `metrics` | `middleware::Metrics`: what happens, told to the `metrics` facade |
+//! | `hdrhistogram` | percentiles of how long handlers take: `middleware::Latency`, and in [`Bus::metrics`] |
+//! | `metrics` | what happens, told to the `metrics` facade: `middleware::Metrics`, [`MetricsSnapshot`]'s `export` |
 //! | `serde` | `Serialize` and `Deserialize` for topics, patterns and the other words; `Serialize` for an [`Inspection`] |
 //! | `tower` | `middleware::Tower` and `TowerLayer`: middleware of tower's services, and the other way round |
 //! | `governor` | the layers `RateLimit` and `Throttle` |
@@ -160,11 +160,14 @@ mod executor;
 mod explain;
 mod guarded;
 mod handler;
+mod health;
 mod held;
 pub mod inspection;
 mod interest;
 mod late;
 mod link;
+mod metering;
+pub mod metrics;
 mod on;
 mod overlap;
 mod payload;
@@ -198,9 +201,12 @@ pub use event_builder::EventBuilder;
 pub use executor::{Mailbox, PoolBuilder, PoolStats, WorkerPool};
 pub use explain::Explanation;
 pub use handler::{IntoHandler, IntoMethod, Outcome};
+pub use health::{Health, HealthLimits, HealthReason};
 pub use inspection::Inspection;
 pub use interest::{Interest, InterestWatch};
 pub use link::{End, Flow, Link, LinkRecvError, LinkSendError, LinkStats, Transport};
+pub use metering::Metering;
+pub use metrics::MetricsSnapshot;
 pub use on::On;
 pub use policy::Policy;
 pub use query::Query;

@@ -7,6 +7,7 @@ mod allocations;
 mod clock;
 mod emit;
 mod memory;
+mod metering;
 mod pieces;
 mod scale;
 mod table;
@@ -22,6 +23,7 @@ fn main() {
     let mut table = table::Table::new(names);
     emit::rows(&mut table);
     pieces::rows(&mut table);
+    metering::rows(&mut table);
     threads::rows(&mut table);
     write::rows(&mut table);
     scale::rows(&mut table);

@@ -9,6 +9,7 @@ use std::fmt::{self, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 pub use letter::{DeadReason, Letter};
 
@@ -19,7 +20,8 @@ use crate::panics::{Panics, discard};
 use crate::replay::Owner;
 use crate::text::Counted;
 use crate::{
-    Advice, Answer, Entry, Event, EventId, HandlerCall, Landing, Middleware, Next, Place, Problem, Replay, Tally, Weigh,
+    Advice, Answer, Entry, Event, EventId, HandlerCall, Landing, Middleware, Next, Place, Problem, Replay, Standing,
+    Tally, Weigh,
 };
 
 /// Keeps the events that handlers failed on, each with the handler, its error and the number of tries.
@@ -326,6 +328,10 @@ impl Middleware for DeadLetter {
     /// Handlers are called also when an event goes on that a layer further on held.
     fn stands_around(&self) -> bool {
         true
+    }
+
+    fn standing(&self, _now: Duration) -> Standing {
+        Standing::keeping_dead(self.len() as u64)
     }
 
     fn describe(&self) -> Cow<'static, str> {

@@ -94,8 +94,9 @@ struct Times {
     handlers: Rows<Track>,
 }
 
-/// The times of one row. The histogram's lock is only tried by those who record.
-struct Track {
+/// The times of one row. The histogram's lock is only tried by those who record. For those who write a bus.
+#[doc(hidden)]
+pub struct Track {
     histogram: Mutex<Histogram<u64>>,
     inbox: ArrayQueue<u64>,
     max: u64,
@@ -231,14 +232,17 @@ impl Advice for Around<'_> {
 impl Track {
     const INBOX: usize = 64;
 
-    fn new(max: Duration) -> Self {
+    /// Times up to `max`; longer ones count as that.
+    #[must_use]
+    pub fn new(max: Duration) -> Self {
         let max = nanoseconds(max).max(2);
         let histogram = Histogram::new_with_bounds(1, max, 2).expect("a maximum of twice the minimum or more");
         let (over, lost) = Default::default();
         Self { histogram: Mutex::new(histogram), inbox: ArrayQueue::new(Self::INBOX), max, over, lost }
     }
 
-    fn record(&self, time: Duration) {
+    /// Takes note of one; never waits.
+    pub fn record(&self, time: Duration) {
         let time = nanoseconds(time);
         if time > self.max {
             self.over.fetch_add(1, Ordering::Relaxed);
@@ -262,7 +266,9 @@ impl Track {
         }
     }
 
-    fn percentiles(&self) -> Percentiles {
+    /// How they are spread.
+    #[must_use]
+    pub fn percentiles(&self) -> Percentiles {
         let mut histogram = self.histogram.lock();
         self.empty_inbox(&mut histogram);
         let at = |quantile| Duration::from_nanos(histogram.value_at_quantile(quantile).min(histogram.max()));
@@ -302,6 +308,12 @@ impl Percentiles {
         let Self { count, min, mean, p50, p90, p95, p99, p999, max, over: _, lost: _ } = self;
         let times = [min, mean, p50, p90, p95, p99, p999, max].map(|time| format!("{time:.1?}"));
         std::iter::once(count.to_string()).chain(times).collect()
+    }
+}
+
+impl fmt::Debug for Track {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Track").field("times", &self.percentiles()).finish_non_exhaustive()
     }
 }
 

@@ -196,6 +196,9 @@ pub use history::{Entry, History, HistoryBuilder, HistoryStats, Late, Weigh};
 pub use id::{EventId, EventIdError, Ids, SequentialIds, UniqueIds};
 pub use inspect::Inspect;
 #[cfg(feature = "hdrhistogram")]
+#[doc(hidden)]
+pub use latency::Track;
+#[cfg(feature = "hdrhistogram")]
 pub use latency::{Latency, LatencySnapshot, Percentiles};
 pub use latest::Latest;
 pub use limits::Limits;
@@ -220,10 +223,14 @@ pub use replay::{
 };
 pub use retry::{Retry, RetryStats};
 pub use route::{Arrival, Destination, Route, RouteStats};
+#[doc(hidden)]
+pub use rows::Rows;
 pub use sample::Sample;
 pub use scoped::Scoped;
 pub use stack::{Layer, Stack, StackError};
 pub use standing::Standing;
+#[doc(hidden)]
+pub use table::write as write_table;
 #[doc(hidden)]
 pub use text::Counted;
 pub use text::{OneLine, misleads};

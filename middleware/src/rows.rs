@@ -1,12 +1,14 @@
 //! Rows by name, as many as are allowed: what is counted by the patterns of handlers.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::RwLock;
 
-/// Rows by name. When there are as many as allowed, all further names share one more.
-pub(crate) struct Rows<R> {
+/// Rows by name. When there are as many as allowed, all further names share one more. For those who write a bus.
+#[doc(hidden)]
+pub struct Rows<R> {
     rows: RwLock<BTreeMap<Arc<str>, Arc<R>>>,
     rest: OnceLock<Arc<R>>,
     most: usize,
@@ -19,13 +21,15 @@ const REST: &str = "(others)";
 pub(crate) const MOST: usize = 1_000;
 
 impl<R> Rows<R> {
-    pub(crate) fn new(most: usize) -> Self {
+    /// No rows yet, and room for so many.
+    #[must_use]
+    pub fn new(most: usize) -> Self {
         Self { rows: RwLock::default(), rest: OnceLock::new(), most }
     }
 
     /// The row of a name, made if there is none, under the name it is to have; no lock is held meanwhile, and it may be
     /// made for nothing.
-    pub(crate) fn get(&self, name: &str, make: impl FnOnce(&str) -> R) -> Arc<R> {
+    pub fn get(&self, name: &str, make: impl FnOnce(&str) -> R) -> Arc<R> {
         let rows = self.rows.read();
         if let Some(row) = rows.get(name) {
             return row.clone();
@@ -51,11 +55,18 @@ impl<R> Rows<R> {
     }
 
     /// All rows by name, then the one for all further names if anybody asked for it.
-    pub(crate) fn all(&self) -> Vec<(Arc<str>, Arc<R>)> {
+    #[must_use]
+    pub fn all(&self) -> Vec<(Arc<str>, Arc<R>)> {
         let rows = self.rows.read();
         let named = rows.iter().map(|(name, row)| (name.clone(), row.clone()));
         let rest = self.rest.get().map(|rest| (REST.into(), rest.clone()));
         named.chain(rest).collect()
+    }
+}
+
+impl<R> fmt::Debug for Rows<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rows").field("rows", &self.rows.read().len()).field("most", &self.most).finish_non_exhaustive()
     }
 }
 

@@ -4,6 +4,8 @@
 pub struct Standing {
     /// How many events it holds back.
     pub held: u64,
+    /// How many events it keeps that did not get through: dead letters.
+    pub dead: u64,
     /// What else there is to know, a line each: which circuits are open.
     pub notes: Vec<Box<str>>,
 }
@@ -13,6 +15,12 @@ impl Standing {
     #[must_use]
     pub fn holding(held: u64) -> Self {
         Self { held, ..Self::default() }
+    }
+
+    /// It keeps so many dead letters.
+    #[must_use]
+    pub fn keeping_dead(dead: u64) -> Self {
+        Self { dead, ..Self::default() }
     }
 
     /// One more line about it.
@@ -26,6 +34,7 @@ impl Standing {
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
         self.held += other.held;
+        self.dead += other.dead;
         self.notes.extend(other.notes);
         self
     }

@@ -3,7 +3,8 @@
 use std::fmt;
 
 /// Writes a line of headings, then a line a row, each column as wide as it must be.
-pub(crate) fn write(
+#[doc(hidden)]
+pub fn write(
     f: &mut fmt::Formatter<'_>,
     headings: &[&str],
     rows: impl IntoIterator<Item = (String, Vec<String>)>,

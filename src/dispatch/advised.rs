@@ -25,6 +25,13 @@ impl Core {
     #[cold]
     fn run_advised(&self, parts: &Parts, event: &Event<'_>, advised: &Advised<'_>) {
         let event = event.with_advice(None);
+        if let Parts::Measured(measured) = parts
+            && measured.counts()
+        {
+            return measured.time_each(&|| event.emission().tally().called, &mut |part, slot| {
+                Caller { core: self, pattern: part.node().pattern() }.call_advised(slot, &event, advised)
+            });
+        }
         for part in parts.iter() {
             let caller = Caller { core: self, pattern: part.node().pattern() };
             if part.table().try_each(&mut |slot| caller.call_advised(slot, &event, advised)) == Flow::End {

@@ -11,6 +11,7 @@ use super::cell::{Cache, Cell};
 use super::index::Index;
 use super::snap::{Guard, Snap};
 use super::stamps::Stamps;
+use crate::metering::Meter;
 use crate::payload::SharedErased;
 use crate::policy::Policy;
 use crate::sync::{AtomicU32, AtomicU64, AtomicUsize, Mutex, Ordering};
@@ -76,6 +77,8 @@ pub(crate) struct Settings {
     pub(crate) retaining_layers: usize,
     /// Patterns whose topics are muted, once for each guard.
     pub(crate) mutes: Vec<Pattern>,
+    /// What the bus is measured with, if it is.
+    pub(crate) meter: Option<Arc<Meter>>,
     /// Children that events go down to.
     pub(crate) sinks: Vec<(Topic, Weak<Core>)>,
 }
@@ -176,6 +179,11 @@ impl Core {
     pub(crate) fn mutes(&self, topic: &Topic) -> bool {
         let settings = self.settings.load();
         settings.as_ref().is_some_and(|settings| settings.mutes.iter().any(|pattern| pattern.matches(topic)))
+    }
+
+    /// What the bus is measured with, if it is.
+    pub(crate) fn meter(&self) -> Option<Arc<Meter>> {
+        self.settings.load().as_ref().and_then(|settings| settings.meter.clone())
     }
 
     /// Whether anything above keeps payloads.

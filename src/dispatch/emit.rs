@@ -414,6 +414,9 @@ impl Core {
     #[cold]
     fn filtered(&self, route: &Route, event: &Event<'_>) {
         event.emission().discard("a layer did not go on".into());
+        if let Some(row) = &route.row {
+            row.count_filtered();
+        }
         self.report(sys::FILTERED, || sys::Filtered {
             bus: self.name.clone(),
             topic: route.topic.clone(),

@@ -158,6 +158,9 @@ impl Core {
     /// Counts, traces and reports a failure.
     pub(crate) fn report_failure(&self, failure: &Arc<Failure>) {
         self.counters.count_failure();
+        if let Some(meter) = self.meter() {
+            meter.count_failure(failure);
+        }
         tracing::error!(target: "sigtree::dispatch", bus = %self.name, topic = %failure.topic, "{failure}");
         // A report that fails is counted and traced, and not reported again.
         if !failure.topic.is_reserved() {

@@ -13,6 +13,7 @@
 //! | `core`, `writer`, `books` | a bus's state, the one way to change it, and what only writers look at |
 //! | `failure` | what happens when a handler fails |
 //! | `advised` | handlers called each through the advice of layers |
+//! | `measured` | handlers of a bus that is measured |
 //! | `gate`, `thread` | waiting for running calls; what a thread is inside of |
 //! | `snap` | the only file that names arc-swap |
 
@@ -24,6 +25,7 @@ pub(crate) mod emit;
 pub(crate) mod failure;
 pub(crate) mod gate;
 pub(crate) mod index;
+pub(crate) mod measured;
 pub(crate) mod node;
 pub(crate) mod plan;
 pub(crate) mod round;

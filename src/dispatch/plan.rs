@@ -15,6 +15,7 @@ use super::node::Node;
 use super::route::{Parts, Plan, Route, Sink, Up};
 use super::stamps::Scope;
 use crate::error::Error;
+use crate::metering::Meter;
 use crate::payload::PayloadType;
 use crate::sys;
 
@@ -42,6 +43,7 @@ struct Surroundings {
     up: Option<Up>,
     /// Whether a layer keeps payloads, or anything else that an event may meet on its way.
     retains: bool,
+    meter: Option<Arc<Meter>>,
 }
 
 /// How often a route for one emit is read anew because writers changed what it is made of, before it is taken as it is.
@@ -199,7 +201,7 @@ impl Core {
             let (layers, sinks) = Default::default();
             // Mutes of everything concern the bus's own reports too.
             let muted = is_reserved(&topic) && self.is_muted(&topic);
-            return Surroundings { topic, settings, layers, muted, sinks, up, retains: false };
+            return Surroundings { topic, settings, layers, muted, sinks, up, retains: false, meter: None };
         };
         let layers = settings.stack.for_topic(&topic);
         #[cfg(feature = "testing")]
@@ -212,7 +214,8 @@ impl Core {
         let retains = !sinks.is_empty() || layers.layers().iter().any(|layer| layer.may_retain(true));
         let muted = settings.mutes.iter().any(|pattern| pattern.matches(&topic));
         let up = self.up(&topic);
-        Surroundings { topic, settings: settings.version, layers, muted, sinks, up, retains }
+        let meter = settings.meter.clone();
+        Surroundings { topic, settings: settings.version, layers, muted, sinks, up, retains, meter }
     }
 
     fn is_muted(&self, topic: &Topic) -> bool {
@@ -254,6 +257,13 @@ impl Wanted<'_> {
 impl Surroundings {
     /// The plan of a route with the handlers that these patterns have now.
     fn plan(self, wanted: &Wanted<'_>, scoped_at: u64, nodes: &Nodes) -> Plan {
+        let parts = Parts::of(nodes);
+        let (parts, row) = match &self.meter {
+            None => (parts, None),
+            Some(meter) => {
+                (parts.measured(&self.topic, meter), (!self.layers.is_empty()).then(|| meter.topic(&self.topic)))
+            }
+        };
         Plan {
             topic: self.topic,
             hash: wanted.hash,
@@ -263,12 +273,13 @@ impl Surroundings {
             checked_at: 0,
             settings: self.settings,
             youngest: 0,
-            parts: Parts::of(nodes),
+            parts,
             layers: self.layers,
             muted: self.muted,
             sinks: self.sinks,
             up: self.up,
             retains_elsewhere: self.retains,
+            row,
         }
     }
 }

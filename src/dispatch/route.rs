@@ -8,11 +8,13 @@ use smallvec::SmallVec;
 
 use super::core::Core;
 use super::failure::Flow;
+use super::measured::Measured;
 use super::node::Node;
 use super::round::{Loud, Quiet};
 use super::slot::{Entry, Slot};
 use super::stamps::Scope;
 use super::table::{Table, run_each};
+use crate::metering::{Meter, TopicRow};
 use crate::payload::PayloadType;
 use crate::sync::{AtomicU64, Ordering};
 
@@ -47,6 +49,8 @@ pub(crate) struct Route {
     quiet_here: bool,
     /// The handler, if it is the only one and quiet: most routes are so.
     only_quiet: Option<Entry>,
+    /// Where is counted what layers end, if the bus is measured.
+    pub(super) row: Option<Arc<TopicRow>>,
 }
 
 /// The handlers of one pattern and priority.
@@ -63,6 +67,8 @@ pub(crate) struct Part {
 pub(crate) enum Parts {
     Few(SmallVec<[Part; 2]>),
     Many(Box<[Arc<Chunk>]>),
+    /// Those of a bus that is measured.
+    Measured(Box<Measured>),
 }
 
 /// Up to 32 parts in order.
@@ -107,6 +113,8 @@ pub(crate) struct Plan {
     pub(crate) up: Option<Up>,
     /// Whether anything else keeps payloads: a layer, or what an event that is redirected or sinks may meet.
     pub(crate) retains_elsewhere: bool,
+    /// Where is counted what layers end, if the bus is measured.
+    pub(crate) row: Option<Arc<TopicRow>>,
 }
 
 impl Route {
@@ -138,6 +146,7 @@ impl Route {
             quiet,
             quiet_here,
             only_quiet,
+            row: plan.row,
         }
     }
 
@@ -158,6 +167,7 @@ impl Route {
             sinks: self.sinks.clone(),
             up: self.up.clone(),
             retains_elsewhere: self.retains_elsewhere,
+            row: self.row.clone(),
         })
     }
 
@@ -284,6 +294,16 @@ impl Parts {
         if parts.len() <= FEW { Self::Few(parts) } else { Self::Many(parts.chunks(CHUNK).map(Chunk::of).collect()) }
     }
 
+    /// The same, each event counted and some timed.
+    pub(crate) fn measured(self, topic: &Topic, meter: &Arc<Meter>) -> Self {
+        if self.is_empty() {
+            return self;
+        }
+        let nodes = nodes_of(self.iter());
+        let stream = meter.stream(topic, nodes.iter().map(|node| node.pattern()));
+        Self::Measured(Box::new(Measured::new(self, meter.clone(), stream)))
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.iter().next().is_none()
     }
@@ -293,11 +313,21 @@ impl Parts {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Part> {
-        let (few, many): (&[Part], &[Arc<Chunk>]) = match self {
+        let (few, many): (&[Part], &[Arc<Chunk>]) = match self.plain() {
             Self::Few(parts) => (parts, &[]),
             Self::Many(chunks) => (&[], chunks),
+            Self::Measured(_) => unreachable!("measured once"),
         };
         few.iter().chain(many.iter().flat_map(|chunk| chunk.parts.iter()))
+    }
+
+    /// Without what is measured.
+    #[inline]
+    fn plain(&self) -> &Self {
+        match self {
+            Self::Measured(measured) => &measured.parts,
+            plain => plain,
+        }
     }
 
     /// Whether no pattern's handlers changed.
@@ -306,6 +336,7 @@ impl Parts {
         match self {
             Self::Few(parts) => parts.iter().all(Part::is_current),
             Self::Many(chunks) => chunks.iter().all(|chunk| chunk.parts.iter().all(Part::is_current)),
+            Self::Measured(measured) => measured.parts.are_current(),
         }
     }
 
@@ -314,6 +345,7 @@ impl Parts {
         match self {
             Self::Few(parts) => parts.iter().any(|part| part.table.retains()),
             Self::Many(chunks) => chunks.iter().any(|chunk| chunk.retains),
+            Self::Measured(measured) => measured.parts.retain(),
         }
     }
 
@@ -336,6 +368,8 @@ impl Parts {
                     }
                 }
             }
+            Self::Measured(measured) if measured.counts() => measured.run_timed(core, event),
+            Self::Measured(measured) => measured.parts.run(core, event),
         }
     }
 
@@ -354,11 +388,16 @@ impl Parts {
                     }
                 }
             }
+            Self::Measured(measured) if measured.counts() => measured.run_quiet_timed(round),
+            Self::Measured(measured) => measured.parts.run_quiet(round),
         }
     }
 
     /// The handler, if there is one alone.
-    fn only(&self) -> Option<Entry> {
+    pub(super) fn only(&self) -> Option<Entry> {
+        if let Self::Measured(measured) = self {
+            return measured.only();
+        }
         let mut parts = self.iter();
         match (parts.next().map(Part::table), parts.next()) {
             (Some(Table::One(entry)), None) => Some(entry.clone()),
@@ -371,6 +410,7 @@ impl Parts {
         match self {
             Self::Few(parts) => parts.iter().all(|part| part.table.is_quiet()),
             Self::Many(chunks) => chunks.iter().all(|chunk| chunk.quiet),
+            Self::Measured(measured) => measured.parts.are_quiet(),
         }
     }
 
@@ -389,6 +429,7 @@ impl Parts {
                 }
                 Self::packed(fresh)
             }
+            Self::Measured(measured) => measured.parts.refreshed(),
         }
     }
 

@@ -12,6 +12,7 @@ use super::table::Uniform;
 use crate::connection::ConnectionId;
 use crate::payload::PayloadType;
 use crate::policy::Policy;
+use crate::queue::QueueStats;
 use crate::sync::{AtomicU32, Ordering, last_look};
 
 /// What became of one handler in one emit.
@@ -34,6 +35,13 @@ pub enum Called {
     Skipped,
     /// A payload of another type than it takes.
     OtherType,
+}
+
+impl Called {
+    /// Whether the handler itself was called.
+    pub(crate) fn is_call(self) -> bool {
+        matches!(self, Self::Done | Self::Last | Self::Stop | Self::Failed)
+    }
 }
 
 /// A handler in a table. The flag is tested inside the call, so a call touches one cache line.
@@ -82,6 +90,9 @@ pub trait Slot: Send + Sync {
 
     /// What there is to tell people of it besides its pattern, name and call site.
     fn explain(&self, notes: &mut Vec<String>);
+
+    /// What became of the events it was given, if it is a queue.
+    fn queue_stats(&self) -> Option<QueueStats>;
 
     /// Puts a typed pointer to itself into `place`, an `Option<Arc<dyn TypedSlot<T>>>`, if it takes a `&T`.
     fn offer(self: Arc<Self>, place: &mut dyn Any);
@@ -263,6 +274,11 @@ pub trait Call: Send + Sync + Sized + 'static {
         let _ = notes;
     }
 
+    /// See [`Slot::queue_stats`].
+    fn queue_stats(&self) -> Option<QueueStats> {
+        None
+    }
+
     /// Takes note of its own slot, before the first call.
     fn placed(&self, slot: Weak<dyn Slot>) {
         let _ = slot;
@@ -363,6 +379,10 @@ impl<C: Call> Slot for Holder<C> {
 
     fn explain(&self, notes: &mut Vec<String>) {
         self.call.explain(notes);
+    }
+
+    fn queue_stats(&self) -> Option<QueueStats> {
+        self.call.queue_stats()
     }
 
     fn uniform(self: Arc<Self>) -> Option<Box<dyn Uniform>> {

@@ -475,7 +475,7 @@ impl<T: Any> Uniform for Typed<T> {
 
 /// Calls one slot.
 #[inline]
-fn run_slot<S: Slot + ?Sized, R: Round>(slot: &S, round: &R, call: impl Fn(&S) -> Called) -> Flow {
+pub(super) fn run_slot<S: Slot + ?Sized, R: Round>(slot: &S, round: &R, call: impl Fn(&S) -> Called) -> Flow {
     match catch_unwind(AssertUnwindSafe(|| call(slot))) {
         Ok(Called::Done) => {
             round.add_called(1);

@@ -121,6 +121,7 @@ fn label(connection: &ConnectionSeen) -> String {
     if connection.failures > 0 {
         label += &format!("\n{}", Counted(connection.failures, "failure"));
     }
+    connection.queue.iter().for_each(|queue| label += &format!("\nqueue, {queue}"));
     connection.calls.iter().for_each(|calls| label += &format!("\n{calls}"));
     label
 }

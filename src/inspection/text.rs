@@ -58,7 +58,8 @@ impl PatternSeen {
     }
 }
 
-/// `live `log`, priority 3, once (src/main.rs:7); 1 failure; 4 calls in 2ms, 1ms at most`.
+/// `live `log`, priority 3, once (src/main.rs:7); 1 failure; queue, 3 of 10 wait, 4 at most; 5 received, 2 dropped; 4 calls in 2ms, 1ms
+/// at most`.
 impl Display for ConnectionSeen {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str(self.state.word())?;
@@ -73,6 +74,7 @@ impl Display for ConnectionSeen {
         if self.failures > 0 {
             write!(f, "; {}", Counted(self.failures, "failure"))?;
         }
+        self.queue.iter().try_for_each(|queue| write!(f, "; queue, {queue}"))?;
         self.calls.iter().try_for_each(|calls| write!(f, "; {calls}"))
     }
 }

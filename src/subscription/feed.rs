@@ -11,7 +11,7 @@ use super::asked::{Asked, Until};
 use super::received::{Addressed, Parcel, Receives};
 use crate::dispatch::slot::{Call, Called};
 use crate::error::{Error, QueueFull};
-use crate::queue::{Loss, Overflow, Pipe, Rank};
+use crate::queue::{Loss, Overflow, Pipe, QueueStats, Rank};
 
 pub(super) struct Feed<T: ?Sized> {
     pipe: Arc<Pipe<Parcel<T>>>,
@@ -100,8 +100,8 @@ impl<T: Receives + ?Sized> Call for Feed<T> {
         self.accepts.is_none_or(|accepts| accepts == payload)
     }
 
-    fn explain(&self, notes: &mut Vec<String>) {
-        notes.push(format!("queue, {}", self.pipe.stats()));
+    fn queue_stats(&self) -> Option<QueueStats> {
+        Some(self.pipe.stats())
     }
 }
 

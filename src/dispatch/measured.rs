@@ -1,0 +1,242 @@
+//! Handlers of a bus that is measured: each emit is counted, and now and then one is timed, off the fast way.
+//!
+//! A route of such a bus has its parts behind [`Measured`], and its only handler behind an [`OnlyMeasured`]: so a bus that is not
+//! measured looks nowhere whether it is.
+
+use std::any::{Any, TypeId};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sigtree_middleware::{Erased, Event, Layer, Pattern};
+
+use super::core::Core;
+use super::failure::Flow;
+use super::round::{Loud, Quiet};
+use super::route::{Part, Parts};
+use super::slot::{Called, Entry, Header, Slot};
+use super::table::{Uniform, run_slot};
+use crate::metering::{Lanes, Meter, Stream};
+use crate::payload::PayloadType;
+use crate::policy::Policy;
+use crate::queue::QueueStats;
+
+/// The parts of a route, and what its events count in.
+#[derive(Clone)]
+pub(crate) struct Measured {
+    pub(super) parts: Parts,
+    meter: Arc<Meter>,
+    stream: Arc<Stream>,
+}
+
+impl Measured {
+    pub(super) fn new(parts: Parts, meter: Arc<Meter>, stream: Arc<Stream>) -> Self {
+        Self { parts, meter, stream }
+    }
+
+    /// Counts an event; whether it is to be timed.
+    #[inline]
+    pub(super) fn counts(&self) -> bool {
+        self.stream.lanes.tick()
+    }
+
+    /// Calls the handlers in order, each timed.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn run_timed(&self, core: &Core, event: &Event<'_>) {
+        let called = || event.emission().tally().called;
+        self.time_each(&called, &mut |part, slot| {
+            let loud = Loud { core, pattern: part.node().pattern(), event };
+            run_slot(slot, &loud, |slot| slot.invoke(event))
+        });
+    }
+
+    /// The same for quiet handlers.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn run_quiet_timed<'r>(&'r self, round: &Quiet<'r, '_>) {
+        let errand = round.errand;
+        let called = || errand.called.get() + errand.emission().map_or(0, |emission| emission.tally().called);
+        self.time_each(&called, &mut |part, slot| {
+            round.pattern.set(Some(part.node().pattern()));
+            run_slot(slot, round, |slot| slot.invoke_quiet(errand.payload))
+        });
+    }
+
+    /// Times each handler, as `call` calls it; `called` says how many were called so far.
+    pub(super) fn time_each<'r>(&'r self, called: &dyn Fn() -> u32, call: &mut dyn FnMut(&'r Part, &dyn Slot) -> Flow) {
+        let mut look = Look::begin(&self.meter, &self.stream.lanes);
+        for part in self.parts.iter() {
+            let flow = part.table().try_each(&mut |slot| {
+                let before = called();
+                let flow = call(part, slot);
+                look.note(called() > before, slot, part.node().pattern());
+                flow
+            });
+            if flow == Flow::End {
+                break;
+            }
+        }
+        look.end(&self.stream);
+    }
+
+    /// The handler, if there is one alone, which then counts by itself.
+    pub(super) fn only(&self) -> Option<Entry> {
+        let inner = self.parts.only()?;
+        let pattern = self.parts.iter().next()?.node().pattern().clone();
+        let Self { meter, stream, .. } = self.clone();
+        Some(Arc::new(OnlyMeasured { inner, pattern, meter, stream }))
+    }
+}
+
+/// One event that is looked at: reads the clock around each handler, and books what it sees.
+struct Look<'m> {
+    meter: &'m Meter,
+    weight: u64,
+    began: Duration,
+    now: Duration,
+    called: u64,
+}
+
+impl<'m> Look<'m> {
+    fn begin(meter: &'m Meter, lanes: &Lanes) -> Self {
+        let weight = lanes.weigh(meter.metering().every);
+        let now = meter.clock.elapsed();
+        Self { meter, weight, began: now, now, called: 0 }
+    }
+
+    /// Notes a handler that was called, or passed over.
+    fn note(&mut self, called: bool, slot: &dyn Slot, pattern: &Pattern) {
+        let now = self.meter.clock.elapsed();
+        if called {
+            let took = now.saturating_sub(self.now);
+            self.called += 1;
+            self.meter.pattern(pattern).calls.add(self.weight, took);
+            if let Some(row) = self.meter.connection(slot) {
+                row.add(self.weight, took);
+            }
+            self.meter.slow.see(slot, pattern, took);
+        }
+        // What booking took is nobody's time.
+        let booked = self.meter.clock.elapsed();
+        self.began += booked.saturating_sub(now);
+        self.now = booked;
+    }
+
+    fn end(self, stream: &Stream) {
+        if self.called > 0 {
+            let took = self.now.saturating_sub(self.began);
+            stream.topic.calls.add(self.called * self.weight, took);
+            self.meter.deliveries.record(took);
+        }
+    }
+}
+
+/// Calls a handler with what a layer around its connection held, counted and now and then timed; `call` says whether it was called.
+pub(crate) fn call_resumed(core: &Core, slot: &dyn Slot, pattern: &Pattern, call: impl FnOnce() -> bool) -> bool {
+    let Some(meter) = core.meter().filter(|meter| meter.resumed.tick()) else { return call() };
+    let mut look = Look::begin(&meter, &meter.resumed);
+    let called = call();
+    look.note(called, slot, pattern);
+    called
+}
+
+/// The only handler of a route of a bus that is measured.
+struct OnlyMeasured {
+    inner: Entry,
+    pattern: Pattern,
+    meter: Arc<Meter>,
+    stream: Arc<Stream>,
+}
+
+impl OnlyMeasured {
+    #[cold]
+    #[inline(never)]
+    fn timed(&self, call: impl FnOnce(&dyn Slot) -> Called) -> Called {
+        let mut look = Look::begin(&self.meter, &self.stream.lanes);
+        let caught = catch_unwind(AssertUnwindSafe(|| call(&*self.inner)));
+        let called = caught.as_ref().map_or(true, |called| called.is_call());
+        look.note(called, &*self.inner, &self.pattern);
+        look.end(&self.stream);
+        caught.unwrap_or_else(|panic| resume_unwind(panic))
+    }
+}
+
+impl Slot for OnlyMeasured {
+    fn invoke(&self, event: &Event<'_>) -> Called {
+        if self.stream.lanes.tick() {
+            return self.timed(|slot| slot.invoke(event));
+        }
+        self.inner.invoke(event)
+    }
+
+    #[inline]
+    fn invoke_quiet(&self, payload: &Erased) -> Called {
+        if self.stream.lanes.tick() {
+            return self.timed(|slot| slot.invoke_quiet(payload));
+        }
+        self.inner.invoke_quiet(payload)
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.inner.is_quiet()
+    }
+
+    fn seen(&self) -> &dyn Slot {
+        self.inner.seen()
+    }
+
+    fn header(&self) -> &Header {
+        self.inner.header()
+    }
+
+    fn accepts(&self, payload: TypeId) -> bool {
+        self.inner.accepts(payload)
+    }
+
+    fn retains(&self) -> bool {
+        self.inner.retains()
+    }
+
+    fn policy(&self) -> Option<Policy> {
+        self.inner.policy()
+    }
+
+    fn name(&self) -> Option<&Arc<str>> {
+        self.inner.name()
+    }
+
+    fn ends_itself(&self) -> bool {
+        self.inner.ends_itself()
+    }
+
+    fn is_expired(&self) -> bool {
+        self.inner.is_expired()
+    }
+
+    fn uniform(self: Arc<Self>) -> Option<Box<dyn Uniform>> {
+        None
+    }
+
+    fn flush(&self) {
+        self.inner.flush();
+    }
+
+    fn layers(&self) -> &[Layer] {
+        self.inner.layers()
+    }
+
+    fn explain(&self, notes: &mut Vec<String>) {
+        self.inner.explain(notes);
+    }
+
+    fn queue_stats(&self) -> Option<QueueStats> {
+        self.inner.queue_stats()
+    }
+
+    fn offer(self: Arc<Self>, _place: &mut dyn Any) {}
+
+    fn answers(&self) -> Option<PayloadType> {
+        self.inner.answers()
+    }
+}

@@ -1,0 +1,92 @@
+//! Figures as a table.
+
+use std::fmt::{self, Display, Formatter};
+use std::time::Duration;
+
+use sigtree_middleware::{Counted, OneLine, write_table};
+
+use super::{BusMetrics, ConnectionMetrics, Figures, Latency, MetricsSnapshot, SlowHandler};
+
+const HEADINGS: [&str; 10] =
+    ["emitted", "delivered", "failed", "dropped", "filtered", "depth", "p50", "p95", "p99", "max"];
+
+/// A line for all buses if there are several, then for each bus, its topics, its patterns and their connections; below it the
+/// slow handlers. What is not known, or means nothing there, is `-`.
+impl Display for MetricsSnapshot {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let all = (self.buses.len() > 1).then(|| ("all".to_owned(), self.total.columns()));
+        write_table(f, &HEADINGS, all.into_iter().chain(self.buses.iter().flat_map(BusMetrics::lines)))?;
+        for slow in self.buses.iter().flat_map(|bus| &bus.slow) {
+            writeln!(f, "slow: {slow}")?;
+        }
+        Ok(())
+    }
+}
+
+impl BusMetrics {
+    fn lines(&self) -> Vec<(String, Vec<String>)> {
+        let mut lines = vec![(format!("bus `{}`", OneLine(&self.bus)), self.total.columns())];
+        for topic in &self.topics {
+            let name =
+                topic.topic.as_ref().map_or("  other topics".into(), |name| format!("  topic `{}`", OneLine(name)));
+            let mut columns = topic.figures.columns();
+            columns[3] = "-".into();
+            columns[5] = "-".into();
+            lines.push((name, columns));
+        }
+        for pattern in &self.patterns {
+            let mut columns = pattern.figures.columns();
+            columns[4] = "-".into();
+            lines.push((format!("  pattern `{}`", OneLine(&pattern.pattern)), columns));
+            lines.extend(pattern.connections.iter().map(ConnectionMetrics::line));
+        }
+        lines
+    }
+}
+
+impl ConnectionMetrics {
+    fn line(&self) -> (String, Vec<String>) {
+        let name = self.name.iter().map(|name| format!("`{}` ", OneLine(name))).collect::<String>();
+        let queue =
+            self.queue.map(|queue| [queue.dropped().to_string(), format!("{}/{}", queue.depth, queue.capacity)]);
+        let [dropped, depth] = queue.unwrap_or_else(|| ["-".into(), "-".into()]);
+        let counts = ["-".into(), self.delivered.to_string(), self.failed.to_string(), dropped, "-".into(), depth];
+        let columns = counts.into_iter().chain(self.latency.columns()).collect();
+        (format!("    {name}{}:{}", self.site.file(), self.site.line()), columns)
+    }
+}
+
+impl Figures {
+    fn columns(&self) -> Vec<String> {
+        let Self { emitted, delivered, failed, dropped, filtered, depth, latency } = self;
+        let counts = [emitted, delivered, failed, dropped, filtered, depth].map(ToString::to_string);
+        counts.into_iter().chain(latency.columns()).collect()
+    }
+}
+
+impl Latency {
+    fn columns(&self) -> [String; 4] {
+        let max = (self.measured > 0).then_some(self.max);
+        [self.p50, self.p95, self.p99, max].map(|time| time.map_or("-".into(), text))
+    }
+}
+
+fn text(time: Duration) -> String {
+    if time.is_zero() {
+        return "0".into();
+    }
+    format!("{time:.1?}")
+}
+
+/// `` `log` of `radar.*` (src/main.rs:7): 3 calls, 80ms at worst, 60ms lately ``.
+impl Display for SlowHandler {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self { pattern, name, site, calls, worst, last } = self;
+        match name {
+            Some(name) => write!(f, "`{}` of ", OneLine(name))?,
+            None => f.write_str("handler of ")?,
+        }
+        write!(f, "`{}` ({}:{}): {}", OneLine(pattern), site.file(), site.line(), Counted(*calls, "call"))?;
+        write!(f, ", {} at worst, {} lately", text(*worst), text(*last))
+    }
+}
