@@ -247,6 +247,35 @@ impl<T: Receives + ?Sized> Subscription<T> {
         self.pipe.stats()
     }
 
+    /// Gives the queue so many places, while events come and are taken; none that is in is lost, and their order stays.
+    ///
+    /// Where fewer places are left than events wait, these stay until they are taken, and new ones meet a full queue. A queue that
+    /// was given another size keeps what comes in lists behind a lock, held for a push or a take; it has no ring any more.
+    ///
+    /// # Panics
+    ///
+    /// If there are no places.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sigtree::{Bus, Queue};
+    ///
+    /// let bus = Bus::new();
+    /// let plots = bus.on("plot").queue(Queue::bounded(1)).subscribe::<u32>()?;
+    /// bus.emit("plot", 1_u32);
+    /// assert_eq!(bus.emit("plot", 2_u32).skipped(), 1);
+    /// plots.resize(2);
+    /// bus.emit("plot", 3_u32);
+    /// assert_eq!(plots.drain().map(|plot| *plot).collect::<Vec<_>>(), [1, 3]);
+    /// # Ok::<(), sigtree::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn resize(&self, capacity: usize) {
+        assert!(capacity > 0, "a queue has at least one place");
+        self.pipe.resize(capacity);
+    }
+
     /// Lets no event in while the guard lives: see [`Connection::mute`].
     pub fn mute(&self) -> Mute {
         self.link.mute()
