@@ -4,7 +4,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use sigtree_middleware::{Clock, Ids, Limits, Stack, SystemClock, Topic, UniqueIds};
 
+use crate::backstage::Backstage;
 use crate::bus::Bus;
+use crate::config::BusConfig;
 use crate::dispatch::books::Writer;
 use crate::dispatch::cell::Cache;
 #[cfg(feature = "testing")]
@@ -35,6 +37,8 @@ pub struct BusBuilder {
     pub(crate) ids: Arc<dyn Ids>,
     pub(crate) stack: Stack,
     pub(crate) cached_topics: usize,
+    /// Queues and workers; what has a field of its own here is taken from there.
+    pub(crate) config: BusConfig,
     #[cfg(feature = "async")]
     pub(crate) spawner: Option<Arc<dyn crate::tasks::Spawner>>,
     #[cfg(feature = "testing")]
@@ -59,6 +63,7 @@ impl BusBuilder {
             ids: Arc::new(UniqueIds),
             stack: Stack::new(),
             cached_topics: 4096,
+            config: BusConfig::new(),
             #[cfg(feature = "async")]
             spawner: None,
             #[cfg(feature = "testing")]
@@ -77,6 +82,7 @@ impl BusBuilder {
             ids: parent.ids.clone(),
             stack: Stack::new(),
             cached_topics: 1024,
+            config: parent.backstage.config(),
             #[cfg(feature = "async")]
             spawner: parent.spawner.clone(),
             #[cfg(feature = "testing")]
@@ -95,6 +101,7 @@ impl BusBuilder {
             ids: self.ids.clone(),
             stack: self.stack.clone(),
             cached_topics: self.cached_topics,
+            config: self.config.clone(),
             #[cfg(feature = "async")]
             spawner: self.spawner.clone(),
             #[cfg(feature = "testing")]
@@ -156,6 +163,13 @@ impl BusBuilder {
         self
     }
 
+    /// What operators decide: limits, queues, workers. What is set behind this counts.
+    pub fn config(mut self, config: &BusConfig) -> Self {
+        self.config = config.clone();
+        let limits = self.limits.segments(config.max_segments).bytes(config.max_bytes);
+        self.limits(limits).depth_limit(config.depth_limit).cached_topics(config.cached_topics)
+    }
+
     /// Where async handlers run; by default nowhere, or with the feature `tokio` on the runtime that an emit is made in.
     #[cfg(feature = "async")]
     pub fn spawner(mut self, spawner: impl crate::tasks::Spawner) -> Self {
@@ -186,6 +200,13 @@ impl BusBuilder {
             MODEL_SCOPES
         };
         let retaining = self.stack.retaining();
+        let config = BusConfig {
+            depth_limit: self.depth_limit,
+            cached_topics: self.cached_topics,
+            max_segments: self.limits.segments,
+            max_bytes: self.limits.bytes,
+            ..self.config
+        };
         let settings = (!self.stack.is_empty()).then(|| {
             Arc::new(Settings { version: 1, stack: self.stack, retaining_layers: retaining, ..Settings::default() })
         });
@@ -216,6 +237,7 @@ impl BusBuilder {
             reports: Default::default(),
             retainers: AtomicUsize::new(retaining),
             children: Mutex::new(Vec::new()),
+            backstage: Backstage::new(config),
         })
     }
 }

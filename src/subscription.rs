@@ -15,9 +15,11 @@ use std::time::{Duration, Instant};
 
 use sigtree_middleware::{Erased, IntoPattern};
 
+use crate::backstage::PipeOutlet;
 use crate::bus::Bus;
 use crate::connection::{Connection, Mute};
 use crate::error::Error;
+use crate::lifecycle::Life;
 use crate::on::On;
 #[cfg(feature = "async")]
 use crate::queue::Nap;
@@ -135,17 +137,22 @@ impl On {
     ///
     /// # Errors
     ///
-    /// As [`connect`](On::connect).
+    /// As [`connect`](On::connect); shutting down, if the bus was [shut down](Bus::shutdown).
     #[track_caller]
     pub fn subscribe<T: Receives + ?Sized>(self) -> Result<Subscription<T>, Error> {
         let site = Location::caller();
-        let (queue, label) = (self.queue_or_default(), self.label(site)?);
+        let (own_queue, label) = (self.own_queue(), Arc::new(self.label(site)?));
+        let core = self.core().clone();
+        let queue = own_queue.unwrap_or_else(|| core.backstage.queue());
         let exact = label.pattern.as_topic().cloned();
         let addressed = Addressed { exact, stamped: queue.is_stamped() };
         let pipe = Pipe::new(queue);
-        let feed = Feed::new(pipe.clone(), addressed.clone(), label);
+        let feed = Feed::new(pipe.clone(), addressed.clone(), label.clone());
         let link = self.connect_call(feed, T::payload_type(), site)?;
-        Ok(Subscription::of(pipe, Arc::new(link), addressed))
+        core.backstage.add_outlet(PipeOutlet::new(&pipe, own_queue.is_none(), label));
+        let subscription = Subscription::of(pipe, Arc::new(link), addressed);
+        // It was noted before this look: a shutdown closes it, or is seen here.
+        if core.life() > Life::Running { Err(Error::shutting_down(&core.name)) } else { Ok(subscription) }
     }
 }
 

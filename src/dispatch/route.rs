@@ -13,6 +13,7 @@ use super::round::{Loud, Quiet};
 use super::slot::{Entry, Slot};
 use super::stamps::Scope;
 use super::table::{Table, run_each};
+use crate::lifecycle::Life;
 use crate::payload::PayloadType;
 use crate::sync::{AtomicU64, Ordering};
 
@@ -37,6 +38,10 @@ pub(crate) struct Route {
     /// Whether anything in it keeps payloads.
     pub(crate) retains: bool,
     retains_elsewhere: bool,
+    /// How far the bus was on its way to its end; the bus's own reports do not ask.
+    pub(crate) life: Life,
+    /// That it lives, for a bus that waits for its emits to end.
+    token: Option<Arc<()>>,
     pub(crate) sinks: Box<[Sink]>,
     pub(crate) up: Option<Up>,
     /// Nothing but parts: no layers, mutes, sinks or parent.
@@ -107,6 +112,8 @@ pub(crate) struct Plan {
     pub(crate) up: Option<Up>,
     /// Whether anything else keeps payloads: a layer, or what an event that is redirected or sinks may meet.
     pub(crate) retains_elsewhere: bool,
+    pub(crate) life: Life,
+    pub(crate) token: Option<Arc<()>>,
 }
 
 impl Route {
@@ -132,6 +139,8 @@ impl Route {
             muted: plan.muted,
             retains,
             retains_elsewhere: plan.retains_elsewhere,
+            life: plan.life,
+            token: plan.token,
             sinks: plan.sinks,
             up: plan.up,
             plain,
@@ -158,6 +167,8 @@ impl Route {
             sinks: self.sinks.clone(),
             up: self.up.clone(),
             retains_elsewhere: self.retains_elsewhere,
+            life: self.life,
+            token: self.token.clone(),
         })
     }
 

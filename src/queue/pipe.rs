@@ -212,7 +212,7 @@ impl<I> Pipe<I> {
     }
 
     /// Whether the only one who can take from it did so last in this thread, so that waiting here is waiting for oneself.
-    fn is_taken_from_here_only(&self) -> bool {
+    pub(crate) fn is_taken_from_here_only(&self) -> bool {
         self.handles.load(Ordering::Acquire) == 1 && self.taker.load(Ordering::Relaxed) == this_thread()
     }
 
