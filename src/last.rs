@@ -194,6 +194,14 @@ struct Values {
     settled: u64,
 }
 
+/// What has to be seen to without the lock.
+#[derive(Default)]
+struct Fallout {
+    gone: Vec<Kept>,
+    /// Whom the event is a straggler for.
+    followers: Vec<Arc<dyn Late>>,
+}
+
 struct Keeper {
     most: usize,
     topics: usize,
@@ -225,12 +233,11 @@ impl LastValues {
 
     /// Keeps an event, and hands it to late connections that it concerns; without the lock.
     fn record(&self, keeper: u64, kept: Kept) {
-        let mut values = self.0.lock();
-        let Some((gone, stragglers)) = values.record(keeper, kept.clone()) else { return };
-        drop(values);
-        drop(gone);
-        for late in stragglers {
-            late.straggler(&kept.entry);
+        let entry = kept.entry.clone();
+        let fallout = self.0.lock().record(keeper, kept);
+        drop(fallout.gone);
+        for late in fallout.followers {
+            late.straggler(&entry);
         }
     }
 
@@ -270,13 +277,15 @@ impl LastValues {
 }
 
 impl Values {
-    /// What goes for it, and who is to be told; `None` if another keeper has the topic, or this one is gone.
-    fn record(&mut self, keeper: u64, kept: Kept) -> Option<(Vec<Kept>, Vec<Arc<dyn Late>>)> {
+    /// Keeps an event, unless another keeper has the topic, or this one is gone.
+    fn record(&mut self, keeper: u64, kept: Kept) -> Fallout {
         let topic = kept.entry.topic().clone();
         let known = self.topics.get(&topic).copied();
-        let book = self.keepers.get_mut(&keeper)?;
+        let Some(book) = self.keepers.get_mut(&keeper) else {
+            return Fallout { gone: vec![kept], ..Fallout::default() };
+        };
         if known.is_some_and(|(owner, _)| owner != keeper) {
-            return None;
+            return Fallout { gone: vec![kept], ..Fallout::default() };
         }
         self.recorded += 1;
         let mut gone: Vec<_> = known.and_then(|place| self.kept.remove(&place)).into_iter().collect();
@@ -292,10 +301,10 @@ impl Values {
             }
         }
         let place = (keeper, self.recorded);
-        let stragglers = self.followers_of(&kept, &topic);
+        let followers = self.followers_of(&kept, &topic);
         self.topics.insert(topic, place);
         self.kept.insert(place, kept);
-        Some((gone, stragglers))
+        Fallout { gone, followers }
     }
 
     /// The late connections that an event is a straggler for.

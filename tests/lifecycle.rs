@@ -51,9 +51,9 @@ fn a_bus_goes_on_when_the_last_pause_is_over() {
     drop(first);
     assert!(bus.is_paused());
     bus.emit("n", 3_u32);
-    assert_eq!(seen.take(), ["1"], "it went through the second pause's place before that was there");
+    assert!(seen.take().is_empty());
     drop(second);
-    assert_eq!(seen.take(), ["2", "3"]);
+    assert_eq!(seen.take(), ["1", "2", "3"]);
 }
 
 #[test]

@@ -43,10 +43,15 @@ impl Bus {
     /// ```
     pub fn pause(&self) -> Pause {
         let gate = Arc::new(Gate::new(self.core().backstage.queue().capacity()));
-        self.core().backstage.add_gate(&gate);
-        let shut = |stack: &Stack| Ok::<_, StackError>(Stack::new().with_named(&gate.name, gate.clone()).and(stack));
+        // Behind the pauses that there are, so that what waited there comes by here.
+        let before = self.core().backstage.gates();
+        let shut = |stack: &Stack| {
+            let behind = before.iter().find_map(|last| stack.with_after(&last.name, &gate.name, gate.clone()).ok());
+            Ok::<_, StackError>(behind.unwrap_or_else(|| Stack::new().with_named(&gate.name, gate.clone()).and(stack)))
+        };
         // It cannot fail.
         let _ = self.edit_stack(shut);
+        self.core().backstage.add_gate(&gate);
         Pause { gate, core: Arc::downgrade(self.core()) }
     }
 
@@ -126,17 +131,22 @@ impl Gate {
         Self { name: format!("pause {mark:?}"), mark, capacity, line: Mutex::default() }
     }
 
-    /// Puts an event in line; it is handed back to be dropped without the lock.
-    fn put(&self, held: Held) -> Result<(), (Not, Held)> {
-        let mut line = self.line.lock();
-        if line.open {
-            return Err((Not::Paused, held));
-        }
-        if line.waiting.len() >= self.capacity {
-            return Err((Not::Place, held));
-        }
-        line.waiting.push_back(held);
-        Ok(())
+    /// Puts an event in line, or says why not.
+    fn put(&self, held: Held) -> Result<(), Not> {
+        let not = {
+            let mut line = self.line.lock();
+            if line.open {
+                Not::Paused
+            } else if line.waiting.len() >= self.capacity {
+                Not::Place
+            } else {
+                line.waiting.push_back(held);
+                return Ok(());
+            }
+        };
+        // Without the lock: its payload may be the user's to drop.
+        drop(held);
+        Err(not)
     }
 
     /// Lets everything go on, opens, and leaves the stack.
@@ -179,11 +189,10 @@ impl Middleware for Gate {
         }
         match next.hand_over(event, self.mark, |held| self.put(held)) {
             Some(Ok(())) => {}
-            Some(Err((Not::Place, held))) => {
-                drop(held);
+            Some(Err(Not::Place)) => {
                 next.discard(event, format!("the bus is paused, and {} events wait already", self.capacity));
             }
-            Some(Err((Not::Paused, _))) | None => next.run(event),
+            Some(Err(Not::Paused)) | None => next.run(event),
         }
     }
 
