@@ -4,7 +4,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use sigtree_middleware::{Clock, Ids, Limits, Stack, SystemClock, Topic, UniqueIds};
 
+use crate::backstage::Backstage;
 use crate::bus::Bus;
+use crate::config::BusConfig;
 use crate::dispatch::books::Writer;
 use crate::dispatch::cell::Cache;
 #[cfg(feature = "testing")]
@@ -37,6 +39,8 @@ pub struct BusBuilder {
     pub(crate) stack: Stack,
     pub(crate) cached_topics: usize,
     pub(crate) metering: Option<Metering>,
+    /// Queues and workers; what has a field of its own here is taken from there.
+    pub(crate) config: BusConfig,
     #[cfg(feature = "async")]
     pub(crate) spawner: Option<Arc<dyn crate::tasks::Spawner>>,
     #[cfg(feature = "testing")]
@@ -62,6 +66,7 @@ impl BusBuilder {
             stack: Stack::new(),
             cached_topics: 4096,
             metering: None,
+            config: BusConfig::new(),
             #[cfg(feature = "async")]
             spawner: None,
             #[cfg(feature = "testing")]
@@ -81,6 +86,7 @@ impl BusBuilder {
             stack: Stack::new(),
             cached_topics: 1024,
             metering: parent.meter().map(|meter| *meter.metering()),
+            config: parent.backstage.config(),
             #[cfg(feature = "async")]
             spawner: parent.spawner.clone(),
             #[cfg(feature = "testing")]
@@ -100,6 +106,7 @@ impl BusBuilder {
             stack: self.stack.clone(),
             cached_topics: self.cached_topics,
             metering: self.metering.or(of_parent.metering),
+            config: self.config.clone(),
             #[cfg(feature = "async")]
             spawner: self.spawner.clone(),
             #[cfg(feature = "testing")]
@@ -161,6 +168,13 @@ impl BusBuilder {
         self
     }
 
+    /// What operators decide: limits, queues, workers. What is set behind this counts.
+    pub fn config(mut self, config: &BusConfig) -> Self {
+        self.config = config.clone();
+        let limits = self.limits.segments(config.max_segments).bytes(config.max_bytes);
+        self.limits(limits).depth_limit(config.depth_limit).cached_topics(config.cached_topics)
+    }
+
     /// Where async handlers run; by default nowhere, or with the feature `tokio` on the runtime that an emit is made in.
     #[cfg(feature = "async")]
     pub fn spawner(mut self, spawner: impl crate::tasks::Spawner) -> Self {
@@ -192,6 +206,13 @@ impl BusBuilder {
         };
         let retaining = self.stack.retaining();
         let meter = self.metering.map(|metering| Arc::new(Meter::new(metering, self.clock.clone())));
+        let config = BusConfig {
+            depth_limit: self.depth_limit,
+            cached_topics: self.cached_topics,
+            max_segments: self.limits.segments,
+            max_bytes: self.limits.bytes,
+            ..self.config
+        };
         let settings = (!self.stack.is_empty() || meter.is_some()).then(|| {
             let (version, stack) = (1, self.stack);
             Arc::new(Settings { version, stack, retaining_layers: retaining, meter, ..Settings::default() })
@@ -223,6 +244,7 @@ impl BusBuilder {
             reports: Default::default(),
             retainers: AtomicUsize::new(retaining),
             children: Mutex::new(Vec::new()),
+            backstage: Backstage::new(config),
         })
     }
 }

@@ -37,6 +37,7 @@ enum Kind {
     Undone { count: usize, what: &'static str },
     Speed(SpeedError),
     QueueFull(Box<QueueFull>),
+    ShuttingDown(Arc<str>),
 }
 
 impl Error {
@@ -75,6 +76,10 @@ impl Error {
 
     pub(crate) fn queue_full(full: QueueFull) -> Self {
         Self(Kind::QueueFull(Box::new(full)))
+    }
+
+    pub(crate) fn shutting_down(bus: &Arc<str>) -> Self {
+        Self(Kind::ShuttingDown(bus.clone()))
     }
 
     /// A topic or pattern is malformed; [`parse_error`](Error::parse_error) has the byte.
@@ -135,6 +140,12 @@ impl Error {
     #[must_use]
     pub fn is_queue_full(&self) -> bool {
         matches!(self.0, Kind::QueueFull(_))
+    }
+
+    /// The bus was [shut down](crate::Bus::shutdown), or is being: nobody has the event.
+    #[must_use]
+    pub fn is_shutting_down(&self) -> bool {
+        matches!(self.0, Kind::ShuttingDown(_))
     }
 
     /// Which queue was full, if that is why.
@@ -204,6 +215,9 @@ impl fmt::Display for Error {
             }
             Kind::ChildExists(name) => {
                 write!(f, "a child named `{name}` is there already: take it with `bus.child` or use another name")
+            }
+            Kind::ShuttingDown(bus) => {
+                write!(f, "bus `{bus}` is shut down: it takes nothing more; emit before its end, or on another bus")
             }
             Kind::WouldDeadlock => f.write_str(
                 "waiting here would wait for this thread: it is inside an emit that holds the handler; \
@@ -288,12 +302,7 @@ impl QueueFull {
 
 impl fmt::Display for QueueFull {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Label { pattern, name, site } = &*self.label;
-        write!(f, "the queue of `{pattern}`")?;
-        if let Some(name) = name {
-            write!(f, " named `{name}`")?;
-        }
-        write!(f, " ({site}) is full: {} wait", self.capacity)?;
+        write!(f, "{} is full: {} wait", self.label, self.capacity)?;
         f.write_str(match self.loss {
             Loss::TimedOut => ", and none was taken in time: take faster, wait longer, or give it more places",
             Loss::WouldDeadlock => ", and only this thread takes from it: take first, or from another thread",

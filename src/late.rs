@@ -1,4 +1,4 @@
-//! A connection that first gets the past: the last events of a history, then everything since, each once.
+//! A connection that first gets the past: the last events of a history or the latest of each topic, then everything since, each once.
 //!
 //! The handler is connected first, which makes it visible to emits as of some version of the bus. An emit that began at that
 //! version or later calls it; one that began earlier is the history's: it is among its last entries, or is recorded afterwards
@@ -23,6 +23,14 @@ use crate::held::Parcel;
 use crate::payload::PayloadType;
 use crate::policy::Policy;
 use crate::queue::QueueStats;
+
+/// Where a late connection gets its past.
+pub(crate) enum Past {
+    /// The last so many entries of a history.
+    History(History, usize),
+    /// The latest event of each topic that the bus keeps.
+    Last,
+}
 
 /// A handler that is catching up, or has caught up, with a history.
 pub(crate) struct CatchUp<C> {
@@ -63,12 +71,17 @@ impl<C: Call> CatchUp<C> {
         })
     }
 
-    /// Gives the handler the last `n` entries, then what came meanwhile; from then on emits call it themselves.
-    pub(crate) fn catch_up(self: &Arc<Self>, since: u64, history: &History, n: usize) {
+    /// Gives the handler its past, then what came meanwhile; from then on emits call it themselves.
+    pub(crate) fn catch_up(self: &Arc<Self>, since: u64, past: &Past) {
         self.since.store(since, Ordering::Release);
-        let Some(bus) = self.core.upgrade().map(|core| core.id) else { return };
-        let since = At { bus, version: since };
-        history.follow(Arc::new(Follower { of: Arc::downgrade(self), since, pattern: self.pattern.clone() }), n);
+        let Some(core) = self.core.upgrade() else { return };
+        let since = core.at(since);
+        let follower = Arc::new(Follower { of: Arc::downgrade(self), since, pattern: self.pattern.clone() });
+        match past {
+            Past::History(history, n) => history.follow(follower, *n),
+            Past::Last => core.backstage.last.follow(follower),
+        }
+        drop(core);
         let mut panic = None;
         while let Some(waiting) = self.next_waiting() {
             panic = panic.or(self.deliver(&waiting));

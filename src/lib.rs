@@ -17,6 +17,9 @@
 //! | work only while somebody listens | [`Bus::on_interest`] |
 //! | know why something was refused | [`Error`] |
 //! | decide what a failure does | [`Policy`] |
+//! | keep the latest event of a topic for those who come late | [`Bus::keep_last`], [`On::with_last`] |
+//! | pause a bus, end it in good order | [`Bus::pause`], [`Bus::shutdown`] |
+//! | let operators decide sizes, times and limits | [`BusConfig`], [`Bus::reconfigure`] |
 //! | send a source, a priority, metadata along | [`EventBuilder`] |
 //! | put something around the handlers | [`Middleware`], [`Stack`], [`middleware`] |
 //! | look back, or give the past again | [`History`], [`Replay`], [`Player`](middleware::Player), [`On::replay_last`] |
@@ -144,13 +147,16 @@
 //! | `tower` | `middleware::Tower` and `TowerLayer`: middleware of tower's services, and the other way round |
 //! | `governor` | the layers `RateLimit` and `Throttle` |
 //! | `testing` | a bus, recorders, assertions and scripts for tests |
+//! | `config` | [`BusConfig`] from environment variables and TOML files |
 //! | `proptest` | with them, strategies for topics and patterns |
 //! | `recording` | recordings in files, one CloudEvents JSON object a line |
 //! | `redb` | recordings in a database with an index by topic and time |
 #![forbid(unsafe_code)]
 
+mod backstage;
 mod builder;
 mod bus;
+mod config;
 mod connection;
 mod delivery;
 mod dispatch;
@@ -164,7 +170,9 @@ mod health;
 mod held;
 pub mod inspection;
 mod interest;
+mod last;
 mod late;
+mod lifecycle;
 mod link;
 mod metering;
 pub mod metrics;
@@ -194,6 +202,9 @@ pub use sigtree_middleware::{
 
 pub use builder::BusBuilder;
 pub use bus::{Bus, WeakBus, global};
+#[cfg(feature = "config")]
+pub use config::ConfigError;
+pub use config::{BusConfig, Reconfigured};
 pub use connection::{Connection, ConnectionId, ConnectionSet, Mute};
 pub use delivery::Delivery;
 pub use error::{Error, QueueFull};
@@ -204,6 +215,8 @@ pub use handler::{IntoHandler, IntoMethod, Outcome};
 pub use health::{Health, HealthLimits, HealthReason};
 pub use inspection::Inspection;
 pub use interest::{Interest, InterestWatch};
+pub use last::LastKept;
+pub use lifecycle::{Left, Pause, ShutdownReport};
 pub use link::{End, Flow, Link, LinkRecvError, LinkSendError, LinkStats, Transport};
 pub use metering::Metering;
 pub use metrics::MetricsSnapshot;

@@ -13,7 +13,7 @@ use crate::dispatch::writer::ConnectionSpec;
 use crate::error::Error;
 use crate::guarded::{Conditions, Guarded};
 use crate::handler::{IntoHandler, IntoMethod, WeaklyBound};
-use crate::late::CatchUp;
+use crate::late::{CatchUp, Past};
 use crate::payload::PayloadType;
 use crate::policy::Policy;
 use crate::query::Answering;
@@ -48,8 +48,8 @@ pub struct On {
     priority: i32,
     unique: bool,
     conditions: Conditions,
-    past: Option<(History, usize)>,
-    queue: Queue,
+    past: Option<Past>,
+    queue: Option<Queue>,
     offload: Option<Offload>,
     serial: bool,
 }
@@ -63,7 +63,7 @@ impl On {
             unique: false,
             conditions: Conditions::default(),
             past: None,
-            queue: Queue::default(),
+            queue: None,
             offload: None,
             serial: false,
         }
@@ -208,7 +208,7 @@ impl On {
 
     /// How the queue is that [`subscribe`](On::subscribe) connects; handlers have none.
     pub fn queue(mut self, queue: Queue) -> Self {
-        self.queue = queue;
+        self.queue = Some(queue);
         self
     }
 
@@ -242,7 +242,21 @@ impl On {
     /// # Ok::<(), sigtree::Error>(())
     /// ```
     pub fn replay_last(mut self, history: &History, n: usize) -> Self {
-        self.past = Some((history.clone(), n));
+        self.past = Some(Past::History(history.clone(), n));
+        self
+    }
+
+    /// Gives the handler first the latest event of each of its topics that the bus [keeps](crate::Bus::keep_last), then everything
+    /// since: no gap, no duplicate. It is for subscriptions, too.
+    ///
+    /// They come in the order in which they were kept, in the way of [`replay_last`](Self::replay_last), whose place it takes. An
+    /// event whose emit runs meanwhile comes once: as the latest, or behind it.
+    ///
+    /// # Examples
+    ///
+    /// [`Bus::keep_last`](crate::Bus::keep_last) has one.
+    pub fn with_last(mut self) -> Self {
+        self.past = Some(Past::Last);
         self
     }
 
@@ -317,13 +331,12 @@ impl On {
         self.connect_call(Answering::new(handler), Some(PayloadType::of::<T>), site)
     }
 
-    #[cfg(feature = "async")]
     pub(crate) fn core(&self) -> &Arc<Core> {
         &self.core
     }
 
     /// The queue chosen for a subscription.
-    pub(crate) fn queue_or_default(&self) -> Queue {
+    pub(crate) fn own_queue(&self) -> Option<Queue> {
         self.queue
     }
 
@@ -370,9 +383,9 @@ fn connect_in<C: Call>(
     core: &Arc<Core>,
     spec: ConnectionSpec,
     call: C,
-    past: Option<(History, usize)>,
+    past: Option<Past>,
 ) -> Result<Connection, Error> {
-    let Some((history, n)) = past else {
+    let Some(past) = past else {
         let joined = core.connect(spec, |header| Holder::entry(call, header))?;
         return Ok(Connection::new(core, joined));
     };
@@ -381,7 +394,7 @@ fn connect_in<C: Call>(
     let joined = core.connect(spec, |header| Holder::entry(call, header))?;
     let since = joined.since;
     let connection = Connection::new(core, joined);
-    late.catch_up(since, &history, n);
+    late.catch_up(since, &past);
     Ok(connection)
 }
 

@@ -3,6 +3,7 @@
 mod counts;
 mod lanes;
 mod latest;
+mod lists;
 mod pipe;
 mod ring;
 mod waiters;
@@ -107,6 +108,20 @@ impl Queue {
 
     pub(crate) fn capacity(&self) -> usize {
         self.capacity
+    }
+
+    /// The same with so many places.
+    pub(crate) const fn places(mut self, capacity: usize) -> Self {
+        self.capacity = capacity;
+        self
+    }
+
+    /// How long an emit waits for a place, if it waits.
+    pub(crate) fn patience(&self) -> Option<Duration> {
+        match self.overflow {
+            Overflow::Block(timeout) => Some(timeout),
+            _ => None,
+        }
     }
 
     pub(crate) fn when_full(&self) -> Overflow {

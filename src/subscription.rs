@@ -15,9 +15,11 @@ use std::time::{Duration, Instant};
 
 use sigtree_middleware::{Erased, IntoPattern};
 
+use crate::backstage::PipeOutlet;
 use crate::bus::Bus;
 use crate::connection::{Connection, Mute};
 use crate::error::Error;
+use crate::lifecycle::Life;
 use crate::on::On;
 #[cfg(feature = "async")]
 use crate::queue::Nap;
@@ -135,19 +137,24 @@ impl On {
     ///
     /// # Errors
     ///
-    /// As [`connect`](On::connect).
+    /// As [`connect`](On::connect); shutting down, if the bus was [shut down](Bus::shutdown).
     #[track_caller]
     pub fn subscribe<T: Receives + ?Sized>(mut self) -> Result<Subscription<T>, Error> {
         let site = Location::caller();
         // A queue keeps its order itself.
         self.take_serial();
-        let (queue, label) = (self.queue_or_default(), self.label(site)?);
+        let (own_queue, label) = (self.own_queue(), Arc::new(self.label(site)?));
+        let core = self.core().clone();
+        let queue = own_queue.unwrap_or_else(|| core.backstage.queue());
         let exact = label.pattern.as_topic().cloned();
         let addressed = Addressed { exact, stamped: queue.is_stamped() };
         let pipe = Pipe::new(queue);
-        let feed = Feed::new(pipe.clone(), addressed.clone(), label);
+        let feed = Feed::new(pipe.clone(), addressed.clone(), label.clone());
         let link = self.connect_call(feed, T::payload_type(), site)?;
-        Ok(Subscription::of(pipe, Arc::new(link), addressed))
+        core.backstage.add_outlet(PipeOutlet::new(&pipe, own_queue.is_none(), label));
+        let subscription = Subscription::of(pipe, Arc::new(link), addressed);
+        // It was noted before this look: a shutdown closes it, or is seen here.
+        if core.life() > Life::Running { Err(Error::shutting_down(&core.name)) } else { Ok(subscription) }
     }
 }
 
@@ -247,6 +254,35 @@ impl<T: Receives + ?Sized> Subscription<T> {
     #[must_use]
     pub fn stats(&self) -> QueueStats {
         self.pipe.stats()
+    }
+
+    /// Gives the queue so many places, while events come and are taken; none that is in is lost, and their order stays.
+    ///
+    /// Where fewer places are left than events wait, these stay until they are taken, and new ones meet a full queue. A queue that
+    /// was given another size keeps what comes in lists behind a lock, held for a push or a take; it has no ring any more.
+    ///
+    /// # Panics
+    ///
+    /// If there are no places.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sigtree::{Bus, Queue};
+    ///
+    /// let bus = Bus::new();
+    /// let plots = bus.on("plot").queue(Queue::bounded(1)).subscribe::<u32>()?;
+    /// bus.emit("plot", 1_u32);
+    /// assert_eq!(bus.emit("plot", 2_u32).skipped(), 1);
+    /// plots.resize(2);
+    /// bus.emit("plot", 3_u32);
+    /// assert_eq!(plots.drain().map(|plot| *plot).collect::<Vec<_>>(), [1, 3]);
+    /// # Ok::<(), sigtree::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn resize(&self, capacity: usize) {
+        assert!(capacity > 0, "a queue has at least one place");
+        self.pipe.resize(capacity);
     }
 
     /// Lets no event in while the guard lives: see [`Connection::mute`].

@@ -4,7 +4,7 @@
 mod real {
     pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
     pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
-    pub(crate) use std::thread::yield_now;
+    pub(crate) use std::thread::{sleep as nap, yield_now};
 
     use std::time::Duration;
 
@@ -40,6 +40,11 @@ mod model {
 
     use std::ops::{Deref, DerefMut};
     use std::time::Duration;
+
+    /// Sleeps for a while; models have no time.
+    pub(crate) fn nap(_pause: Duration) {
+        yield_now();
+    }
 
     /// Reads a flag in a destructor. The checkers do not see what an `Arc` orders, so this asks for the latest value.
     pub(crate) fn last_look(flags: &AtomicU32) -> u32 {

@@ -152,6 +152,14 @@ impl Writer {
         }
     }
 
+    /// Takes out every route.
+    pub(super) fn clear_all(&mut self, bin: &mut Bin) {
+        let cells: Vec<_> = self.cells.values().filter_map(Weak::upgrade).collect();
+        for cell in cells {
+            self.clear(&cell, bin);
+        }
+    }
+
     /// Forgets a place that nobody can reach any more.
     pub(super) fn forget_place(&mut self, cell: &Arc<Cell>, bin: &mut Bin) {
         self.clear(cell, bin);

@@ -12,6 +12,8 @@ use super::index::Index;
 use super::snap::{Guard, Snap};
 use super::stamps::Stamps;
 use crate::metering::Meter;
+use crate::backstage::Backstage;
+use crate::lifecycle::Life;
 use crate::payload::SharedErased;
 use crate::policy::Policy;
 use crate::sync::{AtomicU32, AtomicU64, AtomicUsize, Mutex, Ordering};
@@ -52,6 +54,7 @@ pub(crate) struct Core {
     pub(crate) retainers: AtomicUsize,
     /// The buses below, each for as long as somebody else holds it.
     pub(crate) children: Mutex<Vec<(Topic, Weak<Core>)>>,
+    pub(crate) backstage: Backstage,
 }
 
 /// What a test kit puts around the layers that an event meets on a bus.
@@ -79,6 +82,8 @@ pub(crate) struct Settings {
     pub(crate) mutes: Vec<Pattern>,
     /// What the bus is measured with, if it is.
     pub(crate) meter: Option<Arc<Meter>>,
+    /// How far the bus is on its way to its end.
+    pub(crate) life: Life,
     /// Children that events go down to.
     pub(crate) sinks: Vec<(Topic, Weak<Core>)>,
 }
@@ -160,6 +165,19 @@ impl Core {
             settings.sinks.push((prefix.clone(), Arc::downgrade(child)));
         });
         self.post_sink(prefix, child);
+    }
+
+    /// How far it is on its way to its end.
+    pub(crate) fn life(&self) -> Life {
+        self.settings.load().as_ref().map_or(Life::Running, |settings| settings.life)
+    }
+
+    /// Whether an emit is on its way over a route; only once it is closing, since routes are not remembered then.
+    pub(crate) fn is_emitting(&self) -> bool {
+        let is_emitting = self.backstage.routes() > 0;
+        // What those emits did is seen by whoever looked: the counters of an `Arc` say nothing else.
+        std::sync::atomic::fence(Ordering::Acquire);
+        is_emitting
     }
 
     /// This bus at a version.

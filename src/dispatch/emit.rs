@@ -22,6 +22,7 @@ use super::thread::{self, Inside};
 use crate::delivery::Delivery;
 use crate::error::Error;
 use crate::held::BusHome;
+use crate::lifecycle::Life;
 use crate::payload::{Offer, Owned, PayloadType};
 use crate::sync::Ordering;
 use crate::sys::{self, Report};
@@ -97,7 +98,7 @@ impl Core {
     ) -> Delivery {
         let version = self.stamps.version();
         let payload = offer.payload_type();
-        match self.route_at(cell, topic, payload) {
+        match self.admit(self.route_at(cell, topic, payload)) {
             Ok(Some(route)) => self.emit_on(&route, offer, company, version, inside),
             Ok(None) => self.met_nobody(topic),
             Err(error) => self.refuse(error),
@@ -115,7 +116,7 @@ impl Core {
         inside: &Inside,
     ) -> Delivery {
         let version = self.stamps.version();
-        match self.route_named(topic, hash, offer.payload_type()) {
+        match self.admit(self.route_named(topic, hash, offer.payload_type())) {
             Ok(Some(route)) => self.emit_on(&route, offer, company, version, inside),
             Ok(None) => self.met_nobody(topic),
             Err(error) => self.refuse(error),
@@ -322,6 +323,9 @@ impl Core {
             }
         }
         match self.route_named(topic, hash, payload) {
+            Ok(Some(route)) if route.life == Life::Closed => {
+                self.refuse_received(Error::shutting_down(&self.name), event);
+            }
             Ok(Some(route)) => self.deliver(&route, event, payload),
             Ok(None) => {}
             Err(error) => self.refuse_received(error, event),

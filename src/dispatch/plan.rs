@@ -16,6 +16,7 @@ use super::route::{Parts, Plan, Route, Sink, Up};
 use super::stamps::Scope;
 use crate::error::Error;
 use crate::metering::Meter;
+use crate::lifecycle::Life;
 use crate::payload::PayloadType;
 use crate::sys;
 
@@ -44,6 +45,9 @@ struct Surroundings {
     /// Whether a layer keeps payloads, or anything else that an event may meet on its way.
     retains: bool,
     meter: Option<Arc<Meter>>,
+    life: Life,
+    /// What a route of the bus's own reports does not hold: such a one may be made while the bus waits for its end.
+    token: Option<Arc<()>>,
 }
 
 /// How often a route for one emit is read anew because writers changed what it is made of, before it is taken as it is.
@@ -111,6 +115,7 @@ impl Core {
             }
             let around = self.surroundings(wanted);
             if let Some(cell) = cell
+                && around.life == Life::Running
                 && collects < COLLECTS
                 && let Some(mut writer) = self.writer.try_lock()
             {
@@ -201,7 +206,8 @@ impl Core {
             let (layers, sinks) = Default::default();
             // Mutes of everything concern the bus's own reports too.
             let muted = is_reserved(&topic) && self.is_muted(&topic);
-            return Surroundings { topic, settings, layers, muted, sinks, up, retains: false, meter: None };
+            let (life, token) = if is_reserved(&topic) { (Life::Running, None) } else { (Life::Running, self.token()) };
+            return Surroundings { topic, settings, layers, muted, sinks, up, retains: false, meter: None, life, token };
         };
         let layers = settings.stack.for_topic(&topic);
         #[cfg(feature = "testing")]
@@ -215,7 +221,20 @@ impl Core {
         let muted = settings.mutes.iter().any(|pattern| pattern.matches(&topic));
         let up = self.up(&topic);
         let meter = settings.meter.clone();
-        Surroundings { topic, settings: settings.version, layers, muted, sinks, up, retains, meter }
+        let (life, token) = (settings.life, self.token());
+        Surroundings { topic, settings: settings.version, layers, muted, sinks, up, retains, meter, life, token }
+    }
+
+    fn token(&self) -> Option<Arc<()>> {
+        Some(self.backstage.route_token())
+    }
+
+    /// What an emit may go on with: not a route of a bus that is closing.
+    pub(crate) fn admit(&self, found: Found) -> Found {
+        match found {
+            Ok(Some(route)) if route.life > Life::Running => Err(Error::shutting_down(&self.name)),
+            found => found,
+        }
     }
 
     fn is_muted(&self, topic: &Topic) -> bool {
@@ -280,6 +299,8 @@ impl Surroundings {
             up: self.up,
             retains_elsewhere: self.retains,
             row,
+            life: self.life,
+            token: self.token,
         }
     }
 }

@@ -15,6 +15,7 @@ use super::slot::{Entry, Slot};
 use super::stamps::Scope;
 use super::table::{Table, run_each};
 use crate::metering::{Meter, TopicRow};
+use crate::lifecycle::Life;
 use crate::payload::PayloadType;
 use crate::sync::{AtomicU64, Ordering};
 
@@ -39,6 +40,10 @@ pub(crate) struct Route {
     /// Whether anything in it keeps payloads.
     pub(crate) retains: bool,
     retains_elsewhere: bool,
+    /// How far the bus was on its way to its end; the bus's own reports do not ask.
+    pub(crate) life: Life,
+    /// That it lives, for a bus that waits for its emits to end.
+    token: Option<Arc<()>>,
     pub(crate) sinks: Box<[Sink]>,
     pub(crate) up: Option<Up>,
     /// Nothing but parts: no layers, mutes, sinks or parent.
@@ -115,6 +120,8 @@ pub(crate) struct Plan {
     pub(crate) retains_elsewhere: bool,
     /// Where is counted what layers end, if the bus is measured.
     pub(crate) row: Option<Arc<TopicRow>>,
+    pub(crate) life: Life,
+    pub(crate) token: Option<Arc<()>>,
 }
 
 impl Route {
@@ -140,6 +147,8 @@ impl Route {
             muted: plan.muted,
             retains,
             retains_elsewhere: plan.retains_elsewhere,
+            life: plan.life,
+            token: plan.token,
             sinks: plan.sinks,
             up: plan.up,
             plain,
@@ -168,6 +177,8 @@ impl Route {
             up: self.up.clone(),
             retains_elsewhere: self.retains_elsewhere,
             row: self.row.clone(),
+            life: self.life,
+            token: self.token.clone(),
         })
     }
 

@@ -18,6 +18,7 @@ use super::slot::{Entry, Header, Slot};
 use super::table::Table;
 use crate::connection::ConnectionId;
 use crate::error::Error;
+use crate::lifecycle::Life;
 use crate::payload::PayloadType;
 use crate::policy::Policy;
 use crate::sync::{MutexGuard, Ordering, yield_now};
@@ -192,6 +193,19 @@ impl Core {
         self.stamps.touch_all();
         self.stamps.changed();
         result
+    }
+
+    /// Takes a step towards the end, and every remembered route out of its place: from now on each emit asks for one, and is
+    /// refused. It does not go back.
+    pub(crate) fn close(&self, life: Life) {
+        let mut bin = Bin::default();
+        {
+            let mut writer = self.writer.lock();
+            let close = |settings: &mut Settings| settings.life = settings.life.max(life);
+            self.change_settings_locked(&mut writer, close, &mut bin);
+            writer.clear_all(&mut bin);
+        }
+        self.empty(bin);
     }
 
     /// The stack, and the version of the settings it belongs to.

@@ -1,6 +1,7 @@
 //! [`WorkerPool`]: threads that run handlers.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use sigtree_middleware::{Executor, Job, Refused, Topic};
 use super::{after, run, submit};
 use crate::error::Error;
 use crate::queue::{Overflow, Pipe, Queue, QueueStats};
-use crate::sync::{AtomicU64, Condvar, Mutex, Ordering, wait};
+use crate::sync::{AtomicU64, AtomicUsize, Condvar, Mutex, Ordering, wait};
 
 /// Threads that run handlers, for [`On::on`](crate::On::on) and [`Offload`](crate::middleware::Offload).
 ///
@@ -49,10 +50,21 @@ struct Pool {
     name: Arc<str>,
     topic: Topic,
     pipe: Arc<Pipe<Job>>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
-    max_workers: usize,
+    crew: Mutex<Crew>,
+    /// How many threads there are to be.
+    max_workers: AtomicUsize,
+    /// How many there are, those among them that have not seen yet that they are too many.
+    workers: AtomicUsize,
     panicked: AtomicU64,
     rest: Rest,
+}
+
+/// The threads, those among them that have ended since somebody looked.
+#[derive(Default)]
+struct Crew {
+    threads: Vec<JoinHandle<()>>,
+    /// How many were ever started: the number of the next one.
+    started: usize,
 }
 
 /// The jobs that are not done yet, for those who wait until there are none.
@@ -129,17 +141,14 @@ impl PoolBuilder {
             name,
             topic: Topic::from_trusted("pool".into()),
             pipe,
-            threads: Mutex::default(),
-            max_workers,
+            crew: Mutex::default(),
+            max_workers: AtomicUsize::new(max_workers),
+            workers: AtomicUsize::new(0),
             panicked: AtomicU64::new(0),
             rest: Rest::default(),
         });
         let handle = WorkerPool(Arc::new(Handle(pool.clone())));
-        for n in 1..=max_workers {
-            let worker = pool.clone();
-            let thread = thread::Builder::new().name(format!("{}-{n}", pool.name)).spawn(move || worker.work())?;
-            pool.threads.lock().push(thread);
-        }
+        pool.hire()?;
         Ok(handle)
     }
 }
@@ -170,7 +179,7 @@ impl WorkerPool {
         let pool = &self.0.0;
         pool.close();
         self.drain(timeout)?;
-        let threads = std::mem::take(&mut *pool.threads.lock());
+        let threads = std::mem::take(&mut pool.crew.lock().threads);
         for thread in threads {
             // A worker that stops its own pool is not waited for.
             if thread.thread().id() != thread::current().id() {
@@ -178,6 +187,34 @@ impl WorkerPool {
             }
         }
         Ok(())
+    }
+
+    /// Has so many threads from now on, at least one. What they are in the middle of is done, and what waits is run by those
+    /// that stay; a thread that is too many ends when its job does.
+    ///
+    /// # Errors
+    ///
+    /// If the system has no more threads; those that were started stay.
+    pub fn resize(&self, workers: usize) -> io::Result<()> {
+        let pool = &self.0.0;
+        pool.max_workers.store(workers.max(1), Ordering::SeqCst);
+        pool.pipe.wake_takers();
+        pool.hire()
+    }
+
+    /// Gives its queue so many places; no job that waits is lost. See [`Subscription::resize`](crate::Subscription::resize).
+    ///
+    /// # Panics
+    ///
+    /// If there are no places.
+    #[track_caller]
+    pub fn resize_queue(&self, capacity: usize) {
+        assert!(capacity > 0, "a queue has at least one place");
+        self.0.0.pipe.resize(capacity);
+    }
+
+    pub(crate) fn set_patience(&self, patience: Duration) {
+        self.0.0.pipe.set_patience(patience);
     }
 
     /// What it did.
@@ -194,23 +231,57 @@ impl Pool {
         }
     }
 
-    /// What each thread does: it runs jobs until none will come any more.
-    fn work(&self) {
-        if self.max_workers == 1 {
-            // A job that gives this pool another does not wait for a place that only this thread can make.
-            self.pipe.note_taker();
+    /// Starts the threads that are missing, unless it is closed, and forgets those that have ended.
+    fn hire(self: &Arc<Self>) -> io::Result<()> {
+        let mut crew = self.crew.lock();
+        // Who was alone is so no more.
+        self.pipe.forget_taker();
+        crew.threads.retain(|thread| !thread.is_finished());
+        while !self.pipe.is_closed() && self.workers.load(Ordering::SeqCst) < self.max_workers.load(Ordering::SeqCst) {
+            let worker = self.clone();
+            let name = format!("{}-{}", self.name, crew.started + 1);
+            self.workers.fetch_add(1, Ordering::SeqCst);
+            let started = thread::Builder::new().name(name).spawn(move || worker.work());
+            crew.threads.push(started.inspect_err(|_| {
+                self.workers.fetch_sub(1, Ordering::SeqCst);
+            })?);
+            crew.started += 1;
         }
-        while let Some(job) = self.pipe.pop_until(None) {
+        Ok(())
+    }
+
+    /// What each thread does: it runs jobs until none will come any more, or there are too many threads.
+    fn work(&self) {
+        let dismissed = Cell::new(false);
+        let is_wanted = || {
+            dismissed.set(self.dismiss());
+            !dismissed.get()
+        };
+        while let Some(job) = self.pipe.pop_while(None, is_wanted) {
+            if self.workers.load(Ordering::Relaxed) == 1 {
+                // A job that gives this pool another does not wait for a place that only this thread can make.
+                self.pipe.note_taker();
+            }
             if !run(job, &self.name) {
                 self.panicked.fetch_add(1, Ordering::Relaxed);
             }
         }
+        if !dismissed.get() {
+            self.workers.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+
+    /// Takes this thread out of the count, if there are too many.
+    fn dismiss(&self) -> bool {
+        let most = self.max_workers.load(Ordering::SeqCst);
+        let less = |workers: usize| (workers > most).then(|| workers - 1);
+        self.workers.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok()
     }
 
     fn stats(&self) -> PoolStats {
         let queue = self.pipe.stats();
         PoolStats {
-            workers: self.max_workers,
+            workers: self.max_workers.load(Ordering::SeqCst),
             run: queue.received,
             panicked: self.panicked.load(Ordering::Relaxed),
             queue,

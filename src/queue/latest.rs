@@ -8,7 +8,6 @@ use sigtree_middleware::Topic;
 use crate::sync::{AtomicUsize, Mutex, Ordering};
 
 pub(crate) struct Latest<I> {
-    capacity: usize,
     /// Held for a look into a table, never while code of others runs.
     waiting: Mutex<Waiting<I>>,
     /// Written under the lock, to be read without.
@@ -16,6 +15,8 @@ pub(crate) struct Latest<I> {
 }
 
 struct Waiting<I> {
+    /// The most topics.
+    capacity: usize,
     /// The topics, the one whose first event came first at the front.
     order: VecDeque<Topic>,
     newest: HashMap<Topic, I, foldhash::fast::RandomState>,
@@ -23,8 +24,8 @@ struct Waiting<I> {
 
 impl<I> Latest<I> {
     pub(crate) fn new(capacity: usize) -> Self {
-        let waiting = Waiting { order: VecDeque::new(), newest: HashMap::default() };
-        Self { capacity, waiting: Mutex::new(waiting), len: AtomicUsize::new(0) }
+        let waiting = Waiting { capacity, order: VecDeque::new(), newest: HashMap::default() };
+        Self { waiting: Mutex::new(waiting), len: AtomicUsize::new(0) }
     }
 
     /// The item that it took the place of, if there was one.
@@ -37,7 +38,7 @@ impl<I> Latest<I> {
         if let Some(newest) = waiting.newest.get_mut(topic) {
             return Ok(Some(std::mem::replace(newest, item)));
         }
-        if waiting.order.len() == self.capacity {
+        if waiting.order.len() >= waiting.capacity {
             return Err(item);
         }
         waiting.order.push_back(topic.clone());
@@ -51,6 +52,12 @@ impl<I> Latest<I> {
         let topic = waiting.order.pop_front()?;
         self.len.store(waiting.order.len(), Ordering::Release);
         waiting.newest.remove(&topic)
+    }
+
+    /// Has so many places from now on; what is in stays in, also where it is more.
+    pub(crate) fn resize(&self, capacity: impl FnOnce() -> usize) {
+        let mut waiting = self.waiting.lock();
+        waiting.capacity = capacity();
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -1,7 +1,7 @@
 //! A bounded queue between those who push and those who take.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_utils::CachePadded;
 use sigtree_middleware::{Priority, Topic};
@@ -22,7 +22,11 @@ pub(crate) struct Rank<'r> {
 }
 
 pub(crate) struct Pipe<I> {
+    /// As it began.
     queue: Queue,
+    capacity: AtomicUsize,
+    /// How long a push into a full queue waits, in nanoseconds, if it waits.
+    patience: AtomicU64,
     store: Store<I>,
     /// Those who wait for something to take.
     takers: Arc<Waiters>,
@@ -54,6 +58,8 @@ impl<I> Pipe<I> {
         };
         Arc::new(Self {
             queue,
+            capacity: AtomicUsize::new(queue.capacity()),
+            patience: AtomicU64::new(nanos(queue.patience().unwrap_or_default())),
             store,
             takers: Waiters::new(),
             pushers: Waiters::new(),
@@ -65,8 +71,38 @@ impl<I> Pipe<I> {
         })
     }
 
+    /// The queue as it is now.
     pub(crate) fn queue(&self) -> Queue {
-        self.queue
+        let patience = Duration::from_nanos(self.patience.load(Ordering::Relaxed));
+        let overflow = match self.queue.when_full() {
+            Overflow::Block(_) => Overflow::Block(patience),
+            other => other,
+        };
+        self.queue.overflow(overflow).places(self.capacity())
+    }
+
+    pub(crate) fn capacity(&self) -> usize {
+        self.capacity.load(Ordering::Relaxed)
+    }
+
+    /// Has so many places from now on. What is in stays in; while it is more than there are places, nothing finds one.
+    pub(crate) fn resize(&self, capacity: usize) {
+        if self.capacity.swap(capacity, Ordering::Relaxed) == capacity {
+            return;
+        }
+        // Read under their locks: of two who do this at once, the last one there reads the last capacity.
+        match &self.store {
+            Store::Lanes(lanes) | Store::Rings(lanes) => lanes.resize(|| self.capacity()),
+            Store::Latest(latest) => latest.resize(|| self.capacity()),
+        }
+        // Who found nothing in the rings, and who found no place.
+        self.takers.wake_all();
+        self.pushers.wake_all();
+    }
+
+    /// How long a push waits from now on, if it waits at all.
+    pub(crate) fn set_patience(&self, patience: Duration) {
+        self.patience.store(nanos(patience), Ordering::Relaxed);
     }
 
     /// Puts an item in, if it finds or is given a place, and wakes somebody who waits for one.
@@ -89,7 +125,7 @@ impl<I> Pipe<I> {
     fn force_push(&self, lanes: &Lanes<I>, item: I, priority: Priority) {
         if lanes.force_push(item, priority).is_some() {
             self.losses.count(Loss::Oldest);
-            self.takes.see(self.queue.capacity());
+            self.takes.see(self.capacity());
         }
     }
 
@@ -137,7 +173,17 @@ impl<I> Pipe<I> {
 
     /// Takes what is next, and sleeps until there is something; `None` when the time is over, or nothing will come any more.
     pub(crate) fn pop_until(&self, deadline: Option<Instant>) -> Option<I> {
+        self.pop_while(deadline, || true)
+    }
+
+    /// The same for somebody who may not be wanted any more: then it is `None`, and another one is woken in his place.
+    pub(crate) fn pop_while(&self, deadline: Option<Instant>, is_wanted: impl Fn() -> bool) -> Option<I> {
         loop {
+            if !is_wanted() {
+                // The bell may have rung for this one only.
+                self.takers.wake();
+                return None;
+            }
             if let Some(item) = self.pop() {
                 return Some(item);
             }
@@ -146,6 +192,9 @@ impl<I> Pipe<I> {
             // What came before the close is there by now.
             if item.is_some() || self.is_closed() {
                 return item.or_else(|| self.pop());
+            }
+            if !is_wanted() {
+                continue;
             }
             if !nap.sleep(deadline) {
                 return self.pop();
@@ -163,8 +212,13 @@ impl<I> Pipe<I> {
         before != me && before != 0
     }
 
+    /// Notes that others take, too.
+    pub(crate) fn forget_taker(&self) {
+        self.taker.store(0, Ordering::Relaxed);
+    }
+
     /// Whether the only one who can take from it did so last in this thread, so that waiting here is waiting for oneself.
-    fn is_taken_from_here_only(&self) -> bool {
+    pub(crate) fn is_taken_from_here_only(&self) -> bool {
         self.handles.load(Ordering::Acquire) == 1 && self.taker.load(Ordering::Relaxed) == this_thread()
     }
 
@@ -192,6 +246,11 @@ impl<I> Pipe<I> {
         self.takers.nap()
     }
 
+    /// Wakes those who wait for something to take, to see whether they are wanted.
+    pub(crate) fn wake_takers(&self) {
+        self.takers.wake_all();
+    }
+
     /// Ends it: what is in can still be taken, nobody waits any more. Who slept, or is about to, sees it.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
@@ -209,8 +268,13 @@ impl<I> Pipe<I> {
     }
 
     pub(crate) fn stats(&self) -> QueueStats {
-        stats(self.queue.capacity(), self.len(), &self.losses, &self.takes)
+        stats(self.capacity(), self.len(), &self.losses, &self.takes)
     }
+}
+
+/// More than 584 years are as good as for ever.
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// A number for this thread, never 0.

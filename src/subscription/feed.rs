@@ -1,6 +1,7 @@
 //! What puts events into a queue: the handler at the bus's end of a [`Subscription`](super::Subscription).
 
 use std::any::TypeId;
+use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
 use std::time::Instant;
@@ -29,11 +30,22 @@ pub(crate) struct Label {
     pub(crate) site: &'static Location<'static>,
 }
 
+impl fmt::Display for Label {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { pattern, name, site } = self;
+        write!(f, "the queue of `{pattern}`")?;
+        if let Some(name) = name {
+            write!(f, " named `{name}`")?;
+        }
+        write!(f, " ({site})")
+    }
+}
+
 impl<T: Receives + ?Sized> Feed<T> {
-    pub(super) fn new(pipe: Arc<Pipe<Parcel<T>>>, addressed: Addressed, label: Label) -> Self {
+    pub(super) fn new(pipe: Arc<Pipe<Parcel<T>>>, addressed: Addressed, label: Arc<Label>) -> Self {
         // An exact topic has one type.
         let accepts = T::payload_type().filter(|_| addressed.exact.is_none()).map(|of| of().id);
-        Self { pipe, accepts, addressed, label: Arc::new(label) }
+        Self { pipe, accepts, addressed, label }
     }
 
     /// What to do with an event that found no place.

@@ -95,7 +95,7 @@ impl RecvError {
 impl fmt::Display for RecvError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.closed {
-            "no event will come: the bus is gone, or the subscription was disconnected"
+            "no event will come: the bus is gone or shut down, or the subscription was disconnected"
         } else {
             "no event waits: try again, or wait for one with `recv_timeout`"
         })

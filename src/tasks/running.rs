@@ -43,6 +43,10 @@ impl Tasks {
         }
     }
 
+    pub(crate) fn are_none(&self) -> bool {
+        self.undone.load(Ordering::SeqCst) == 0
+    }
+
     fn wait_for_none(&self, deadline: Option<Instant>) -> bool {
         loop {
             let nap = self.none.nap();

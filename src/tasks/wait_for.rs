@@ -218,7 +218,7 @@ impl fmt::Display for WaitError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Why::Timeout => f.write_str("no event came in time: wait longer, or look at the pattern and the filters"),
-            Why::Closed => f.write_str("no event will come: the bus is gone"),
+            Why::Closed => f.write_str("no event will come: the bus is gone or shut down"),
             Why::Refused(Some(error)) => error.fmt(f),
             Why::Refused(None) => f.write_str("it was refused, and said so before"),
         }

@@ -6,6 +6,7 @@
 
 mod broken;
 mod ends;
+mod lives;
 mod queues;
 mod stage;
 mod versions;

@@ -1,0 +1,85 @@
+//! [`Outlet`]: the queue of a subscription, as its bus sees it.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use crate::queue::{Overflow, Pipe, Queue};
+use crate::subscription::Label;
+
+/// A queue that somebody takes from, whatever is in it.
+pub(crate) trait Outlet: Send + Sync {
+    /// Whether nobody can take from it any more.
+    fn is_gone(&self) -> bool;
+
+    /// Whether it has the queue that the bus decides on.
+    fn has_default_queue(&self) -> bool;
+
+    fn resize(&self, capacity: usize, patience: Duration);
+
+    /// How many events wait.
+    fn depth(&self) -> usize;
+
+    /// Whether only this thread takes from it.
+    fn is_own(&self) -> bool;
+
+    /// Lets nobody wait for more.
+    fn close(&self);
+
+    /// What it is called by.
+    fn label(&self) -> &Label;
+
+    /// Whether it does this when it is full, whatever the time.
+    fn overflows_as(&self, overflow: Overflow) -> bool;
+}
+
+pub(crate) struct PipeOutlet<I> {
+    pipe: Weak<Pipe<I>>,
+    queue: Queue,
+    has_default_queue: bool,
+    label: Arc<Label>,
+}
+
+impl<I> PipeOutlet<I> {
+    pub(crate) fn new(pipe: &Arc<Pipe<I>>, has_default_queue: bool, label: Arc<Label>) -> Arc<Self> {
+        Arc::new(Self { pipe: Arc::downgrade(pipe), queue: pipe.queue(), has_default_queue, label })
+    }
+}
+
+impl<I: Send + Sync> Outlet for PipeOutlet<I> {
+    fn is_gone(&self) -> bool {
+        self.pipe.strong_count() == 0
+    }
+
+    fn has_default_queue(&self) -> bool {
+        self.has_default_queue
+    }
+
+    fn resize(&self, capacity: usize, patience: Duration) {
+        if let Some(pipe) = self.pipe.upgrade() {
+            pipe.resize(capacity);
+            pipe.set_patience(patience);
+        }
+    }
+
+    fn depth(&self) -> usize {
+        self.pipe.upgrade().map_or(0, |pipe| pipe.len())
+    }
+
+    fn is_own(&self) -> bool {
+        self.pipe.upgrade().is_some_and(|pipe| pipe.is_taken_from_here_only())
+    }
+
+    fn close(&self) {
+        if let Some(pipe) = self.pipe.upgrade() {
+            pipe.close();
+        }
+    }
+
+    fn label(&self) -> &Label {
+        &self.label
+    }
+
+    fn overflows_as(&self, overflow: Overflow) -> bool {
+        std::mem::discriminant(&self.queue.when_full()) == std::mem::discriminant(&overflow)
+    }
+}

@@ -1,0 +1,89 @@
+//! What a running bus takes over of a configuration.
+
+use std::fmt;
+
+use super::BusConfig;
+use super::keys::KEYS;
+use crate::bus::Bus;
+
+impl Bus {
+    /// A bus with these settings, and otherwise the defaults: `Bus::builder().config(config).build()`.
+    #[must_use]
+    pub fn with(config: &BusConfig) -> Self {
+        Self::builder().config(config).build()
+    }
+
+    /// The settings it has now.
+    #[must_use]
+    pub fn config(&self) -> BusConfig {
+        self.core().backstage.config()
+    }
+
+    /// Takes over what a running bus can take over: queues and the [pool](Bus::pool) change their size, and how long emits wait
+    /// for a place, without losing what waits. What it cannot stays as it is, and is in the report.
+    ///
+    /// It concerns the queues of subscriptions that were given no other queue, here, not on children; and new children.
+    ///
+    /// # Examples
+    ///
+    /// [`BusConfig`] has one.
+    #[allow(clippy::must_use_candidate, reason = "it is called for what it does")]
+    pub fn reconfigure(&self, config: &BusConfig) -> Reconfigured {
+        let backstage = &self.core().backstage;
+        let before = backstage.config();
+        let changed: Vec<_> = KEYS.iter().filter(|key| (key.show)(&before) != (key.show)(config)).collect();
+        let mut report = Reconfigured::default();
+        for key in &changed {
+            match key.fixed {
+                Some(why) => report.refused.push((key.name, why.into())),
+                None => report.applied.push(key.name),
+            }
+        }
+        let fixed = BusConfig {
+            depth_limit: before.depth_limit,
+            cached_topics: before.cached_topics,
+            max_segments: before.max_segments,
+            max_bytes: before.max_bytes,
+            ..config.clone()
+        };
+        let trouble = backstage.reconfigure(&fixed);
+        if report.applied.contains(&"overflow") && trouble.keep_overflow > 0 {
+            let why = format!("queues that are there keep theirs ({})", trouble.keep_overflow);
+            report.refused.push(("overflow", why.into()));
+        }
+        if let Some(error) = trouble.workers {
+            report.refused.push(("workers", error.to_string().into()));
+        }
+        report
+    }
+}
+
+/// What a running bus took over of a configuration, and what it did not: from [`Bus::reconfigure`].
+#[derive(Debug, Clone, Default)]
+pub struct Reconfigured {
+    applied: Vec<&'static str>,
+    refused: Vec<(&'static str, Box<str>)>,
+}
+
+impl Reconfigured {
+    /// The keys that were changed.
+    #[must_use]
+    pub fn applied(&self) -> &[&'static str] {
+        &self.applied
+    }
+
+    /// The keys that differ and were not changed, or not everywhere, and why.
+    pub fn refused(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.refused.iter().map(|(key, why)| (*key, &**why))
+    }
+}
+
+impl fmt::Display for Reconfigured {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.applied.as_slice() {
+            [] => f.write_str("nothing changed")?,
+            applied => write!(f, "changed {}", applied.join(", "))?,
+        }
+        self.refused.iter().try_for_each(|(key, why)| write!(f, "; not {key}: {why}"))
+    }
+}
