@@ -15,6 +15,7 @@
 //! | look inside a bus | [`Bus::inspect`], [`inspection`] |
 //! | ask handlers for answers | [`Signal::query`], [`Signal::answer`] |
 //! | work only while somebody listens | [`Bus::on_interest`] |
+//! | have each event done at least once, or only the latest | [`On::mode`], [`Reliable`] |
 //! | know why something was refused | [`Error`] |
 //! | decide what a failure does | [`Policy`] |
 //! | send a source, a priority, metadata along | [`EventBuilder`] |
@@ -165,6 +166,7 @@ pub mod inspection;
 mod interest;
 mod late;
 mod link;
+mod mode;
 mod on;
 mod overlap;
 mod payload;
@@ -172,6 +174,7 @@ mod policy;
 mod query;
 mod queue;
 mod receiver;
+mod reliable;
 mod signal;
 mod subscription;
 mod sync;
@@ -201,11 +204,13 @@ pub use handler::{IntoHandler, IntoMethod, Outcome};
 pub use inspection::Inspection;
 pub use interest::{Interest, InterestWatch};
 pub use link::{End, Flow, Link, LinkRecvError, LinkSendError, LinkStats, Transport};
+pub use mode::{Mode, Reliable};
 pub use on::On;
 pub use policy::Policy;
 pub use query::Query;
 pub use queue::{Overflow, Queue, QueueStats};
 pub use receiver::Receiver;
+pub use reliable::ReliableStats;
 pub use signal::{Emittable, Pinned, Signal, WeakSignal};
 pub use subscription::{Received, Receives, Recv, RecvError, Subscription};
 #[cfg(feature = "async")]

@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::guarded::{Conditions, Guarded};
 use crate::handler::{IntoHandler, IntoMethod, WeaklyBound};
 use crate::late::CatchUp;
+use crate::mode::Mode;
 use crate::payload::PayloadType;
 use crate::policy::Policy;
 use crate::query::Answering;
@@ -51,6 +52,7 @@ pub struct On {
     past: Option<(History, usize)>,
     queue: Queue,
     offload: Option<Offload>,
+    pub(crate) mode: Mode,
 }
 
 impl On {
@@ -64,6 +66,7 @@ impl On {
             past: None,
             queue: Queue::default(),
             offload: None,
+            mode: Mode::BestEffort,
         }
     }
 
@@ -316,7 +319,6 @@ impl On {
         self.connect_call(Answering::new(handler), Some(PayloadType::of::<T>), site)
     }
 
-    #[cfg(feature = "async")]
     pub(crate) fn core(&self) -> &Arc<Core> {
         &self.core
     }
@@ -337,7 +339,7 @@ impl On {
         payload: Option<fn() -> PayloadType>,
         site: &'static Location<'static>,
     ) -> Result<Connection, Error> {
-        let Self { core, pattern, priority, unique, mut conditions, past, queue: _, offload } = self;
+        let Self { core, pattern, priority, unique, mut conditions, past, queue: _, offload, mode: _ } = self;
         if let Some(offload) = offload {
             conditions.layers = Stack::new().with(offload).and(&conditions.layers);
         }

@@ -13,15 +13,17 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sigtree_middleware::{Erased, IntoPattern};
+use sigtree_middleware::{DeadLetter, Erased, IntoPattern};
 
 use crate::bus::Bus;
 use crate::connection::{Connection, Mute};
 use crate::error::Error;
+use crate::mode::Mode;
 use crate::on::On;
 #[cfg(feature = "async")]
 use crate::queue::Nap;
-use crate::queue::{Pipe, QueueStats};
+use crate::queue::{Overflow, Pipe, QueueStats};
+use crate::reliable::{Ledger, ReliableStats};
 use crate::signal::Signal;
 
 pub(crate) use asked::Asked;
@@ -35,7 +37,8 @@ pub use recv::{Recv, RecvError};
 ///
 /// Emitting threads put events in and go on; what happens when the queue is full is for [`Overflow`](crate::Overflow) to
 /// say. A clone takes from the same queue, so several threads or tasks share the load and each event goes to one of them.
-/// Dropped, with all clones, it ends; what still waits is dropped with it.
+/// Dropped, with all clones, it ends; what still waits is dropped with it, or becomes dead letters if it is
+/// [reliable](crate::Reliable).
 ///
 /// | to take | |
 /// |---|---|
@@ -96,6 +99,8 @@ pub struct Subscription<T: Receives + ?Sized = Erased> {
     pipe: Arc<Pipe<Parcel<T>>>,
     link: Arc<Connection>,
     addressed: Addressed,
+    /// Of a reliable one.
+    ledger: Option<Arc<Ledger<T>>>,
     /// That the stream waits.
     #[cfg(feature = "async")]
     nap: Option<Nap>,
@@ -136,33 +141,63 @@ impl On {
     /// # Errors
     ///
     /// As [`connect`](On::connect).
+    ///
+    /// # Panics
+    ///
+    /// If the mode is reliable, and the queue drops its oldest event or keeps the latest only: it would lose what it took.
     #[track_caller]
     pub fn subscribe<T: Receives + ?Sized>(self) -> Result<Subscription<T>, Error> {
         let site = Location::caller();
-        let (queue, label) = (self.queue_or_default(), self.label(site)?);
-        let exact = label.pattern.as_topic().cloned();
-        let addressed = Addressed { exact, stamped: queue.is_stamped() };
-        let pipe = Pipe::new(queue);
-        let feed = Feed::new(pipe.clone(), addressed.clone(), label);
+        let (mut queue, label) = (self.queue_or_default(), Arc::new(self.label(site)?));
+        let mut addressed = Addressed { exact: label.pattern.as_topic().cloned(), stamped: queue.is_stamped() };
+        let (pipe, ledger) = match self.mode.clone() {
+            Mode::Reliable(rules) => {
+                let loses = matches!(queue.when_full(), Overflow::DropOldest | Overflow::Latest);
+                assert!(!loses, "a reliable subscription loses nothing that it took: choose another overflow");
+                addressed.stamped = true;
+                let pipe = Pipe::keeping(queue);
+                let clock = self.core().clock.clone();
+                let ledger = Ledger::new(pipe.clone(), rules, clock, addressed.clone(), label.clone());
+                (pipe, Some(ledger))
+            }
+            Mode::LatestOnly => {
+                queue = queue.overflow(Overflow::Latest);
+                (Pipe::new(queue), None)
+            }
+            Mode::BestEffort => (Pipe::new(queue), None),
+        };
+        let feed = Feed::new(pipe.clone(), addressed.clone(), label, ledger.clone());
         let link = self.connect_call(feed, T::payload_type(), site)?;
-        Ok(Subscription::of(pipe, Arc::new(link), addressed))
+        if let Some(ledger) = &ledger {
+            ledger.connected(link.id());
+        }
+        Ok(Subscription::of(pipe, Arc::new(link), addressed, ledger))
     }
 }
 
 impl<T: Receives + ?Sized> Subscription<T> {
-    fn of(pipe: Arc<Pipe<Parcel<T>>>, link: Arc<Connection>, addressed: Addressed) -> Self {
+    fn of(
+        pipe: Arc<Pipe<Parcel<T>>>,
+        link: Arc<Connection>,
+        addressed: Addressed,
+        ledger: Option<Arc<Ledger<T>>>,
+    ) -> Self {
         pipe.open_handle();
         Self {
             pipe,
             link,
             addressed,
+            ledger,
             #[cfg(feature = "async")]
             nap: None,
         }
     }
 
     fn pop(&self) -> Option<Received<T>> {
-        self.pipe.pop().map(|parcel| Received::of(parcel, &self.addressed))
+        match &self.ledger {
+            None => self.pipe.pop().map(|parcel| Received::of(parcel, &self.addressed)),
+            Some(ledger) => ledger.take(),
+        }
     }
 
     /// Takes the next event, if one is there.
@@ -175,7 +210,7 @@ impl<T: Receives + ?Sized> Subscription<T> {
         self.pipe.note_taker();
         match self.pop() {
             Some(received) => Ok(received),
-            None if !self.pipe.is_closed() => Err(RecvError::empty()),
+            None if !self.pipe.is_over() => Err(RecvError::empty()),
             // It may have come before the close.
             None => self.pop().ok_or(RecvError::closed()),
         }
@@ -202,9 +237,8 @@ impl<T: Receives + ?Sized> Subscription<T> {
 
     fn recv_until(&self, deadline: Option<Instant>) -> Result<Received<T>, RecvError> {
         self.pipe.note_taker();
-        let parcel = self.pipe.pop_until(deadline);
-        let none = || if self.pipe.is_closed() { RecvError::closed() } else { RecvError::empty() };
-        parcel.map(|parcel| Received::of(parcel, &self.addressed)).ok_or_else(none)
+        let found = self.pipe.find_until(deadline, || self.pop(), || self.pipe.is_over());
+        found.ok_or_else(|| if self.pipe.is_over() { RecvError::closed() } else { RecvError::empty() })
     }
 
     /// Takes the next event, in a task: a future that any runtime can run.
@@ -226,7 +260,7 @@ impl<T: Receives + ?Sized> Subscription<T> {
     /// How many events wait.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.pipe.len()
+        self.pipe.len() + self.ledger.as_ref().map_or(0, |ledger| ledger.ready())
     }
 
     /// Whether none waits.
@@ -235,7 +269,7 @@ impl<T: Receives + ?Sized> Subscription<T> {
         self.len() == 0
     }
 
-    /// Whether no event will come any more; those that wait can still be taken.
+    /// Whether no event will come any more; those that wait can still be taken, and those of a reliable one that fail come back.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.pipe.is_closed()
@@ -245,6 +279,18 @@ impl<T: Receives + ?Sized> Subscription<T> {
     #[must_use]
     pub fn stats(&self) -> QueueStats {
         self.pipe.stats()
+    }
+
+    /// What became of the events that were taken, if it is [reliable](crate::Reliable).
+    #[must_use]
+    pub fn reliable_stats(&self) -> Option<ReliableStats> {
+        Some(self.ledger.as_ref()?.stats())
+    }
+
+    /// Where events go that were not done with, if it is [reliable](crate::Reliable).
+    #[must_use]
+    pub fn dead_letters(&self) -> Option<&DeadLetter> {
+        Some(self.ledger.as_ref()?.dead_letters())
     }
 
     /// Lets no event in while the guard lives: see [`Connection::mute`].
@@ -259,13 +305,17 @@ fn is_empty<R>(received: &Result<R, RecvError>) -> bool {
 
 impl<T: Receives + ?Sized> Clone for Subscription<T> {
     fn clone(&self) -> Self {
-        Self::of(self.pipe.clone(), self.link.clone(), self.addressed.clone())
+        Self::of(self.pipe.clone(), self.link.clone(), self.addressed.clone(), self.ledger.clone())
     }
 }
 
 impl<T: Receives + ?Sized> Drop for Subscription<T> {
     fn drop(&mut self) {
-        self.pipe.close_handle();
+        if self.pipe.close_handle()
+            && let Some(ledger) = &self.ledger
+        {
+            ledger.end();
+        }
     }
 }
 
