@@ -150,6 +150,7 @@
 //! | `redb` | recordings in a database with an index by topic and time |
 #![forbid(unsafe_code)]
 
+mod batches;
 mod builder;
 mod bus;
 mod connection;
@@ -192,6 +193,7 @@ pub use sigtree_middleware::{
     Speed, SpeedError, Stack, Stamp, Topic, Trace, Transform,
 };
 
+pub use batches::OnBatch;
 pub use builder::BusBuilder;
 pub use bus::{Bus, WeakBus, global};
 pub use connection::{Connection, ConnectionId, ConnectionSet, Mute};
@@ -212,6 +214,8 @@ pub use queue::{Overflow, Queue, QueueStats};
 pub use receiver::Receiver;
 pub use reliable::ReliableStats;
 pub use signal::{Emittable, Pinned, Signal, WeakSignal};
+#[cfg(feature = "async")]
+pub use subscription::RecvBatch;
 pub use subscription::{Received, Receives, Recv, RecvError, Subscription};
 #[cfg(feature = "async")]
 pub use tasks::{AsyncFn1, Completion, Spawner, Task, Unstarted, WaitError, WaitFor, WaitForFuture};

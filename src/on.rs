@@ -319,6 +319,11 @@ impl On {
         self.connect_call(Answering::new(handler), Some(PayloadType::of::<T>), site)
     }
 
+    /// What is to run the handler, if not the emitter's thread; the caller sees to it.
+    pub(crate) fn take_executor(&mut self) -> Option<Arc<dyn Executor>> {
+        Some(self.offload.take()?.executor())
+    }
+
     pub(crate) fn core(&self) -> &Arc<Core> {
         &self.core
     }

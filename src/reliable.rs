@@ -11,3 +11,9 @@ mod ticket;
 pub(crate) use ledger::Ledger;
 pub use stats::ReliableStats;
 pub(crate) use ticket::Ticket;
+
+/// Somebody who is told that something is to be given again.
+pub(crate) trait Told: Send + Sync {
+    /// Something is.
+    fn tell(&self);
+}

@@ -1,6 +1,8 @@
 //! [`Subscription`]: events that wait in a queue for somebody who takes them.
 
 mod asked;
+mod batch;
+mod fed;
 mod feed;
 mod received;
 mod recv;
@@ -13,22 +15,25 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+#[cfg(feature = "async")]
+use sigtree_middleware::Clock;
 use sigtree_middleware::{DeadLetter, Erased, IntoPattern};
 
 use crate::bus::Bus;
 use crate::connection::{Connection, Mute};
 use crate::error::Error;
-use crate::mode::Mode;
 use crate::on::On;
 #[cfg(feature = "async")]
 use crate::queue::Nap;
-use crate::queue::{Overflow, Pipe, QueueStats};
+use crate::queue::{Pipe, QueueStats};
 use crate::reliable::{Ledger, ReliableStats};
 use crate::signal::Signal;
 
 pub(crate) use asked::Asked;
-use feed::Feed;
-pub(crate) use feed::Label;
+#[cfg(feature = "async")]
+pub use batch::RecvBatch;
+pub(crate) use fed::Fed;
+pub(crate) use feed::{Feed, Label};
 pub(crate) use received::{Addressed, Parcel};
 pub use received::{Received, Receives};
 pub use recv::{Recv, RecvError};
@@ -46,6 +51,7 @@ pub use recv::{Recv, RecvError};
 /// | the next, within a time | [`recv_timeout`](Self::recv_timeout) |
 /// | the next, whenever it comes | [`recv_blocking`](Self::recv_blocking), `for event in &subscription` |
 /// | the next, in a task | [`recv`](Self::recv)`.await`; with the feature `async` it is a `Stream` |
+/// | many at once | [`recv_batch_timeout`](Self::recv_batch_timeout); in a task `recv_batch`, with the feature `async` |
 ///
 /// # Examples
 ///
@@ -101,6 +107,9 @@ pub struct Subscription<T: Receives + ?Sized = Erased> {
     addressed: Addressed,
     /// Of a reliable one.
     ledger: Option<Arc<Ledger<T>>>,
+    /// The bus's, for tasks that wait so long.
+    #[cfg(feature = "async")]
+    clock: Arc<dyn Clock>,
     /// That the stream waits.
     #[cfg(feature = "async")]
     nap: Option<Nap>,
@@ -148,51 +157,28 @@ impl On {
     #[track_caller]
     pub fn subscribe<T: Receives + ?Sized>(self) -> Result<Subscription<T>, Error> {
         let site = Location::caller();
-        let (mut queue, label) = (self.queue_or_default(), Arc::new(self.label(site)?));
-        let mut addressed = Addressed { exact: label.pattern.as_topic().cloned(), stamped: queue.is_stamped() };
-        let (pipe, ledger) = match self.mode.clone() {
-            Mode::Reliable(rules) => {
-                let loses = matches!(queue.when_full(), Overflow::DropOldest | Overflow::Latest);
-                assert!(!loses, "a reliable subscription loses nothing that it took: choose another overflow");
-                addressed.stamped = true;
-                let pipe = Pipe::keeping(queue);
-                let clock = self.core().clock.clone();
-                let ledger = Ledger::new(pipe.clone(), rules, clock, addressed.clone(), label.clone());
-                (pipe, Some(ledger))
-            }
-            Mode::LatestOnly => {
-                queue = queue.overflow(Overflow::Latest);
-                (Pipe::new(queue), None)
-            }
-            Mode::BestEffort => (Pipe::new(queue), None),
-        };
-        let feed = Feed::new(pipe.clone(), addressed.clone(), label, ledger.clone());
+        #[cfg(feature = "async")]
+        let clock = self.core().clock.clone();
+        let Fed { pipe, ledger, addressed, feed, .. } = Fed::new(&self, site)?;
         let link = self.connect_call(feed, T::payload_type(), site)?;
         if let Some(ledger) = &ledger {
             ledger.connected(link.id());
         }
-        Ok(Subscription::of(pipe, Arc::new(link), addressed, ledger))
+        pipe.open_handle();
+        Ok(Subscription {
+            pipe,
+            link: Arc::new(link),
+            addressed,
+            ledger,
+            #[cfg(feature = "async")]
+            clock,
+            #[cfg(feature = "async")]
+            nap: None,
+        })
     }
 }
 
 impl<T: Receives + ?Sized> Subscription<T> {
-    fn of(
-        pipe: Arc<Pipe<Parcel<T>>>,
-        link: Arc<Connection>,
-        addressed: Addressed,
-        ledger: Option<Arc<Ledger<T>>>,
-    ) -> Self {
-        pipe.open_handle();
-        Self {
-            pipe,
-            link,
-            addressed,
-            ledger,
-            #[cfg(feature = "async")]
-            nap: None,
-        }
-    }
-
     fn pop(&self) -> Option<Received<T>> {
         match &self.ledger {
             None => self.pipe.pop().map(|parcel| Received::of(parcel, &self.addressed)),
@@ -305,7 +291,17 @@ fn is_empty<R>(received: &Result<R, RecvError>) -> bool {
 
 impl<T: Receives + ?Sized> Clone for Subscription<T> {
     fn clone(&self) -> Self {
-        Self::of(self.pipe.clone(), self.link.clone(), self.addressed.clone(), self.ledger.clone())
+        self.pipe.open_handle();
+        Self {
+            pipe: self.pipe.clone(),
+            link: self.link.clone(),
+            addressed: self.addressed.clone(),
+            ledger: self.ledger.clone(),
+            #[cfg(feature = "async")]
+            clock: self.clock.clone(),
+            #[cfg(feature = "async")]
+            nap: None,
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use sigtree_middleware::{Alarm, Clock, DeadLetter, DeadReason, Entry, Site};
 use slotmap::Key as _;
 
 use super::book::{Book, Dead, Flight, Given, Todo, Why};
-use super::{ReliableStats, Ticket};
+use super::{ReliableStats, Ticket, Told};
 use crate::connection::ConnectionId;
 use crate::dispatch::failure::discard;
 use crate::mode::Reliable;
@@ -32,6 +32,8 @@ pub(crate) struct Ledger<T: Receives + ?Sized> {
     addressed: Addressed,
     label: Arc<Label>,
     connection: OnceLock<ConnectionId>,
+    /// Who takes without waiting.
+    told: OnceLock<Weak<dyn Told>>,
     me: Weak<Self>,
 }
 
@@ -54,6 +56,7 @@ impl<T: Receives + ?Sized> Ledger<T> {
             addressed,
             label,
             connection: OnceLock::new(),
+            told: OnceLock::new(),
             me: me.clone(),
         })
     }
@@ -61,6 +64,11 @@ impl<T: Receives + ?Sized> Ledger<T> {
     /// Notes which connection it is of.
     pub(crate) fn connected(&self, id: ConnectionId) {
         let _ = self.connection.set(id);
+    }
+
+    /// Notes who is told that something is to be given again.
+    pub(crate) fn tell(&self, told: Weak<dyn Told>) {
+        let _ = self.told.set(told);
     }
 
     /// Takes the next event: one that is to be given again, or else one that was not given yet.
@@ -137,6 +145,11 @@ impl<T: Receives + ?Sized> Ledger<T> {
 
     fn see_to(&self, todo: Todo<Parcel<T>>) {
         (0..todo.ready).for_each(|_| self.pipe.wake_taker());
+        if todo.ready > 0
+            && let Some(told) = self.told.get().and_then(Weak::upgrade)
+        {
+            told.tell();
+        }
         for dead in todo.dead {
             let priority = dead.parcel.priority();
             // A payload may panic when it is weighed or dropped; whoever is told of it has no part in that.

@@ -14,7 +14,7 @@ use crate::error::{Error, QueueFull};
 use crate::queue::{Loss, Overflow, Pipe, Rank};
 use crate::reliable::Ledger;
 
-pub(super) struct Feed<T: Receives + ?Sized> {
+pub(crate) struct Feed<T: Receives + ?Sized> {
     pipe: Arc<Pipe<Parcel<T>>>,
     /// The type it takes, where events of others come by.
     accepts: Option<TypeId>,
