@@ -15,6 +15,7 @@
 //! | look inside a bus | [`Bus::inspect`], [`inspection`] |
 //! | ask handlers for answers | [`Signal::query`], [`Signal::answer`] |
 //! | work only while somebody listens | [`Bus::on_interest`] |
+//! | have each event done at least once, or only the latest | [`On::mode`], [`Reliable`] |
 //! | know why something was refused | [`Error`] |
 //! | decide what a failure does | [`Policy`] |
 //! | keep the latest event of a topic for those who come late | [`Bus::keep_last`], [`On::with_last`] |
@@ -154,6 +155,7 @@
 #![forbid(unsafe_code)]
 
 mod backstage;
+mod batches;
 mod builder;
 mod bus;
 mod config;
@@ -176,6 +178,7 @@ mod lifecycle;
 mod link;
 mod metering;
 pub mod metrics;
+mod mode;
 mod on;
 mod overlap;
 mod payload;
@@ -183,6 +186,7 @@ mod policy;
 mod query;
 mod queue;
 mod receiver;
+mod reliable;
 mod signal;
 mod subscription;
 mod sync;
@@ -200,6 +204,7 @@ pub use sigtree_middleware::{
     Speed, SpeedError, Stack, Stamp, Topic, Trace, Transform,
 };
 
+pub use batches::OnBatch;
 pub use builder::BusBuilder;
 pub use bus::{Bus, WeakBus, global};
 #[cfg(feature = "config")]
@@ -220,12 +225,16 @@ pub use lifecycle::{Left, Pause, ShutdownReport};
 pub use link::{End, Flow, Link, LinkRecvError, LinkSendError, LinkStats, Transport};
 pub use metering::Metering;
 pub use metrics::MetricsSnapshot;
+pub use mode::{Mode, Reliable};
 pub use on::On;
 pub use policy::Policy;
 pub use query::Query;
 pub use queue::{Overflow, Queue, QueueStats};
 pub use receiver::Receiver;
+pub use reliable::ReliableStats;
 pub use signal::{Emittable, Pinned, Signal, WeakSignal};
+#[cfg(feature = "async")]
+pub use subscription::RecvBatch;
 pub use subscription::{Received, Receives, Recv, RecvError, Subscription};
 #[cfg(feature = "async")]
 pub use tasks::{AsyncFn1, Completion, Spawner, Task, Unstarted, WaitError, WaitFor, WaitForFuture};

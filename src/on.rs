@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::guarded::{Conditions, Guarded};
 use crate::handler::{IntoHandler, IntoMethod, WeaklyBound};
 use crate::late::{CatchUp, Past};
+use crate::mode::Mode;
 use crate::payload::PayloadType;
 use crate::policy::Policy;
 use crate::query::Answering;
@@ -52,6 +53,7 @@ pub struct On {
     queue: Option<Queue>,
     offload: Option<Offload>,
     serial: bool,
+    pub(crate) mode: Mode,
 }
 
 impl On {
@@ -66,6 +68,7 @@ impl On {
             queue: None,
             offload: None,
             serial: false,
+            mode: Mode::BestEffort,
         }
     }
 
@@ -331,6 +334,11 @@ impl On {
         self.connect_call(Answering::new(handler), Some(PayloadType::of::<T>), site)
     }
 
+    /// What is to run the handler, if not the emitter's thread; the caller sees to it.
+    pub(crate) fn take_executor(&mut self) -> Option<Arc<dyn Executor>> {
+        Some(self.offload.take()?.executor())
+    }
+
     pub(crate) fn core(&self) -> &Arc<Core> {
         &self.core
     }
@@ -338,6 +346,11 @@ impl On {
     /// The queue chosen for a subscription.
     pub(crate) fn own_queue(&self) -> Option<Queue> {
         self.queue
+    }
+
+    /// The same, or the bus's.
+    pub(crate) fn queue_or_default(&self) -> Queue {
+        self.queue.unwrap_or_else(|| self.core.backstage.queue())
     }
 
     /// What errors call it by.
@@ -362,7 +375,8 @@ impl On {
         site: &'static Location<'static>,
     ) -> Result<Connection, Error> {
         let serial = self.take_serial();
-        let Self { core, pattern, priority, unique, mut conditions, past, queue: _, offload, serial: _ } = self;
+        let Self { core, pattern, priority, unique, mut conditions, past, queue: _, offload, serial: _, mode: _ } =
+            self;
         assert!(!serial || offload.is_some(), "`serial` goes with `on`, which says where handlers run");
         if let Some(offload) = offload {
             conditions.layers = Stack::new().with(offload).and(&conditions.layers);

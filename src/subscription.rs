@@ -1,6 +1,8 @@
 //! [`Subscription`]: events that wait in a queue for somebody who takes them.
 
 mod asked;
+mod batch;
+mod fed;
 mod feed;
 mod received;
 mod recv;
@@ -13,9 +15,10 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sigtree_middleware::{Erased, IntoPattern};
+#[cfg(feature = "async")]
+use sigtree_middleware::Clock;
+use sigtree_middleware::{DeadLetter, Erased, IntoPattern};
 
-use crate::backstage::PipeOutlet;
 use crate::bus::Bus;
 use crate::connection::{Connection, Mute};
 use crate::error::Error;
@@ -24,11 +27,14 @@ use crate::on::On;
 #[cfg(feature = "async")]
 use crate::queue::Nap;
 use crate::queue::{Pipe, QueueStats};
+use crate::reliable::{Ledger, ReliableStats};
 use crate::signal::Signal;
 
 pub(crate) use asked::Asked;
-use feed::Feed;
-pub(crate) use feed::Label;
+#[cfg(feature = "async")]
+pub use batch::RecvBatch;
+pub(crate) use fed::Fed;
+pub(crate) use feed::{Feed, Label};
 pub(crate) use received::{Addressed, Parcel};
 pub use received::{Received, Receives};
 pub use recv::{Recv, RecvError};
@@ -37,7 +43,8 @@ pub use recv::{Recv, RecvError};
 ///
 /// Emitting threads put events in and go on; what happens when the queue is full is for [`Overflow`](crate::Overflow) to
 /// say. A clone takes from the same queue, so several threads or tasks share the load and each event goes to one of them.
-/// Dropped, with all clones, it ends; what still waits is dropped with it.
+/// Dropped, with all clones, it ends; what still waits is dropped with it, or becomes dead letters if it is
+/// [reliable](crate::Reliable).
 ///
 /// | to take | |
 /// |---|---|
@@ -45,6 +52,7 @@ pub use recv::{Recv, RecvError};
 /// | the next, within a time | [`recv_timeout`](Self::recv_timeout) |
 /// | the next, whenever it comes | [`recv_blocking`](Self::recv_blocking), `for event in &subscription` |
 /// | the next, in a task | [`recv`](Self::recv)`.await`; with the feature `async` it is a `Stream` |
+/// | many at once | [`recv_batch_timeout`](Self::recv_batch_timeout); in a task `recv_batch`, with the feature `async` |
 ///
 /// # Examples
 ///
@@ -98,6 +106,11 @@ pub struct Subscription<T: Receives + ?Sized = Erased> {
     pipe: Arc<Pipe<Parcel<T>>>,
     link: Arc<Connection>,
     addressed: Addressed,
+    /// Of a reliable one.
+    ledger: Option<Arc<Ledger<T>>>,
+    /// The bus's, for tasks that wait so long.
+    #[cfg(feature = "async")]
+    clock: Arc<dyn Clock>,
     /// That the stream waits.
     #[cfg(feature = "async")]
     nap: Option<Nap>,
@@ -138,40 +151,46 @@ impl On {
     /// # Errors
     ///
     /// As [`connect`](On::connect); shutting down, if the bus was [shut down](Bus::shutdown).
+    ///
+    /// # Panics
+    ///
+    /// If the mode is reliable, and the queue drops its oldest event or keeps the latest only: it would lose what it took.
     #[track_caller]
     pub fn subscribe<T: Receives + ?Sized>(mut self) -> Result<Subscription<T>, Error> {
         let site = Location::caller();
         // A queue keeps its order itself.
         self.take_serial();
-        let (own_queue, label) = (self.own_queue(), Arc::new(self.label(site)?));
         let core = self.core().clone();
-        let queue = own_queue.unwrap_or_else(|| core.backstage.queue());
-        let exact = label.pattern.as_topic().cloned();
-        let addressed = Addressed { exact, stamped: queue.is_stamped() };
-        let pipe = Pipe::new(queue);
-        let feed = Feed::new(pipe.clone(), addressed.clone(), label.clone());
+        let fed = Fed::new(&self, site)?;
+        let outlet = fed.outlet();
+        let Fed { pipe, ledger, addressed, feed, .. } = fed;
         let link = self.connect_call(feed, T::payload_type(), site)?;
-        core.backstage.add_outlet(PipeOutlet::new(&pipe, own_queue.is_none(), label));
-        let subscription = Subscription::of(pipe, Arc::new(link), addressed);
+        if let Some(ledger) = &ledger {
+            ledger.connected(link.id());
+        }
+        core.backstage.add_outlet(outlet);
+        pipe.open_handle();
+        let subscription = Subscription {
+            pipe,
+            link: Arc::new(link),
+            addressed,
+            ledger,
+            #[cfg(feature = "async")]
+            clock: core.clock.clone(),
+            #[cfg(feature = "async")]
+            nap: None,
+        };
         // It was noted before this look: a shutdown closes it, or is seen here.
         if core.life() > Life::Running { Err(Error::shutting_down(&core.name)) } else { Ok(subscription) }
     }
 }
 
 impl<T: Receives + ?Sized> Subscription<T> {
-    fn of(pipe: Arc<Pipe<Parcel<T>>>, link: Arc<Connection>, addressed: Addressed) -> Self {
-        pipe.open_handle();
-        Self {
-            pipe,
-            link,
-            addressed,
-            #[cfg(feature = "async")]
-            nap: None,
-        }
-    }
-
     fn pop(&self) -> Option<Received<T>> {
-        self.pipe.pop().map(|parcel| Received::of(parcel, &self.addressed))
+        match &self.ledger {
+            None => self.pipe.pop().map(|parcel| Received::of(parcel, &self.addressed)),
+            Some(ledger) => ledger.take(),
+        }
     }
 
     /// Takes the next event, if one is there.
@@ -184,7 +203,7 @@ impl<T: Receives + ?Sized> Subscription<T> {
         self.pipe.note_taker();
         match self.pop() {
             Some(received) => Ok(received),
-            None if !self.pipe.is_closed() => Err(RecvError::empty()),
+            None if !self.pipe.is_over() => Err(RecvError::empty()),
             // It may have come before the close.
             None => self.pop().ok_or(RecvError::closed()),
         }
@@ -211,9 +230,8 @@ impl<T: Receives + ?Sized> Subscription<T> {
 
     fn recv_until(&self, deadline: Option<Instant>) -> Result<Received<T>, RecvError> {
         self.pipe.note_taker();
-        let parcel = self.pipe.pop_until(deadline);
-        let none = || if self.pipe.is_closed() { RecvError::closed() } else { RecvError::empty() };
-        parcel.map(|parcel| Received::of(parcel, &self.addressed)).ok_or_else(none)
+        let found = self.pipe.find_until(deadline, || self.pop(), || self.pipe.is_over());
+        found.ok_or_else(|| if self.pipe.is_over() { RecvError::closed() } else { RecvError::empty() })
     }
 
     /// Takes the next event, in a task: a future that any runtime can run.
@@ -235,7 +253,7 @@ impl<T: Receives + ?Sized> Subscription<T> {
     /// How many events wait.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.pipe.len()
+        self.pipe.len() + self.ledger.as_ref().map_or(0, |ledger| ledger.ready())
     }
 
     /// Whether none waits.
@@ -244,7 +262,7 @@ impl<T: Receives + ?Sized> Subscription<T> {
         self.len() == 0
     }
 
-    /// Whether no event will come any more; those that wait can still be taken.
+    /// Whether no event will come any more; those that wait can still be taken, and those of a reliable one that fail come back.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.pipe.is_closed()
@@ -285,6 +303,18 @@ impl<T: Receives + ?Sized> Subscription<T> {
         self.pipe.resize(capacity);
     }
 
+    /// What became of the events that were taken, if it is [reliable](crate::Reliable).
+    #[must_use]
+    pub fn reliable_stats(&self) -> Option<ReliableStats> {
+        Some(self.ledger.as_ref()?.stats())
+    }
+
+    /// Where events go that were not done with, if it is [reliable](crate::Reliable).
+    #[must_use]
+    pub fn dead_letters(&self) -> Option<&DeadLetter> {
+        Some(self.ledger.as_ref()?.dead_letters())
+    }
+
     /// Lets no event in while the guard lives: see [`Connection::mute`].
     pub fn mute(&self) -> Mute {
         self.link.mute()
@@ -297,13 +327,27 @@ fn is_empty<R>(received: &Result<R, RecvError>) -> bool {
 
 impl<T: Receives + ?Sized> Clone for Subscription<T> {
     fn clone(&self) -> Self {
-        Self::of(self.pipe.clone(), self.link.clone(), self.addressed.clone())
+        self.pipe.open_handle();
+        Self {
+            pipe: self.pipe.clone(),
+            link: self.link.clone(),
+            addressed: self.addressed.clone(),
+            ledger: self.ledger.clone(),
+            #[cfg(feature = "async")]
+            clock: self.clock.clone(),
+            #[cfg(feature = "async")]
+            nap: None,
+        }
     }
 }
 
 impl<T: Receives + ?Sized> Drop for Subscription<T> {
     fn drop(&mut self) {
-        self.pipe.close_handle();
+        if self.pipe.close_handle()
+            && let Some(ledger) = &self.ledger
+        {
+            ledger.end();
+        }
     }
 }
 

@@ -11,4 +11,5 @@ pub use completion::{Completion, Unstarted};
 pub use handler::AsyncFn1;
 pub(crate) use running::Tasks;
 pub use spawner::{Spawner, Task};
+pub(crate) use wait_for::Timer;
 pub use wait_for::{WaitError, WaitFor, WaitForFuture};

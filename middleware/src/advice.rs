@@ -147,6 +147,10 @@ impl<'c> HandlerCall<'c> {
         self.tries.asked.get() == 0
     }
 
+    pub(crate) fn site(&self) -> Site<'c> {
+        self.site
+    }
+
     /// Names the connection: the same for all its calls, and never another's of the same bus.
     #[must_use]
     pub fn id(&self) -> u64 {

@@ -20,8 +20,8 @@ use crate::panics::{Panics, discard};
 use crate::replay::Owner;
 use crate::text::Counted;
 use crate::{
-    Advice, Answer, Entry, Event, EventId, HandlerCall, Landing, Middleware, Next, Place, Problem, Replay, Standing,
-    Tally, Weigh,
+    Advice, Answer, Entry, Event, EventId, HandlerCall, Landing, Middleware, Next, Place, Problem, Replay, Site,
+    Standing, Tally, Weigh,
 };
 
 /// Keeps the events that handlers failed on, each with the handler, its error and the number of tries.
@@ -173,6 +173,14 @@ impl DeadLetter {
         self.put(event, DeadReason::Refused(reason.into()), None);
     }
 
+    /// Keeps an event that did not get through somewhere else, for the one it was for: for those who write a queue.
+    ///
+    /// The letter gets its sequence here, and the payload is weighed.
+    pub fn add(&self, entry: Entry, reason: DeadReason, to: Site<'_>, attempts: u32) {
+        let bytes = self.scales.weigh(entry.erased()).saturating_add(Entry::OVERHEAD);
+        self.post(Letter::to(entry.weighing(bytes), reason, Some((to, attempts))));
+    }
+
     /// The letters, the oldest first.
     #[must_use]
     pub fn letters(&self) -> Vec<Letter> {
@@ -263,7 +271,11 @@ impl DeadLetter {
             return;
         };
         let bytes = self.scales.weigh(&*payload).saturating_add(Entry::OVERHEAD);
-        let letter = Letter::new(Entry::of(event, payload, bytes), reason, handler);
+        let to = handler.map(|handler| (handler.site(), handler.calls()));
+        self.post(Letter::to(Entry::of(event, payload, bytes), reason, to));
+    }
+
+    fn post(&self, letter: Letter) {
         if letter.bytes() > self.bytes {
             self.store.refused.fetch_add(1, Ordering::Relaxed);
             return;

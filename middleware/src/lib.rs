@@ -24,7 +24,7 @@
 //! | let things go wrong on purpose, in tests | [`Fault`] |
 //! | count the calls of each handler, and their time | [`Calls`] |
 //! | put a layer around some topics only | [`Scoped`] |
-//! | call a handler that failed again | [`Retry`] |
+//! | call a handler that failed again | [`Retry`], with a [`Backoff`] |
 //! | leave a handler alone that keeps failing | [`CircuitBreaker`] |
 //! | keep what failed, and give it again | [`DeadLetter`] |
 //! | give handlers a deadline, and learn who is late | [`Timeout`] |
@@ -98,6 +98,7 @@
 #![forbid(unsafe_code)]
 
 mod advice;
+mod backoff;
 mod batch;
 mod calls;
 mod circuit_breaker;
@@ -174,6 +175,7 @@ pub use self::metrics::Metrics;
 #[cfg(feature = "tower")]
 pub use self::tower::{Passing, Rest, Tower};
 pub use advice::{Advice, Advised, Answer, HandlerCall, Problem, Site};
+pub use backoff::Backoff;
 pub use batch::Batch;
 pub use calls::{CallCount, Calls};
 pub use circuit_breaker::{BreakerChanged, Circuit, CircuitBreaker, CircuitBreakerStats, CircuitState};

@@ -110,6 +110,21 @@ impl Offload {
         Self::of(self.0.executor.clone(), true)
     }
 
+    /// What runs the jobs.
+    #[must_use]
+    pub fn executor(&self) -> Arc<dyn Executor> {
+        self.0.executor.clone()
+    }
+
+    /// Lets an event that another layer holds go on as one of its jobs, in the order of the others if that is kept.
+    ///
+    /// # Errors
+    ///
+    /// If the executor takes no job: why. The event is dropped then.
+    pub fn release(&self, held: Held) -> Result<(), Refused> {
+        self.0.submit(held)
+    }
+
     /// What became of the events: passed, dropped, held.
     #[must_use]
     pub fn stats(&self) -> FlowStats {

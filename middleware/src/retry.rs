@@ -1,16 +1,14 @@
 //! [`Retry`]: calls a handler that failed again.
 
 use std::borrow::Cow;
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBuilder};
-
 use crate::panics::discard;
 use crate::text::Counted;
-use crate::{Advice, Answer, Clock, Event, HandlerCall, Middleware, Next, Problem};
+use crate::{Advice, Answer, Backoff, Clock, Event, HandlerCall, Middleware, Next, Problem};
 
 /// Calls a handler that failed again, after a pause, up to so many times.
 ///
@@ -92,21 +90,8 @@ pub struct Retry {
 #[derive(Debug, Clone, Copy)]
 struct Pauses {
     times: usize,
-    first: Duration,
-    most: Duration,
-    within: Option<Duration>,
-    jitter: Jitter,
+    backoff: Backoff,
 }
-
-#[derive(Debug, Clone, Copy)]
-enum Jitter {
-    None,
-    Random,
-    Seeded(u64),
-}
-
-/// Longer pauses are as good as none at all, and would make the sums overflow.
-const LONGEST: Duration = Duration::from_secs(u32::MAX as u64);
 
 /// What a [`Retry`] did so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -131,16 +116,14 @@ impl Retry {
     /// Calls a handler that failed up to so many times more.
     #[must_use]
     pub fn times(times: usize) -> Self {
-        let (first, most) = (Duration::from_millis(10), Duration::from_secs(1));
-        let pauses = Pauses { times, first, most, within: None, jitter: Jitter::None };
-        Self { pauses, when: Arc::new(|_| true), counts: Arc::default() }
+        let backoff = Backoff::exponential(Duration::from_millis(10), Duration::from_secs(1));
+        Self { pauses: Pauses { times, backoff }, when: Arc::new(|_| true), counts: Arc::default() }
     }
 
     /// Sets the first pause and the longest; each is twice the one before.
     #[must_use]
     pub fn backoff(self, first: Duration, most: Duration) -> Self {
-        let first = first.min(LONGEST);
-        Self { pauses: Pauses { first, most: most.clamp(first, LONGEST), ..self.pauses }, ..self.anew() }
+        self.pausing(|backoff| backoff.spanning(first, most))
     }
 
     /// Makes all pauses the same.
@@ -152,25 +135,29 @@ impl Retry {
     /// Gives up rather than let the pauses of one handler and event add up to more than this.
     #[must_use]
     pub fn within(self, all: Duration) -> Self {
-        Self { pauses: Pauses { within: Some(all), ..self.pauses }, ..self.anew() }
+        self.pausing(|backoff| backoff.within(all))
     }
 
     /// Adds to each pause a random part of it, up to all of it, so that many who failed together do not come back together.
     #[must_use]
     pub fn jitter(self) -> Self {
-        Self { pauses: Pauses { jitter: Jitter::Random, ..self.pauses }, ..self.anew() }
+        self.pausing(Backoff::jitter)
     }
 
     /// The same with numbers that this seed decides, the same for each handler that fails: for tests.
     #[must_use]
     pub fn jitter_from(self, seed: u64) -> Self {
-        Self { pauses: Pauses { jitter: Jitter::Seeded(seed), ..self.pauses }, ..self.anew() }
+        self.pausing(|backoff| backoff.jitter_from(seed))
     }
 
     /// Calls again only after problems for which `worth` says `true`; the first one that is not stands.
     #[must_use]
     pub fn when(self, worth: impl Fn(&Problem) -> bool + Send + Sync + 'static) -> Self {
         Self { when: Arc::new(worth), ..self.anew() }
+    }
+
+    fn pausing(self, change: impl FnOnce(Backoff) -> Backoff) -> Self {
+        Self { pauses: Pauses { backoff: change(self.pauses.backoff), ..self.pauses }, ..self.anew() }
     }
 
     fn anew(self) -> Self {
@@ -247,41 +234,15 @@ impl Middleware for Retry {
     }
 
     fn describe(&self) -> Cow<'static, str> {
-        let Pauses { times, first, most, within, jitter } = self.pauses;
-        let mut line = format!("retry up to {} after {first:?}", Counted(times, "time"));
-        if most > first {
-            let _ = write!(line, " to {most:?}");
-        }
-        if !matches!(jitter, Jitter::None) {
-            line.push_str(" and jitter");
-        }
-        if let Some(within) = within {
-            let _ = write!(line, ", within {within:?}");
-        }
-        line.into()
+        let Pauses { times, backoff } = self.pauses;
+        format!("retry up to {} after {backoff}", Counted(times, "time")).into()
     }
 }
 
 impl Pauses {
-    /// The pauses in turn, in whole microseconds: the doubling is done with floats.
     fn iter(self) -> impl Iterator<Item = Duration> {
-        let backoff = ExponentialBuilder::new()
-            .with_max_times(self.times)
-            .with_min_delay(self.first)
-            .with_max_delay(self.most)
-            .with_total_delay(self.within);
-        let backoff = match self.jitter {
-            Jitter::None => backoff,
-            Jitter::Random => backoff.with_jitter(),
-            Jitter::Seeded(seed) => backoff.with_jitter().with_jitter_seed(seed),
-        };
-        backoff.build().map(in_microseconds)
+        self.backoff.pauses(self.times)
     }
-}
-
-fn in_microseconds(pause: Duration) -> Duration {
-    let rounded = pause.saturating_add(Duration::from_nanos(500));
-    rounded - Duration::from_nanos(u64::from(rounded.subsec_nanos() % 1_000))
 }
 
 impl fmt::Debug for Retry {

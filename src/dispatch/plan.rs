@@ -15,8 +15,8 @@ use super::node::Node;
 use super::route::{Parts, Plan, Route, Sink, Up};
 use super::stamps::Scope;
 use crate::error::Error;
-use crate::metering::Meter;
 use crate::lifecycle::Life;
+use crate::metering::Meter;
 use crate::payload::PayloadType;
 use crate::sys;
 
@@ -207,7 +207,18 @@ impl Core {
             // Mutes of everything concern the bus's own reports too.
             let muted = is_reserved(&topic) && self.is_muted(&topic);
             let (life, token) = if is_reserved(&topic) { (Life::Running, None) } else { (Life::Running, self.token()) };
-            return Surroundings { topic, settings, layers, muted, sinks, up, retains: false, meter: None, life, token };
+            return Surroundings {
+                topic,
+                settings,
+                layers,
+                muted,
+                sinks,
+                up,
+                retains: false,
+                meter: None,
+                life,
+                token,
+            };
         };
         let layers = settings.stack.for_topic(&topic);
         #[cfg(feature = "testing")]

@@ -14,8 +14,8 @@ use super::round::{Loud, Quiet};
 use super::slot::{Entry, Slot};
 use super::stamps::Scope;
 use super::table::{Table, run_each};
-use crate::metering::{Meter, TopicRow};
 use crate::lifecycle::Life;
+use crate::metering::{Meter, TopicRow};
 use crate::payload::PayloadType;
 use crate::sync::{AtomicU64, Ordering};
 

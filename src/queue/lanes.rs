@@ -185,6 +185,6 @@ fn first_in_turn(taken: u32) -> Option<Priority> {
     }
 }
 
-fn place(priority: Priority) -> usize {
+pub(super) fn place(priority: Priority) -> usize {
     LANES.iter().position(|lane| *lane == priority).unwrap_or(0)
 }

@@ -7,6 +7,7 @@ use crossbeam_utils::CachePadded;
 use sigtree_middleware::{Priority, Topic};
 
 use super::counts::{Loss, Losses, QueueStats, Takes, stats};
+use super::kept::Kept;
 use super::lanes::Lanes;
 use super::latest::Latest;
 use super::waiters::{Nap, Waiters};
@@ -47,6 +48,8 @@ enum Store<I> {
     /// The oldest of a full lane makes place.
     Rings(Lanes<I>),
     Latest(Latest<I>),
+    /// Who takes an item holds its place.
+    Kept(Kept<I>),
 }
 
 impl<I> Pipe<I> {
@@ -56,6 +59,15 @@ impl<I> Pipe<I> {
             Overflow::DropOldest => Store::Rings(Lanes::new(queue.capacity())),
             _ => Store::Lanes(Lanes::new(queue.capacity())),
         };
+        Self::of(queue, store)
+    }
+
+    /// One whose items hold their place, when they were taken, until it is [given back](Self::give_back).
+    pub(crate) fn keeping(queue: Queue) -> Arc<Self> {
+        Self::of(queue, Store::Kept(Kept::new(queue.capacity())))
+    }
+
+    fn of(queue: Queue, store: Store<I>) -> Arc<Self> {
         Arc::new(Self {
             queue,
             capacity: AtomicUsize::new(queue.capacity()),
@@ -94,6 +106,7 @@ impl<I> Pipe<I> {
         match &self.store {
             Store::Lanes(lanes) | Store::Rings(lanes) => lanes.resize(|| self.capacity()),
             Store::Latest(latest) => latest.resize(|| self.capacity()),
+            Store::Kept(kept) => kept.resize(|| self.capacity()),
         }
         // Who found nothing in the rings, and who found no place.
         self.takers.wake_all();
@@ -116,6 +129,7 @@ impl<I> Pipe<I> {
             Store::Lanes(lanes) => lanes.push(item, rank.priority)?,
             Store::Rings(lanes) => self.force_push(lanes, item, rank.priority),
             Store::Latest(latest) => self.push_latest(latest, item, rank.topic)?,
+            Store::Kept(kept) => self.push_kept(kept, item, rank.priority)?,
         }
         self.takers.wake();
         Ok(())
@@ -135,6 +149,11 @@ impl<I> Pipe<I> {
             self.losses.count(Loss::Replaced);
         }
         Ok(())
+    }
+
+    #[inline(never)]
+    fn push_kept(&self, kept: &Kept<I>, item: I, priority: Priority) -> Result<(), I> {
+        kept.push(item, priority, self.capacity())
     }
 
     /// The same, and waits for a place until `deadline`.
@@ -165,6 +184,7 @@ impl<I> Pipe<I> {
         let item = match &self.store {
             Store::Lanes(lanes) | Store::Rings(lanes) => lanes.pop(),
             Store::Latest(latest) => latest.pop(),
+            Store::Kept(kept) => kept.pop(),
         }?;
         self.takes.count();
         self.pushers.wake();
@@ -173,31 +193,39 @@ impl<I> Pipe<I> {
 
     /// Takes what is next, and sleeps until there is something; `None` when the time is over, or nothing will come any more.
     pub(crate) fn pop_until(&self, deadline: Option<Instant>) -> Option<I> {
-        self.pop_while(deadline, || true)
+        self.find_until(deadline, || self.pop(), || self.is_closed())
     }
 
     /// The same for somebody who may not be wanted any more: then it is `None`, and another one is woken in his place.
     pub(crate) fn pop_while(&self, deadline: Option<Instant>, is_wanted: impl Fn() -> bool) -> Option<I> {
+        let next = || if is_wanted() { self.pop().map(Some) } else { Some(None) };
+        let found = self.find_until(deadline, next, || self.is_closed());
+        if let Some(None) = found {
+            // The bell may have rung for this one only.
+            self.takers.wake();
+        }
+        found.flatten()
+    }
+
+    /// Finds something, and sleeps until there is something to look at again, as long as it is not over.
+    pub(crate) fn find_until<R>(
+        &self,
+        deadline: Option<Instant>,
+        find: impl Fn() -> Option<R>,
+        is_over: impl Fn() -> bool,
+    ) -> Option<R> {
         loop {
-            if !is_wanted() {
-                // The bell may have rung for this one only.
-                self.takers.wake();
-                return None;
-            }
-            if let Some(item) = self.pop() {
-                return Some(item);
+            if let Some(found) = find() {
+                return Some(found);
             }
             let nap = self.takers.nap();
-            let item = self.pop();
-            // What came before the close is there by now.
-            if item.is_some() || self.is_closed() {
-                return item.or_else(|| self.pop());
-            }
-            if !is_wanted() {
-                continue;
+            let found = find();
+            // What came before the end is there by now.
+            if found.is_some() || is_over() {
+                return found.or_else(find);
             }
             if !nap.sleep(deadline) {
-                return self.pop();
+                return find();
             }
         }
     }
@@ -227,17 +255,20 @@ impl<I> Pipe<I> {
         self.handles.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// Notes that one of them is gone; with the last it closes.
-    pub(crate) fn close_handle(&self) {
-        if self.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
+    /// Notes that one of them is gone; with the last it closes. Whether it was the last.
+    pub(crate) fn close_handle(&self) -> bool {
+        let was_last = self.handles.fetch_sub(1, Ordering::AcqRel) == 1;
+        if was_last {
             self.close();
         }
+        was_last
     }
 
     pub(crate) fn len(&self) -> usize {
         match &self.store {
             Store::Lanes(lanes) | Store::Rings(lanes) => lanes.len(),
             Store::Latest(latest) => latest.len(),
+            Store::Kept(kept) => kept.len(),
         }
     }
 
@@ -256,6 +287,32 @@ impl<I> Pipe<I> {
         self.closed.store(true, Ordering::SeqCst);
         self.takers.wake_all();
         self.pushers.wake_all();
+    }
+
+    /// Gives back the place of an item that was taken, where such hold theirs.
+    pub(crate) fn give_back(&self, priority: Priority) {
+        let Store::Kept(kept) = &self.store else { return };
+        kept.give_back(priority);
+        self.pushers.wake();
+        // Who waits for the last one to come back sees that it does not; or this was before the close, which wakes them all.
+        if self.is_closed() {
+            self.takers.wake_all();
+        }
+    }
+
+    /// Whether nothing will come any more, not even what was taken and may come back.
+    pub(crate) fn is_over(&self) -> bool {
+        self.is_closed() && !matches!(&self.store, Store::Kept(kept) if kept.held() > 0)
+    }
+
+    /// Says that there is something to take that was not pushed.
+    pub(crate) fn wake_taker(&self) {
+        self.takers.wake();
+    }
+
+    /// Whether nobody can take from it any more.
+    pub(crate) fn is_deserted(&self) -> bool {
+        self.handles.load(Ordering::Acquire) == 0
     }
 
     pub(crate) fn is_closed(&self) -> bool {

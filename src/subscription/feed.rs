@@ -13,13 +13,16 @@ use super::received::{Addressed, Parcel, Receives};
 use crate::dispatch::slot::{Call, Called};
 use crate::error::{Error, QueueFull};
 use crate::queue::{Loss, Overflow, Pipe, QueueStats, Rank};
+use crate::reliable::Ledger;
 
-pub(super) struct Feed<T: ?Sized> {
+pub(crate) struct Feed<T: Receives + ?Sized> {
     pipe: Arc<Pipe<Parcel<T>>>,
     /// The type it takes, where events of others come by.
     accepts: Option<TypeId>,
     addressed: Addressed,
     label: Arc<Label>,
+    /// Of a reliable one.
+    ledger: Option<Arc<Ledger<T>>>,
 }
 
 /// What an error calls a queue by.
@@ -42,10 +45,15 @@ impl fmt::Display for Label {
 }
 
 impl<T: Receives + ?Sized> Feed<T> {
-    pub(super) fn new(pipe: Arc<Pipe<Parcel<T>>>, addressed: Addressed, label: Arc<Label>) -> Self {
+    pub(super) fn new(
+        pipe: Arc<Pipe<Parcel<T>>>,
+        addressed: Addressed,
+        label: Arc<Label>,
+        ledger: Option<Arc<Ledger<T>>>,
+    ) -> Self {
         // An exact topic has one type.
         let accepts = T::payload_type().filter(|_| addressed.exact.is_none()).map(|of| of().id);
-        Self { pipe, accepts, addressed, label }
+        Self { pipe, accepts, addressed, label, ledger }
     }
 
     /// What to do with an event that found no place.
@@ -82,13 +90,12 @@ impl<T: Receives + ?Sized> Feed<T> {
             Asked::answer(event.emission().depth(), full);
             return Called::Skipped;
         }
-        match self.pipe.queue().when_full() {
-            Overflow::Block(_) | Overflow::Error => {
-                event.emission().set_error(Box::new(Error::queue_full(full)));
-                Called::Failed
-            }
-            _ => Called::Skipped,
+        // A reliable one loses nothing that only a counter knows of.
+        if self.ledger.is_some() || matches!(self.pipe.queue().when_full(), Overflow::Block(_) | Overflow::Error) {
+            event.emission().set_error(Box::new(Error::queue_full(full)));
+            return Called::Failed;
         }
+        Called::Skipped
     }
 }
 
@@ -122,8 +129,12 @@ fn rank<'e>(event: &Event<'e>) -> Rank<'e> {
     Rank { priority: event.priority(), topic: event.topic() }
 }
 
-impl<T: ?Sized> Drop for Feed<T> {
+impl<T: Receives + ?Sized> Drop for Feed<T> {
     fn drop(&mut self) {
         self.pipe.close();
+        // An emit may have put one in after the last handle went.
+        if let Some(ledger) = self.ledger.as_ref().filter(|_| self.pipe.is_deserted()) {
+            ledger.end();
+        }
     }
 }

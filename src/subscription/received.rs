@@ -8,13 +8,19 @@ use std::sync::Arc;
 use sigtree_middleware::{Details, Envelope, Erased, Event, EventId, Priority, Source, Stamp, Topic};
 
 use crate::payload::PayloadType;
+use crate::reliable::Ticket;
 
 /// An event taken from a queue; it derefs to its payload.
 ///
 /// It shares the payload with everybody else who kept the event.
-pub struct Received<T: ?Sized = Erased> {
+///
+/// From a [reliable](crate::Reliable) subscription it is to be [acknowledged](Self::ack) when it is done. A clone is the same
+/// attempt: the first of them that says how it went speaks for all, and it failed when the last one is dropped unsaid.
+pub struct Received<T: Receives + ?Sized = Erased> {
     payload: Arc<T>,
     about: About,
+    /// Of a reliable subscription: what is asked for when it is done.
+    ticket: Option<Arc<Ticket<T>>>,
 }
 
 #[derive(Clone)]
@@ -31,6 +37,9 @@ pub trait Receives: private::Sealed + Send + Sync + 'static {
 
     #[doc(hidden)]
     fn take(payload: Arc<Erased>) -> Option<Arc<Self>>;
+
+    #[doc(hidden)]
+    fn erase(payload: Arc<Self>) -> Arc<Erased>;
 }
 
 mod private {
@@ -51,6 +60,10 @@ impl<T: Any + Send + Sync> Receives for T {
     fn take(payload: Arc<Erased>) -> Option<Arc<Self>> {
         payload.downcast().ok()
     }
+
+    fn erase(payload: Arc<Self>) -> Arc<Erased> {
+        payload
+    }
 }
 
 impl Receives for Erased {
@@ -60,6 +73,10 @@ impl Receives for Erased {
 
     fn take(payload: Arc<Erased>) -> Option<Arc<Self>> {
         Some(payload)
+    }
+
+    fn erase(payload: Arc<Self>) -> Arc<Erased> {
+        payload
     }
 }
 
@@ -89,18 +106,70 @@ impl<T: Receives + ?Sized> Parcel<T> {
     }
 }
 
-impl<T: ?Sized> Received<T> {
+impl<T: ?Sized> Parcel<T> {
+    /// Which lane it is of.
+    pub(crate) fn priority(&self) -> Priority {
+        let envelope = self.details.as_ref().and_then(|details| details.envelope.as_ref());
+        envelope.map_or(Priority::Normal, |envelope| envelope.priority)
+    }
+
+    /// Payload and details, if it has any.
+    pub(crate) fn into_parts(self) -> Option<(Arc<T>, Arc<Details>)> {
+        Some((self.payload, self.details?))
+    }
+}
+
+impl<T: ?Sized> Clone for Parcel<T> {
+    fn clone(&self) -> Self {
+        Self { payload: self.payload.clone(), details: self.details.clone() }
+    }
+}
+
+impl<T: Receives + ?Sized> Received<T> {
+    /// One that is to be acknowledged.
+    pub(crate) fn with_ticket(parcel: Parcel<T>, queue: &Addressed, ticket: Arc<Ticket<T>>) -> Self {
+        Self { ticket: Some(ticket), ..Self::of(parcel, queue) }
+    }
+
+    /// Says that the event is done, so that it is not given again.
+    ///
+    /// Whether that counts: `false` if it comes too late, because the [time](crate::Reliable::timeout) for this attempt is
+    /// over, or if a clone spoke before. An event that is not of a reliable subscription needs no word; then it does nothing,
+    /// and is `true`.
+    #[allow(clippy::must_use_candidate, reason = "most have nothing to do when it is late")]
+    #[doc(alias = "acknowledge")]
+    #[doc(alias = "commit")]
+    pub fn ack(self) -> bool {
+        self.ticket.as_ref().is_none_or(|ticket| ticket.ack())
+    }
+
+    /// Says that the event is not done, and why: it is given again after a pause, or becomes a dead letter.
+    ///
+    /// Whether that counts, as with [`ack`](Self::ack).
+    #[allow(clippy::must_use_candidate, reason = "most have nothing to do when it is late")]
+    #[doc(alias = "nack")]
+    #[doc(alias = "reject")]
+    pub fn fail(self, why: impl fmt::Display) -> bool {
+        self.ticket.as_ref().is_none_or(|ticket| ticket.fail(why))
+    }
+
+    /// Which attempt at the event this is: 1, and more if a [reliable](crate::Reliable) subscription gives it again.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        self.ticket.as_ref().map_or(1, |ticket| ticket.attempt())
+    }
+
     pub(crate) fn of(parcel: Parcel<T>, queue: &Addressed) -> Self {
         let about = match (parcel.details, &queue.exact) {
             (Some(details), _) => About::Details(details),
             (None, Some(topic)) => About::Topic(topic.clone()),
             (None, None) => unreachable!("an event or its queue knows the topic"),
         };
-        Self { payload: parcel.payload, about }
+        Self { payload: parcel.payload, about, ticket: None }
     }
 }
 
-impl<T: ?Sized> Received<T> {
+impl<T: Receives + ?Sized> Received<T> {
     /// The topic it was emitted on, as the bus of the subscription names it.
     #[must_use]
     pub fn topic(&self) -> &Topic {
@@ -124,6 +193,8 @@ impl<T: ?Sized> Received<T> {
     }
 
     /// The payload alone; [`Arc::try_unwrap`] makes a value of it if nobody else kept the event.
+    ///
+    /// Of a reliable subscription it was then dropped before it was done.
     #[must_use]
     pub fn into_shared(self) -> Arc<T> {
         self.payload
@@ -180,7 +251,7 @@ impl Received {
     }
 }
 
-impl<T: ?Sized> Deref for Received<T> {
+impl<T: Receives + ?Sized> Deref for Received<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
@@ -188,17 +259,27 @@ impl<T: ?Sized> Deref for Received<T> {
     }
 }
 
-impl<T: ?Sized> Clone for Received<T> {
+impl<T: Receives + ?Sized> Clone for Received<T> {
     fn clone(&self) -> Self {
-        Self { payload: self.payload.clone(), about: self.about.clone() }
+        Self { payload: self.payload.clone(), about: self.about.clone(), ticket: self.ticket.clone() }
     }
 }
 
-impl<T: fmt::Debug + ?Sized> fmt::Debug for Received<T> {
+impl<T: Receives + fmt::Debug + ?Sized> fmt::Debug for Received<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Received")
             .field("topic", self.topic())
             .field("payload", &&*self.payload)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_in_a_queue_is_two_words() {
+        assert_eq!(size_of::<Parcel<[u64; 8]>>(), 2 * size_of::<usize>());
     }
 }

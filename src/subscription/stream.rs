@@ -25,6 +25,6 @@ impl<T: Receives + ?Sized> Stream for Subscription<T> {
 
 impl<T: Receives + ?Sized> FusedStream for Subscription<T> {
     fn is_terminated(&self) -> bool {
-        self.is_closed() && self.is_empty()
+        self.pipe.is_over() && self.is_empty()
     }
 }

@@ -145,20 +145,20 @@ impl<T: Receives + ?Sized> fmt::Debug for WaitForFuture<T> {
 }
 
 /// An alarm that tasks wait for.
-pub(super) struct Timer {
+pub(crate) struct Timer {
     rung: AtomicBool,
     waiting: Arc<Waiters>,
 }
 
 impl Timer {
-    fn start(clock: &dyn Clock, timeout: Duration) -> Arc<Self> {
+    pub(crate) fn start(clock: &dyn Clock, timeout: Duration) -> Arc<Self> {
         let timer = Arc::new(Self { rung: AtomicBool::new(false), waiting: Waiters::new() });
         let alarm: Weak<Self> = Arc::downgrade(&timer);
         clock.wake(clock.elapsed().saturating_add(timeout), alarm);
         timer
     }
 
-    fn poll(&self, nap: &mut Option<Nap>, context: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll(&self, nap: &mut Option<Nap>, context: &mut Context<'_>) -> Poll<()> {
         loop {
             if self.rung.load(Ordering::SeqCst) {
                 *nap = None;

@@ -6,7 +6,7 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use crate::text::Counted;
-use crate::{Entry, HandlerCall, OneLine, Topic};
+use crate::{Entry, OneLine, Site, Topic};
 
 /// One event that did not get through, and why: for one handler, or for all.
 ///
@@ -30,6 +30,8 @@ pub enum DeadReason {
     LeftOut(Arc<str>),
     /// It met nobody.
     Unheard,
+    /// The queue in which it waited, or from which it was taken, ended before it was done with; this is what is known of it.
+    Abandoned(Arc<str>),
 }
 
 /// The handler it was for.
@@ -43,13 +45,14 @@ struct Addressee {
 }
 
 impl Letter {
-    pub(super) fn new(entry: Entry, reason: DeadReason, handler: Option<&HandlerCall<'_>>) -> Self {
-        let handler = handler.map(|handler| Addressee {
-            id: handler.id(),
-            pattern: handler.pattern().into(),
-            name: handler.name().map(Arc::from),
-            site: handler.location(),
-            attempts: handler.calls(),
+    /// For one handler that was called so often, or for all.
+    pub(super) fn to(entry: Entry, reason: DeadReason, handler: Option<(Site<'_>, u32)>) -> Self {
+        let handler = handler.map(|(Site { id, pattern, name, location: site }, attempts)| Addressee {
+            id,
+            pattern: pattern.into(),
+            name: name.map(Arc::from),
+            site,
+            attempts,
         });
         Self { entry, reason, handler }
     }
@@ -158,7 +161,7 @@ impl Letter {
 impl DeadReason {
     fn text(&self) -> &str {
         match self {
-            Self::Failed(text) | Self::Refused(text) | Self::LeftOut(text) => text,
+            Self::Failed(text) | Self::Refused(text) | Self::LeftOut(text) | Self::Abandoned(text) => text,
             Self::Unheard => "",
         }
     }
@@ -171,6 +174,7 @@ impl fmt::Display for DeadReason {
             Self::Refused(reason) => write!(f, "refused: {reason}"),
             Self::LeftOut(reason) => write!(f, "left out: {reason}"),
             Self::Unheard => f.write_str("met nobody"),
+            Self::Abandoned(reason) => write!(f, "abandoned: {reason}"),
         }
     }
 }

@@ -55,6 +55,10 @@ impl Entry {
         }
     }
 
+    pub(crate) fn weighing(self, bytes: usize) -> Self {
+        Self { bytes, ..self }
+    }
+
     pub(crate) fn numbered(self, sequence: u64) -> Self {
         Self { sequence, ..self }
     }

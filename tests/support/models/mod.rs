@@ -4,6 +4,7 @@
 //! A scene is a test of each file that has this module, `loom.rs` and `shuttle.rs`. The file says how a scene is checked,
 //! `check`, and how many threads emit while the main thread changes the bus, `EMITTERS`.
 
+mod acks;
 mod broken;
 mod ends;
 mod lives;

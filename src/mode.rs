@@ -1,0 +1,146 @@
+//! [`Mode`]: what a connection or a subscription promises of its events; [`Reliable`]: at least once.
+
+use std::time::Duration;
+
+use sigtree_middleware::{Backoff, DeadLetter};
+
+use crate::on::On;
+
+/// What a connection or a subscription promises of its events: chosen by [`On::mode`].
+///
+/// | mode | an event | reach for it when |
+/// |---|---|---|
+/// | [`BestEffort`](Self::BestEffort) | is given once; who fails on it, failed | losing one is no harm, or the handler sees to it |
+/// | [`Reliable`](Self::Reliable) | is given until somebody says that it is done, then kept as a dead letter | none may be lost |
+/// | [`LatestOnly`](Self::LatestOnly) | gives way to a newer one of its topic | only the state of now matters |
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub enum Mode {
+    /// Each event is given once.
+    #[default]
+    BestEffort,
+    /// Each event is given at least once.
+    Reliable(Reliable),
+    /// Of each topic the newest event is given, and those it overtook are not.
+    LatestOnly,
+}
+
+/// Gives each event again until it is done with, up to so many times; what is not done then becomes a dead letter.
+///
+/// At least once is not exactly once: a consumer that did its work and died before it said so has it done again. The event's
+/// [id](crate::Received::id) is the same each time, so a consumer can tell.
+///
+/// # Subscriptions
+///
+/// Who took an event says [`ack`](crate::Received::ack) when it is done and [`fail`](crate::Received::fail) when it is not. One that is
+/// dropped without either has failed: so an event is not lost with a consumer that panics. One that is not done within the
+/// [timeout](Self::timeout) is given again, though the first consumer may still be at it; if that then says that it is done, it is
+/// too late, told so, and [counted](crate::ReliableStats::late_acks).
+///
+/// An event that failed is given again after a [pause](Self::backoff), to whoever takes next, before those that were not given yet.
+/// When it failed once more than there are [retries](Self::retries), it becomes a [dead letter](Self::dead_letters) with the number of
+/// attempts and the last error. Times are those of the bus's clock.
+///
+/// An event keeps its place in the queue until it is done with, so the queue and what was taken from it are bounded together, and
+/// so is their memory. One that finds no place is refused: the emit says that it failed, unless the queue
+/// [waits](crate::Overflow::Block) for a place.
+///
+/// When the last handle of the subscription goes, what waits becomes dead letters at once, and what was taken when it is
+/// not done in time.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use sigtree::{Bus, ManualClock, Mode, Reliable};
+/// use sigtree::middleware::Backoff;
+///
+/// let clock = ManualClock::new();
+/// let bus = Bus::builder().clock(clock.clone()).build();
+/// let second = Duration::from_secs(1);
+/// let reliable = Reliable::new().retries(1).backoff(Backoff::every(second));
+/// let orders = bus.on("order.*").mode(Mode::Reliable(reliable)).subscribe::<u32>()?;
+/// bus.emit("order.new", 7_u32);
+/// bus.emit("order.new", 8_u32);
+///
+/// orders.try_recv()?.ack();
+/// orders.try_recv()?.fail("the printer is out of paper");
+/// assert!(orders.try_recv().is_err());
+///
+/// clock.advance(second);
+/// let again = orders.try_recv()?;
+/// assert_eq!((*again, again.attempt()), (8, 2));
+/// // A consumer that dies here has failed, too.
+/// drop(again);
+///
+/// let letter = &orders.dead_letters().unwrap().letters()[0];
+/// assert_eq!((letter.payload(), letter.attempts()), (Some(&8_u32), 2));
+/// assert_eq!(letter.error(), Some("dropped before it was done"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+#[doc(alias = "at least once")]
+pub struct Reliable {
+    pub(crate) timeout: Duration,
+    pub(crate) retries: u32,
+    pub(crate) backoff: Backoff,
+    pub(crate) dead: Option<DeadLetter>,
+}
+
+impl Reliable {
+    /// Five seconds for each attempt, three more after the first, with pauses from 100 milliseconds to 10 seconds and
+    /// jitter.
+    #[must_use]
+    pub fn new() -> Self {
+        let backoff = Backoff::exponential(Duration::from_millis(100), Duration::from_secs(10)).jitter();
+        Self { timeout: Duration::from_secs(5), retries: 3, backoff, dead: None }
+    }
+
+    /// How long somebody who took an event has to be done with it. Choose it longer than the work takes: what is late is done
+    /// again.
+    #[must_use]
+    #[doc(alias = "visibility timeout")]
+    pub fn timeout(self, timeout: Duration) -> Self {
+        Self { timeout, ..self }
+    }
+
+    /// How often an event is given again after the first attempt; zero is for those who only want the dead letters.
+    #[must_use]
+    pub fn retries(self, retries: u32) -> Self {
+        Self { retries, ..self }
+    }
+
+    /// The pauses before an event is given again; one that is [within](Backoff::within) a time may end the retries earlier.
+    #[must_use]
+    pub fn backoff(self, backoff: Backoff) -> Self {
+        Self { backoff, ..self }
+    }
+
+    /// Where events go that were not done with. Without it, each connection and subscription has letters of its own,
+    /// a thousand at most.
+    #[must_use]
+    #[doc(alias = "dead letter queue")]
+    pub fn dead_letters(self, dead: &DeadLetter) -> Self {
+        Self { dead: Some(dead.clone()), ..self }
+    }
+
+    /// The pause after so many attempts; `None` if there were enough.
+    pub(crate) fn pause_after(&self, attempts: u32) -> Option<Duration> {
+        let before = attempts.checked_sub(1)?;
+        self.backoff.pauses(self.retries as usize).nth(before as usize)
+    }
+}
+
+impl Default for Reliable {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl On {
+    /// What is promised of the events: [best effort](Mode::BestEffort) unless chosen otherwise.
+    pub fn mode(mut self, mode: Mode) -> Self {
+        self.mode = mode;
+        self
+    }
+}

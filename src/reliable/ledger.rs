@@ -1,0 +1,209 @@
+//! [`Ledger`]: which events were taken from a reliable subscription and are not done with.
+
+use std::fmt::Display;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
+
+use sigtree_middleware::{Alarm, Clock, DeadLetter, DeadReason, Entry, Site};
+use slotmap::Key as _;
+
+use super::book::{Book, Dead, Flight, Given, Todo, Why};
+use super::{ReliableStats, Ticket, Told};
+use crate::connection::ConnectionId;
+use crate::dispatch::failure::discard;
+use crate::mode::Reliable;
+use crate::queue::Pipe;
+use crate::subscription::{Addressed, Label, Parcel, Received, Receives};
+use crate::sync::Mutex;
+
+/// What handles, tickets and the bus's end of a reliable subscription share.
+///
+/// An attempt ends once: by whoever finds it under way when he has the lock, the one who says how it went or the clock. What
+/// has to do with code of others, letters, alarms, wakers and payloads, is done when the lock is free.
+pub(crate) struct Ledger<T: Receives + ?Sized> {
+    pipe: Arc<Pipe<Parcel<T>>>,
+    book: Mutex<Book<Parcel<T>>>,
+    rules: Reliable,
+    dead: DeadLetter,
+    clock: Arc<dyn Clock>,
+    /// What an attempt fails with that is not done in time.
+    late: Arc<str>,
+    addressed: Addressed,
+    label: Arc<Label>,
+    connection: OnceLock<ConnectionId>,
+    /// Who takes without waiting.
+    told: OnceLock<Weak<dyn Told>>,
+    me: Weak<Self>,
+}
+
+impl<T: Receives + ?Sized> Ledger<T> {
+    pub(crate) fn new(
+        pipe: Arc<Pipe<Parcel<T>>>,
+        rules: Reliable,
+        clock: Arc<dyn Clock>,
+        addressed: Addressed,
+        label: Arc<Label>,
+    ) -> Arc<Self> {
+        let late = format!("not done within {:?}", rules.timeout).into();
+        Arc::new_cyclic(|me| Self {
+            pipe,
+            book: Mutex::new(Book::default()),
+            dead: rules.dead.clone().unwrap_or_default(),
+            rules,
+            clock,
+            late,
+            addressed,
+            label,
+            connection: OnceLock::new(),
+            told: OnceLock::new(),
+            me: me.clone(),
+        })
+    }
+
+    /// Notes which connection it is of.
+    pub(crate) fn connected(&self, id: ConnectionId) {
+        let _ = self.connection.set(id);
+    }
+
+    /// Notes who is told that something is to be given again.
+    pub(crate) fn tell(&self, told: Weak<dyn Told>) {
+        let _ = self.told.set(told);
+    }
+
+    /// Takes the next event: one that is to be given again, or else one that was not given yet.
+    pub(crate) fn take(&self) -> Option<Received<T>> {
+        let until = self.clock.elapsed().saturating_add(self.rules.timeout);
+        let again = {
+            let mut book = self.book.lock();
+            book.give_again(until).map(|given| (given, book.alarm()))
+        };
+        let (Given { flight, attempt, parcel }, alarm) = match again {
+            Some(given) => given,
+            None => {
+                let parcel = self.pipe.pop()?;
+                let mut book = self.book.lock();
+                (book.give(parcel, until), book.alarm())
+            }
+        };
+        // Made first: whatever goes wrong from here on, the event is not lost.
+        let ticket = Ticket::new(self.me.upgrade()?, flight, attempt);
+        self.set(alarm);
+        Some(Received::with_ticket(parcel, &self.addressed, ticket))
+    }
+
+    pub(super) fn ack(&self, flight: Flight, attempt: u32) -> bool {
+        let done = self.book.lock().ack(flight, attempt);
+        done.is_some_and(|parcel| {
+            self.pipe.give_back(parcel.priority());
+            true
+        })
+    }
+
+    pub(super) fn fail(&self, flight: Flight, attempt: u32, why: impl Display) -> bool {
+        let (error, now) = (text_of(why), self.clock.elapsed());
+        let (todo, alarm) = {
+            let mut book = self.book.lock();
+            let todo = book.fail(flight, attempt, error, now, |attempts| self.rules.pause_after(attempts));
+            (todo, book.alarm())
+        };
+        self.set(alarm);
+        todo.is_some_and(|todo| {
+            self.see_to(todo);
+            true
+        })
+    }
+
+    /// Nobody takes any more: what was not given, or waits to be given again, is dead.
+    pub(crate) fn end(&self) {
+        let mut todo = self.book.lock().end();
+        while let Some(parcel) = self.pipe.pop() {
+            todo.dead.push(self.book.lock().bury_ungiven(parcel));
+        }
+        self.see_to(todo);
+    }
+
+    /// Whether one is to be given again that can be taken.
+    pub(crate) fn ready(&self) -> usize {
+        self.book.lock().ready()
+    }
+
+    pub(crate) fn stats(&self) -> ReliableStats {
+        self.book.lock().stats()
+    }
+
+    pub(crate) fn dead_letters(&self) -> &DeadLetter {
+        &self.dead
+    }
+
+    fn set(&self, alarm: Option<Duration>) {
+        if let Some(at) = alarm {
+            let me: Weak<Self> = self.me.clone();
+            self.clock.wake(at, me);
+        }
+    }
+
+    fn see_to(&self, todo: Todo<Parcel<T>>) {
+        (0..todo.ready).for_each(|_| self.pipe.wake_taker());
+        if todo.ready > 0
+            && let Some(told) = self.told.get().and_then(Weak::upgrade)
+        {
+            told.tell();
+        }
+        for dead in todo.dead {
+            let priority = dead.parcel.priority();
+            // A payload may panic when it is weighed or dropped; whoever is told of it has no part in that.
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.bury(dead))) {
+                discard(Some(panic));
+            }
+            self.pipe.give_back(priority);
+        }
+    }
+
+    /// Makes a dead letter.
+    fn bury(&self, dead: Dead<Parcel<T>>) {
+        let Dead { parcel, attempts, why } = dead;
+        let Some((payload, details)) = parcel.into_parts() else { return };
+        let Some((id, stamp)) = details.identity else { return };
+        let reason = match why {
+            Why::Failed(error) => DeadReason::Failed(error),
+            Why::Ended(Some(error)) => {
+                DeadReason::Abandoned(format!("the subscription ended; last error: {error}").into())
+            }
+            Why::Ended(None) => DeadReason::Abandoned("the subscription ended".into()),
+        };
+        let entry = Entry::new(0, details.topic.clone(), T::erase(payload), id, stamp);
+        let site = Site {
+            id: self.connection.get().map_or(0, |id| id.data().as_ffi()),
+            pattern: self.label.pattern.as_str(),
+            name: self.label.name.as_deref(),
+            location: self.label.site,
+        };
+        tracing::warn!(target: "sigtree::reliable", topic = %details.topic, attempts, "gave up on an event: {reason}");
+        self.dead.add(entry.with_envelope(details.envelope.clone()), reason, site, attempts);
+    }
+}
+
+impl<T: Receives + ?Sized> Alarm for Ledger<T> {
+    fn ring(&self) {
+        let now = self.clock.elapsed();
+        let (todo, alarm) = {
+            let mut book = self.book.lock();
+            let todo = book.ring(now, &self.late, |attempts| self.rules.pause_after(attempts));
+            (todo, book.alarm())
+        };
+        self.set(alarm);
+        self.see_to(todo);
+    }
+}
+
+/// What somebody says who failed; his own words may panic.
+fn text_of(why: impl Display) -> Arc<str> {
+    match catch_unwind(AssertUnwindSafe(|| why.to_string())) {
+        Ok(text) => text.into(),
+        Err(panic) => {
+            discard(Some(panic));
+            "an error that panicked when asked what it is".into()
+        }
+    }
+}
