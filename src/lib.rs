@@ -13,7 +13,7 @@
 //! | let an object listen that the bus does not keep alive | [`Receiver`], [`Bus::connect_weak`] |
 //! | know what became of an emit | [`Delivery`], [`Bus::explain`] |
 //! | look inside a bus | [`Bus::inspect`], [`inspection`] |
-//! | ask handlers for answers | [`Signal::query`], [`Signal::answer`] |
+//! | ask handlers for answers | [`Bus::request`], [`Bus::reply`]; in this thread, one by one: [`Signal::query`], [`Signal::answer`] |
 //! | work only while somebody listens | [`Bus::on_interest`] |
 //! | know why something was refused | [`Error`] |
 //! | decide what a failure does | [`Policy`] |
@@ -172,6 +172,7 @@ mod policy;
 mod query;
 mod queue;
 mod receiver;
+mod request;
 mod signal;
 mod subscription;
 mod sync;
@@ -206,6 +207,10 @@ pub use policy::Policy;
 pub use query::Query;
 pub use queue::{Overflow, Queue, QueueStats};
 pub use receiver::Receiver;
+pub use request::{
+    Answer, Answers, Gather, Gathering, IntoResponder, Pending, Question, Questions, Request, RequestError, Responder,
+    Silence, Unanswered,
+};
 pub use signal::{Emittable, Pinned, Signal, WeakSignal};
 pub use subscription::{Received, Receives, Recv, RecvError, Subscription};
 #[cfg(feature = "async")]

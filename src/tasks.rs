@@ -2,6 +2,7 @@
 
 mod completion;
 mod handler;
+mod reply;
 mod running;
 mod spawner;
 mod wait_for;

@@ -115,16 +115,7 @@ where
             return Called::Skipped;
         };
         let future = self.handler.begin(Received::of(parcel, &self.addressed));
-        let of = CallOf { topic: event.topic().clone(), label: self.label.clone() };
-        let call: Box<dyn Step> = Box::new(Running::new(future, of, &core));
-        let Err(call) = Gathering::take(event.emission().depth(), call) else { return Called::Done };
-        match core.spawn(Task::of_call(call)) {
-            Ok(()) => Called::Done,
-            Err(error) => {
-                event.emission().set_error(error.into());
-                Called::Failed
-            }
-        }
+        begin(future, self.label.clone(), &core, event)
     }
 
     fn accepts(&self, payload: std::any::TypeId) -> bool {
@@ -133,6 +124,24 @@ where
 
     fn explain(&self, notes: &mut Vec<String>) {
         notes.push("async".into());
+    }
+}
+
+/// Begins a call: in whoever waits for the emit, or in the background.
+pub(super) fn begin<F, O>(future: F, label: Arc<Label>, core: &Arc<Core>, event: &Event<'_>) -> Called
+where
+    F: Future<Output = O> + Send + 'static,
+    O: Outcome + 'static,
+{
+    let of = CallOf { topic: event.topic().clone(), label };
+    let call: Box<dyn Step> = Box::new(Running::new(future, of, core));
+    let Err(call) = Gathering::take(event.emission().depth(), call) else { return Called::Done };
+    match core.spawn(Task::of_call(call)) {
+        Ok(()) => Called::Done,
+        Err(error) => {
+            event.emission().set_error(error.into());
+            Called::Failed
+        }
     }
 }
 
