@@ -459,7 +459,7 @@ fn it_is_sent_when_it_is_awaited_in_any_task() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
     let answers = runtime.block_on(async { tokio::spawn(ask(4)).await.unwrap() + ask(5).await });
     assert_eq!(answers, 11);
-    let _ = bus.request::<u32, u32>("a", 0).into_future();
+    drop(bus.request::<u32, u32>("a", 0).into_future());
     drop(bus);
     server.join().unwrap();
 }

@@ -8,6 +8,7 @@ mod clock;
 mod emit;
 mod memory;
 mod pieces;
+mod request;
 mod scale;
 mod table;
 mod threads;
@@ -22,6 +23,7 @@ fn main() {
     let mut table = table::Table::new(names);
     emit::rows(&mut table);
     pieces::rows(&mut table);
+    request::rows(&mut table);
     threads::rows(&mut table);
     write::rows(&mut table);
     scale::rows(&mut table);
