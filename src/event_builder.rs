@@ -3,7 +3,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sigtree_middleware::{Envelope, EventId, Priority, Sealed, Source};
+use sigtree_middleware::{Envelope, EventId, Priority, ReplyTo, Sealed, Source};
 
 #[cfg(doc)]
 use crate::bus::Bus;
@@ -134,6 +134,20 @@ impl<'b> EventBuilder<'b> {
         let Self { core, topic, envelope } = self;
         let topic: Box<str> = topic.into();
         thread::later(Box::new(move || drop(EventBuilder { core, topic: &topic, envelope }.emit(payload))));
+    }
+
+    pub(crate) fn topic(&self) -> &'b str {
+        self.topic
+    }
+
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+
+    /// Emits it as a request.
+    pub(crate) fn ask<T: Any + Send + Sync>(mut self, reply_to: ReplyTo, payload: T) -> Delivery {
+        self.envelope.reply_to = Some(reply_to);
+        self.emit(payload)
     }
 
     fn send(self, offer: impl Offer) -> Delivery {

@@ -19,6 +19,7 @@ use crate::inspection::LayerSeen;
 use crate::payload::PayloadType;
 use crate::policy::Policy;
 use crate::queue::QueueStats;
+use crate::request;
 use crate::sync::{AtomicBool, AtomicU64, Ordering};
 
 type Predicate = Box<dyn Fn(&Event<'_>) -> bool + Send + Sync>;
@@ -173,8 +174,13 @@ impl<C: Call> Guarded<C> {
     /// Runs the connection's own layers around the handler.
     fn run_layers(&self, event: &Event<'_>) -> Called {
         let end = End { guarded: self, called: Cell::new(Called::Skipped), core: OnceCell::new() };
+        let sealed = self.call.envelope_inside(event);
+        let event = &sealed.as_ref().map_or(*event, |sealed| event.with_envelope(Some(sealed)));
         let aside = event.emission().enter_connection();
         Next::new(self.conditions.layers.layers(), &end).run(event);
+        if C::REPLIES && !event.emission().is_held() {
+            request::give_back(event);
+        }
         event.emission().leave_connection(aside);
         if event.emission().has_error() {
             // A layer broke a rule, or the handler's own error is still to be taken.
@@ -186,10 +192,14 @@ impl<C: Call> Guarded<C> {
 
 impl<C: Call> Call for Guarded<C> {
     const ANSWERS: bool = C::ANSWERS;
+    const REPLIES: bool = C::REPLIES;
 
     fn call(&self, event: &Event<'_>) -> Called {
-        if C::ANSWERS && !event.emission().is_question() {
+        if (C::ANSWERS && !event.emission().is_question()) || (C::REPLIES && !event.is_request()) {
             return Called::OtherType;
+        }
+        if C::REPLIES && !request::is_open(event) {
+            return Called::Skipped;
         }
         if self.over.load(Ordering::Acquire) {
             return Called::Dead;

@@ -169,6 +169,7 @@ impl Waiting {
 impl<C: Call> Call for Arc<CatchUp<C>> {
     const RETAINS: bool = true;
     const ANSWERS: bool = C::ANSWERS;
+    const REPLIES: bool = C::REPLIES;
 
     fn call(&self, event: &Event<'_>) -> Called {
         if !self.caught_up.load(Ordering::Acquire) {

@@ -13,7 +13,7 @@
 //! | let an object listen that the bus does not keep alive | [`Receiver`], [`Bus::connect_weak`] |
 //! | know what became of an emit | [`Delivery`], [`Bus::explain`] |
 //! | look inside a bus | [`Bus::inspect`], [`inspection`] |
-//! | ask handlers for answers | [`Signal::query`], [`Signal::answer`] |
+//! | ask handlers for answers | [`Bus::request`], [`Bus::reply`]; in this thread, one by one: [`Signal::query`], [`Signal::answer`] |
 //! | work only while somebody listens | [`Bus::on_interest`] |
 //! | have each event done at least once, or only the latest | [`On::mode`], [`Reliable`] |
 //! | know why something was refused | [`Error`] |
@@ -187,6 +187,7 @@ mod query;
 mod queue;
 mod receiver;
 mod reliable;
+mod request;
 mod signal;
 mod subscription;
 mod sync;
@@ -232,6 +233,10 @@ pub use query::Query;
 pub use queue::{Overflow, Queue, QueueStats};
 pub use receiver::Receiver;
 pub use reliable::ReliableStats;
+pub use request::{
+    Answer, Answers, Gather, Gathering, IntoResponder, Pending, Question, Questions, Request, RequestError, Responder,
+    Silence, Unanswered,
+};
 pub use signal::{Emittable, Pinned, Signal, WeakSignal};
 #[cfg(feature = "async")]
 pub use subscription::RecvBatch;

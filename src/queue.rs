@@ -14,9 +14,7 @@ use std::time::Duration;
 pub(crate) use counts::Loss;
 pub use counts::QueueStats;
 pub(crate) use pipe::{Pipe, Rank};
-pub(crate) use waiters::Nap;
-#[cfg(feature = "async")]
-pub(crate) use waiters::Waiters;
+pub(crate) use waiters::{Nap, Waiters};
 
 /// How a queue is: how many events it holds, and what happens to more.
 ///

@@ -3,6 +3,7 @@
 mod completion;
 mod handler;
 mod line;
+mod reply;
 mod running;
 mod spawner;
 mod wait_for;

@@ -9,6 +9,7 @@ mod emit;
 mod memory;
 mod metering;
 mod pieces;
+mod request;
 mod scale;
 mod table;
 mod threads;
@@ -24,6 +25,7 @@ fn main() {
     emit::rows(&mut table);
     pieces::rows(&mut table);
     metering::rows(&mut table);
+    request::rows(&mut table);
     threads::rows(&mut table);
     write::rows(&mut table);
     scale::rows(&mut table);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 
-use crate::EventId;
+use crate::{EventId, ReplyTo};
 
 /// Who sent an event: a name, never an address; equal names are the same source.
 ///
@@ -97,6 +97,8 @@ pub struct Envelope {
     pub no_echo: bool,
     /// Whether this is a replay of an earlier event.
     pub replayed: bool,
+    /// Where answers go, if it is a request; a replay has none.
+    pub reply_to: Option<ReplyTo>,
 }
 
 impl Envelope {
@@ -104,6 +106,14 @@ impl Envelope {
     #[must_use]
     pub fn meta(&self, key: &str) -> Option<&str> {
         self.meta.iter().rev().find(|(k, _)| &**k == key).map(|(_, value)| &**value)
+    }
+
+    /// The same for keeping what happened: nobody who waits for an answer is kept with it.
+    pub(crate) fn without_reply_to(envelope: Arc<Self>) -> Arc<Self> {
+        if envelope.reply_to.is_none() {
+            return envelope;
+        }
+        Arc::new(Self { reply_to: None, ..(*envelope).clone() })
     }
 }
 

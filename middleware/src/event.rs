@@ -242,6 +242,12 @@ impl<'e> Event<'e> {
         self.envelope.map(Sealed::share)
     }
 
+    /// Whether somebody waits for an answer to it.
+    #[must_use]
+    pub fn is_request(&self) -> bool {
+        self.envelope().is_some_and(|envelope| envelope.reply_to.is_some())
+    }
+
     /// Whether it is a replay of an earlier event.
     #[must_use]
     pub fn is_replayed(&self) -> bool {

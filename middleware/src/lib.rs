@@ -144,6 +144,7 @@ mod rate_limit;
 mod recording;
 mod recording_failed;
 mod replay;
+mod reply_to;
 mod retry;
 mod route;
 mod rows;
@@ -223,6 +224,7 @@ pub use recording_failed::RecordingFailed;
 pub use replay::{
     Landing, Moments, ParseSpeedError, Player, Replay, ReplayControl, ReplayReport, Replayed, Speed, SpeedError, Target,
 };
+pub use reply_to::ReplyTo;
 pub use retry::{Retry, RetryStats};
 pub use route::{Arrival, Destination, Route, RouteStats};
 #[doc(hidden)]

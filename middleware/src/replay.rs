@@ -314,7 +314,7 @@ impl fmt::Debug for Replay {
 impl<'r> Replayed<'r> {
     fn of(entry: &'r Entry) -> Self {
         let envelope = entry.envelope().cloned().unwrap_or_default();
-        let sealed = Sealed::new(Envelope { replayed: true, deadline: None, ..envelope });
+        let sealed = Sealed::new(Envelope { replayed: true, deadline: None, reply_to: None, ..envelope });
         Self { entry, sealed, refusal: OnceLock::new() }
     }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use std::panic::Location;
 use std::sync::{Arc, Weak};
 
-use sigtree_middleware::{Erased, Event, Layer};
+use sigtree_middleware::{Erased, Event, Layer, Sealed};
 
 use super::gate::{self, Gate};
 use super::table::Uniform;
@@ -13,6 +13,7 @@ use crate::connection::ConnectionId;
 use crate::payload::PayloadType;
 use crate::policy::Policy;
 use crate::queue::QueueStats;
+use crate::request;
 use crate::sync::{AtomicU32, Ordering, last_look};
 
 /// What became of one handler in one emit.
@@ -221,6 +222,9 @@ pub trait Call: Send + Sync + Sized + 'static {
     /// Whether it answers queries, and is not called for anything else.
     const ANSWERS: bool = false;
 
+    /// Whether it answers requests, and is not called for anything else.
+    const REPLIES: bool = false;
+
     /// Calls the handler with the event.
     fn call(&self, event: &Event<'_>) -> Called;
 
@@ -228,6 +232,11 @@ pub trait Call: Send + Sync + Sized + 'static {
     fn call_quiet(&self, payload: &Erased) -> Called {
         let _ = payload;
         unreachable!("only quiet handlers are called without an event")
+    }
+
+    /// The envelope with which a request goes through the connection's own layers, if it is another than it came with.
+    fn envelope_inside(&self, event: &Event<'_>) -> Option<Sealed> {
+        request::unticketed(event)
     }
 
     /// See [`Slot::accepts`].

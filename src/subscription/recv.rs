@@ -71,11 +71,11 @@ pub struct RecvError {
 }
 
 impl RecvError {
-    pub(super) fn empty() -> Self {
+    pub(crate) fn empty() -> Self {
         Self { closed: false }
     }
 
-    pub(super) fn closed() -> Self {
+    pub(crate) fn closed() -> Self {
         Self { closed: true }
     }
 

@@ -137,22 +137,13 @@ where
             return Called::Skipped;
         };
         let received = Received::of(parcel, &self.addressed);
-        let of = CallOf { topic: event.topic().clone(), label: self.label.clone() };
-        let call: Box<dyn Step> = match &self.line {
-            None => Box::new(Running::new(self.handler.begin(received), None, of, &core)),
+        let label = self.label.clone();
+        match &self.line {
+            None => begin(self.handler.begin(received), None, label, &core, event),
             Some(line) => {
                 let handler = self.handler.clone();
                 let later = async move { handler.begin(received).await };
-                Box::new(Running::new(later, Some(line.clone()), of, &core))
-            }
-        };
-        let Err(mut call) = Gathering::take(event.emission().depth(), call) else { return Called::Done };
-        call.line_up();
-        match core.spawn(Task::of_call(call)) {
-            Ok(()) => Called::Done,
-            Err(error) => {
-                event.emission().set_error(error.into());
-                Called::Failed
+                begin(later, Some(line.clone()), label, &core, event)
             }
         }
     }
@@ -163,6 +154,31 @@ where
 
     fn explain(&self, notes: &mut Vec<String>) {
         notes.push(if self.line.is_some() { "async, one at a time" } else { "async" }.into());
+    }
+}
+
+/// Begins a call: in whoever waits for the emit, or in the background, where it may stand in a line.
+pub(super) fn begin<F, O>(
+    future: F,
+    line: Option<Line>,
+    label: Arc<Label>,
+    core: &Arc<Core>,
+    event: &Event<'_>,
+) -> Called
+where
+    F: Future<Output = O> + Send + 'static,
+    O: Outcome + 'static,
+{
+    let of = CallOf { topic: event.topic().clone(), label };
+    let call: Box<dyn Step> = Box::new(Running::new(future, line, of, core));
+    let Err(mut call) = Gathering::take(event.emission().depth(), call) else { return Called::Done };
+    call.line_up();
+    match core.spawn(Task::of_call(call)) {
+        Ok(()) => Called::Done,
+        Err(error) => {
+            event.emission().set_error(error.into());
+            Called::Failed
+        }
     }
 }
 

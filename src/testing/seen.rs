@@ -115,7 +115,8 @@ impl fmt::Display for Seen {
 
 /// What travelled with the payload, as far as there is any.
 fn write_company(f: &mut fmt::Formatter<'_>, envelope: &Envelope) -> fmt::Result {
-    let Envelope { source, priority, correlation, causation, targets, meta, no_echo, replayed, deadline } = envelope;
+    let Envelope { source, priority, correlation, causation, targets, meta, no_echo, replayed, deadline, reply_to } =
+        envelope;
     if let Some(source) = source {
         write!(f, ", from {source}")?;
     }
@@ -138,6 +139,7 @@ fn write_company(f: &mut fmt::Formatter<'_>, envelope: &Envelope) -> fmt::Result
         write!(f, ", due at {deadline:?}")?;
     }
     f.write_str(if *no_echo { ", no echo" } else { "" })?;
+    f.write_str(if reply_to.is_some() { ", a request" } else { "" })?;
     f.write_str(if *replayed { ", replayed" } else { "" })
 }
 

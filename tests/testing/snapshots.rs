@@ -46,6 +46,7 @@ fn recordings_are_snapshots_as_they_are() {
                     deadline: None,
                     no_echo: false,
                     replayed: false,
+                    reply_to: None,
                 },
             ),
         },

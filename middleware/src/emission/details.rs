@@ -10,7 +10,7 @@ use crate::{Envelope, Event, EventId, Topic};
 pub struct Details {
     /// The topic, as the bus names it on which the event was kept.
     pub topic: Topic,
-    /// What travels with the payload, if anything does.
+    /// What travels with the payload, if anything does; not where answers to it go.
     pub envelope: Option<Arc<Envelope>>,
     /// Id and time, if somebody asked for them.
     pub identity: Option<(EventId, Stamp)>,
@@ -43,7 +43,7 @@ impl Event<'_> {
     fn details(&self, with_identity: bool) -> Details {
         Details {
             topic: self.topic().clone(),
-            envelope: self.share_envelope(),
+            envelope: self.share_envelope().map(Envelope::without_reply_to),
             identity: with_identity.then(|| (self.id(), self.emission().stamp())),
         }
     }

@@ -49,7 +49,7 @@ impl Entry {
             payload,
             id: event.id(),
             stamp: event.emission().stamp(),
-            envelope: event.share_envelope(),
+            envelope: event.share_envelope().map(Envelope::without_reply_to),
             bytes,
             at: event.emission().at(),
         }

@@ -1,0 +1,406 @@
+//! [`Question`]: a request that its responder keeps, to answer it when and where it suits; [`Questions`]: a queue of them.
+
+use std::any::{Any, TypeId, type_name};
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sigtree_middleware::{Cause, Event, IntoPattern, Sealed, Trail};
+
+use super::desk::Seat;
+use super::seating;
+use crate::bus::Bus;
+use crate::connection::Connection;
+use crate::dispatch::slot::{Call, Called};
+use crate::error::Error;
+use crate::handler::{Outcome, stopped_or};
+use crate::on::On;
+use crate::payload::PayloadType;
+use crate::queue::{Loss, Overflow, Pipe, QueueStats, Rank};
+use crate::subscription::{Addressed, Label, Parcel, Received, RecvError};
+
+/// A request to be answered with an `A`: it derefs to what was asked, and can be kept and sent to other threads.
+///
+/// Dropped without an answer, whoever asked is told so at once.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::mpsc;
+/// use sigtree::{Bus, Question};
+///
+/// let (to_desk, desk) = mpsc::channel::<Question<String, usize>>();
+/// let bus = Bus::new();
+/// let _replies = bus.reply_later("text.length", move |question| to_desk.send(question).map_err(|_| "the desk is closed"))?;
+///
+/// let answer = bus.request::<String, usize>("text.length", "seven".into()).send();
+/// let question = desk.recv()?;
+/// let length = question.len();
+/// assert!(question.answer(length));
+/// assert_eq!(answer.wait()?, 5);
+///
+/// let nobody = bus.request::<String, usize>("text.length", "eight".into()).send();
+/// drop(desk.recv()?);
+/// assert!(nobody.wait().unwrap_err().is_dropped());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "dropped, it is not answered"]
+pub struct Question<Q: Any + Send + Sync, A> {
+    asked: Received<Q>,
+    seat: Arc<Seat>,
+    trail: Option<Trail>,
+    answer: PhantomData<fn(A)>,
+}
+
+impl<Q: Any + Send + Sync, A: Any + Send> Question<Q, A> {
+    /// Answers; `false` if nobody takes it, because the time is up, somebody else was first, or who asked has gone.
+    #[allow(clippy::must_use_candidate, reason = "the answer is wanted rarely")]
+    pub fn answer(self, answer: A) -> bool {
+        self.seat.answer(answer)
+    }
+
+    /// Says that there is no answer, and why; who asked is told.
+    pub fn fail(self, why: impl fmt::Display) {
+        self.seat.fail(&why.to_string());
+    }
+
+    /// Whether anybody still waits for the answer: to ask before work that takes long.
+    #[must_use]
+    pub fn is_wanted(&self) -> bool {
+        self.seat.is_wanted()
+    }
+
+    /// The event it came with: topic, source, correlation, metadata.
+    #[must_use]
+    pub fn event(&self) -> &Received<Q> {
+        &self.asked
+    }
+
+    /// Runs a closure as if it were called by a handler of the request: under a
+    /// [`Correlation`](crate::Correlation) layer, what is emitted there is tied to it.
+    pub fn follow<R>(&self, run: impl FnOnce() -> R) -> R {
+        match &self.trail {
+            Some(trail) => trail.follow(run),
+            None => run(),
+        }
+    }
+}
+
+impl<Q: Any + Send + Sync, A> Deref for Question<Q, A> {
+    type Target = Q;
+
+    fn deref(&self) -> &Q {
+        &self.asked
+    }
+}
+
+impl<Q: Any + Send + Sync + fmt::Debug, A> fmt::Debug for Question<Q, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Question").field("asked", &self.asked).finish_non_exhaustive()
+    }
+}
+
+impl Bus {
+    /// Connects a responder that is given each request as a [`Question`], to be answered whenever, by whoever has it.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Bus::connect).
+    #[track_caller]
+    pub fn reply_later<Q, A, O>(
+        &self,
+        pattern: impl IntoPattern,
+        responder: impl Fn(Question<Q, A>) -> O + Send + Sync + 'static,
+    ) -> Result<Connection, Error>
+    where
+        Q: Any + Send + Sync,
+        A: Any + Send,
+        O: Outcome + 'static,
+    {
+        self.on(pattern).reply_later(responder)
+    }
+
+    /// Puts requests into a queue of 1,024 places, from which threads or tasks take them to answer: see [`Questions`].
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Bus::connect).
+    #[track_caller]
+    pub fn questions<Q, A>(&self, pattern: impl IntoPattern) -> Result<Questions<Q, A>, Error>
+    where
+        Q: Any + Send + Sync,
+        A: Any + Send,
+    {
+        self.on(pattern).questions()
+    }
+}
+
+impl On {
+    /// Connects a responder that is given questions to keep: see [`Bus::reply_later`].
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](On::connect).
+    #[track_caller]
+    pub fn reply_later<Q, A, O>(
+        self,
+        responder: impl Fn(Question<Q, A>) -> O + Send + Sync + 'static,
+    ) -> Result<Connection, Error>
+    where
+        Q: Any + Send + Sync,
+        A: Any + Send,
+        O: Outcome + 'static,
+    {
+        self.connect_later(responder, type_name::<A>(), Location::caller())
+    }
+
+    /// Connects a queue of requests, under these conditions and with this [queue](On::queue): see [`Questions`].
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](On::connect).
+    #[track_caller]
+    pub fn questions<Q, A>(self) -> Result<Questions<Q, A>, Error>
+    where
+        Q: Any + Send + Sync,
+        A: Any + Send,
+    {
+        let site = Location::caller();
+        let inlet = Inlet(Pipe::new(self.queue_or_default()));
+        let pipe = inlet.0.clone();
+        let link = self.connect_later(move |question| inlet.put(question), type_name::<A>(), site)?;
+        Ok(Questions::of(pipe, Arc::new(link)))
+    }
+
+    fn connect_later<Q, A, O>(
+        self,
+        responder: impl Fn(Question<Q, A>) -> O + Send + Sync + 'static,
+        answer: &'static str,
+        site: &'static Location<'static>,
+    ) -> Result<Connection, Error>
+    where
+        Q: Any + Send + Sync,
+        A: Any + Send,
+        O: Outcome + 'static,
+    {
+        let take = move |question, event: &Event<'_>| responder(question).note(event);
+        self.connect_taker(take, answer, site)
+    }
+
+    /// Connects what takes questions and says what became of the call.
+    pub(crate) fn connect_taker<Q, A, T>(
+        self,
+        take: T,
+        answer: &'static str,
+        site: &'static Location<'static>,
+    ) -> Result<Connection, Error>
+    where
+        Q: Any + Send + Sync,
+        A: Any + Send,
+        T: Fn(Question<Q, A>, &Event<'_>) -> Called + Send + Sync + 'static,
+    {
+        let label = Arc::new(self.label(site)?);
+        let addressed = Addressed { exact: label.pattern.as_topic().cloned(), stamped: false };
+        let call = Later { take, answer, addressed, label, of: PhantomData };
+        self.connect_call(call, Some(PayloadType::of::<Q>), site)
+    }
+}
+
+/// A responder in a table that gives questions away.
+struct Later<Q, A, T> {
+    take: T,
+    answer: &'static str,
+    addressed: Addressed,
+    label: Arc<Label>,
+    of: PhantomData<fn(Q) -> A>,
+}
+
+impl<Q, A, T> Call for Later<Q, A, T>
+where
+    Q: Any + Send + Sync,
+    A: Any + Send,
+    T: Fn(Question<Q, A>, &Event<'_>) -> Called + Send + Sync + 'static,
+{
+    const RETAINS: bool = true;
+    const REPLIES: bool = true;
+
+    fn call(&self, event: &Event<'_>) -> Called {
+        if !event.is_request() || !self.accepts(event.payload_type()) {
+            return Called::OtherType;
+        }
+        // The payload stands on the stack only if this was connected after the emit began.
+        let Some(parcel) = Parcel::of(event, &self.addressed) else { return Called::Skipped };
+        let Some(seat) = seating::seat(event, &self.label) else { return Called::Skipped };
+        // Kept here too: a panic drops the question, and is to be told first.
+        let seat = seat.share();
+        let question = Question {
+            asked: Received::of(parcel, &self.addressed),
+            seat: seat.clone(),
+            trail: Trail::of(event),
+            answer: PhantomData,
+        };
+        match catch_unwind(AssertUnwindSafe(|| (self.take)(question, event))) {
+            Ok(called) => {
+                if let Some(error) = event.emission().take_error() {
+                    seat.fail(&error.to_string());
+                    event.emission().set_error(error);
+                }
+                stopped_or(called, event)
+            }
+            Err(panic) => {
+                seat.fail(&Cause::of_panic(&*panic).to_string());
+                resume_unwind(panic)
+            }
+        }
+    }
+
+    fn envelope_inside(&self, event: &Event<'_>) -> Option<Sealed> {
+        seating::ticketed(event, &self.label)
+    }
+
+    fn accepts(&self, payload: TypeId) -> bool {
+        payload == TypeId::of::<Q>()
+    }
+
+    fn explain(&self, notes: &mut Vec<String>) {
+        notes.push(format!("replies later with `{}`", self.answer));
+    }
+}
+
+/// Requests that wait in a bounded queue for whoever takes them to answer: [`Bus::questions`] makes it.
+///
+/// A clone takes from the same queue, so several threads share the load. A question that finds no place, or whose place the
+/// queue's [`Overflow`] gives to another one, is not answered: who asked is told at once, and it is counted. So it is with what
+/// still waits when the last clone is dropped. Questions of one lane are taken in the order in which they came.
+///
+/// # Examples
+///
+/// ```
+/// use std::thread;
+/// use sigtree::Bus;
+///
+/// let bus = Bus::new();
+/// let questions = bus.questions::<u64, u64>("square")?;
+/// let server = thread::spawn(move || {
+///     for question in &questions {
+///         let n = *question;
+///         question.answer(n * n);
+///     }
+/// });
+/// assert_eq!(bus.request::<u64, u64>("square", 7).wait()?, 49);
+/// drop(bus);
+/// server.join().unwrap();
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "dropping it ends it"]
+pub struct Questions<Q: Any + Send + Sync, A> {
+    pipe: Arc<Pipe<Question<Q, A>>>,
+    link: Arc<Connection>,
+}
+
+impl<Q: Any + Send + Sync, A: Any + Send> Questions<Q, A> {
+    /// Takes the next question, if one is there.
+    ///
+    /// # Errors
+    ///
+    /// Empty, if none waits; closed, if none will come, because the bus is gone.
+    pub fn try_recv(&self) -> Result<Question<Q, A>, RecvError> {
+        self.recv_until(Some(Instant::now()))
+    }
+
+    /// Takes the next question, and sleeps until one comes or the time is over.
+    ///
+    /// # Errors
+    ///
+    /// Empty, if none came in time; closed, as with [`try_recv`](Self::try_recv).
+    pub fn recv_timeout(&self, timeout: Duration) -> Result<Question<Q, A>, RecvError> {
+        // A timeout too far off for the clock is none.
+        self.recv_until(Instant::now().checked_add(timeout))
+    }
+
+    /// Takes the next question, and sleeps until one comes.
+    ///
+    /// # Errors
+    ///
+    /// Closed, as with [`try_recv`](Self::try_recv).
+    pub fn recv_blocking(&self) -> Result<Question<Q, A>, RecvError> {
+        self.recv_until(None)
+    }
+
+    fn recv_until(&self, deadline: Option<Instant>) -> Result<Question<Q, A>, RecvError> {
+        self.pipe.note_taker();
+        let none = || if self.pipe.is_closed() { RecvError::closed() } else { RecvError::empty() };
+        self.pipe.pop_until(deadline).ok_or_else(none)
+    }
+
+    /// What came, was taken and was lost.
+    #[must_use]
+    pub fn stats(&self) -> QueueStats {
+        self.pipe.stats()
+    }
+}
+
+impl<Q: Any + Send + Sync, A> Questions<Q, A> {
+    fn of(pipe: Arc<Pipe<Question<Q, A>>>, link: Arc<Connection>) -> Self {
+        pipe.open_handle();
+        Self { pipe, link }
+    }
+}
+
+impl<Q: Any + Send + Sync, A> Clone for Questions<Q, A> {
+    fn clone(&self) -> Self {
+        Self::of(self.pipe.clone(), self.link.clone())
+    }
+}
+
+impl<Q: Any + Send + Sync, A> Drop for Questions<Q, A> {
+    fn drop(&mut self) {
+        self.pipe.close_handle();
+    }
+}
+
+impl<Q: Any + Send + Sync, A: Any + Send> Iterator for &Questions<Q, A> {
+    type Item = Question<Q, A>;
+
+    /// Takes the next question, and sleeps until one comes; `None` when none will.
+    fn next(&mut self) -> Option<Self::Item> {
+        self.recv_blocking().ok()
+    }
+}
+
+impl<Q: Any + Send + Sync, A> fmt::Debug for Questions<Q, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Questions").field("id", &self.link.id()).field("stats", &self.pipe.stats()).finish()
+    }
+}
+
+/// The bus's end of a queue of questions: gone, none will come.
+struct Inlet<Q: Any + Send + Sync, A>(Arc<Pipe<Question<Q, A>>>);
+
+impl<Q: Any + Send + Sync, A: Any + Send> Inlet<Q, A> {
+    fn put(&self, question: Question<Q, A>) -> Result<(), &'static str> {
+        let (pipe, topic) = (&self.0, question.event().topic().clone());
+        let rank = Rank { priority: question.event().priority(), topic: &topic };
+        let pushed = match pipe.queue().when_full() {
+            Overflow::Block(timeout) => pipe.push_until(question, rank, Instant::now().checked_add(timeout)),
+            _ => pipe.push(question, rank).map_err(|question| (question, Loss::Newest)),
+        };
+        let Err((question, loss)) = pushed else { return Ok(()) };
+        let full = "its queue of questions is full";
+        question.fail(full);
+        pipe.count_loss(loss);
+        match pipe.queue().when_full() {
+            Overflow::Block(_) | Overflow::Error => Err(full),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl<Q: Any + Send + Sync, A> Drop for Inlet<Q, A> {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
