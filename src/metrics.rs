@@ -41,7 +41,8 @@ use crate::queue::QueueStats;
 /// Calls with what a layer around a connection held, by an executor among them, count for the pattern and the connection, and not for
 /// the topic. Calls with the past, of a late connection, are not counted.
 ///
-/// An estimate of a count from one event in 256 is off by 16 divided by the root of the count: by 1.6 % for a million calls. With
+/// An estimate from one event in 1,024 is off by some 32 divided by the root of the count: by 3 % for a million calls, and more for one of
+/// several handlers, which share the looks. With
 /// [`every(1)`](crate::Metering::every) all is exact.
 ///
 /// What is taken while events flow is right figure by figure, but not of one moment. A bus that is not

@@ -25,13 +25,14 @@ use crate::queue::QueueStats;
 #[derive(Clone)]
 pub(crate) struct Measured {
     pub(super) parts: Parts,
+    handlers: usize,
     meter: Arc<Meter>,
     stream: Arc<Stream>,
 }
 
 impl Measured {
     pub(super) fn new(parts: Parts, meter: Arc<Meter>, stream: Arc<Stream>) -> Self {
-        Self { parts, meter, stream }
+        Self { handlers: parts.handlers(), parts, meter, stream }
     }
 
     /// Counts an event; whether it is to be timed.
@@ -40,7 +41,7 @@ impl Measured {
         self.stream.lanes.tick()
     }
 
-    /// Calls the handlers in order, each timed.
+    /// Calls the handlers in order, timed.
     #[cold]
     #[inline(never)]
     pub(super) fn run_timed(&self, core: &Core, event: &Event<'_>) {
@@ -63,21 +64,32 @@ impl Measured {
         });
     }
 
-    /// Times each handler, as `call` calls it; `called` says how many were called so far.
+    /// Times all handlers together, and each of them while looks are frequent, else one, which stands for all: so a look at many costs no
+    /// more than one at few. `call` calls a handler, `called` says how many were called so far.
     pub(super) fn time_each<'r>(&'r self, called: &dyn Fn() -> u32, call: &mut dyn FnMut(&'r Part, &dyn Slot) -> Flow) {
         let mut look = Look::begin(&self.meter, &self.stream.lanes);
+        let (share, chosen) = match look.weight {
+            1 => (1, None),
+            _ => (self.handlers as u64, Some(fastrand::usize(..self.handlers))),
+        };
+        let (mut at, calls) = (0, called());
         for part in self.parts.iter() {
             let flow = part.table().try_each(&mut |slot| {
+                at += 1;
+                if chosen.is_some_and(|chosen| chosen + 1 != at) {
+                    return call(part, slot);
+                }
                 let before = called();
+                look.now = self.meter.clock.elapsed();
                 let flow = call(part, slot);
-                look.note(called() > before, slot, part.node().pattern());
+                look.note(called() > before, share, slot, part.node().pattern());
                 flow
             });
             if flow == Flow::End {
                 break;
             }
         }
-        look.end(&self.stream);
+        look.end((called() - calls).into(), &self.stream);
     }
 
     /// The handler, if there is one alone, which then counts by itself.
@@ -95,38 +107,34 @@ struct Look<'m> {
     weight: u64,
     began: Duration,
     now: Duration,
-    called: u64,
 }
 
 impl<'m> Look<'m> {
     fn begin(meter: &'m Meter, lanes: &Lanes) -> Self {
         let weight = lanes.weigh(meter.metering().every);
         let now = meter.clock.elapsed();
-        Self { meter, weight, began: now, now, called: 0 }
+        Self { meter, weight, began: now, now }
     }
 
-    /// Notes a handler that was called, or passed over.
-    fn note(&mut self, called: bool, slot: &dyn Slot, pattern: &Pattern) {
+    /// Notes a handler that was called, or passed over, and stands for so many in each event.
+    fn note(&mut self, called: bool, share: u64, slot: &dyn Slot, pattern: &Pattern) {
         let now = self.meter.clock.elapsed();
         if called {
             let took = now.saturating_sub(self.now);
-            self.called += 1;
-            self.meter.pattern(pattern).calls.add(self.weight, took);
+            self.meter.pattern(pattern).calls.add(self.weight * share, took);
             if let Some(row) = self.meter.connection(slot) {
-                row.add(self.weight, took);
+                row.add(self.weight * share, took);
             }
             self.meter.slow.see(slot, pattern, took);
         }
         // What booking took is nobody's time.
-        let booked = self.meter.clock.elapsed();
-        self.began += booked.saturating_sub(now);
-        self.now = booked;
+        self.began += self.meter.clock.elapsed().saturating_sub(now);
     }
 
-    fn end(self, stream: &Stream) {
-        if self.called > 0 {
-            let took = self.now.saturating_sub(self.began);
-            stream.topic.calls.add(self.called * self.weight, took);
+    fn end(self, called: u64, stream: &Stream) {
+        if called > 0 {
+            let took = self.meter.clock.elapsed().saturating_sub(self.began);
+            stream.topic.calls.add(called * self.weight, took);
             self.meter.deliveries.record(took);
         }
     }
@@ -137,7 +145,7 @@ pub(crate) fn call_resumed(core: &Core, slot: &dyn Slot, pattern: &Pattern, call
     let Some(meter) = core.meter().filter(|meter| meter.resumed.tick()) else { return call() };
     let mut look = Look::begin(&meter, &meter.resumed);
     let called = call();
-    look.note(called, slot, pattern);
+    look.note(called, 1, slot, pattern);
     called
 }
 
@@ -156,8 +164,8 @@ impl OnlyMeasured {
         let mut look = Look::begin(&self.meter, &self.stream.lanes);
         let caught = catch_unwind(AssertUnwindSafe(|| call(&*self.inner)));
         let called = caught.as_ref().map_or(true, |called| called.is_call());
-        look.note(called, &*self.inner, &self.pattern);
-        look.end(&self.stream);
+        look.note(called, 1, &*self.inner, &self.pattern);
+        look.end(called.into(), &self.stream);
         caught.unwrap_or_else(|panic| resume_unwind(panic))
     }
 }
