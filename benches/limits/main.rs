@@ -5,6 +5,7 @@
 
 mod allocations;
 mod clock;
+mod delivery;
 mod emit;
 mod memory;
 mod pieces;
@@ -26,5 +27,6 @@ fn main() {
     write::rows(&mut table);
     scale::rows(&mut table);
     memory::rows(&mut table);
+    delivery::rows(&mut table);
     table.finish();
 }
