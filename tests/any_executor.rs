@@ -12,7 +12,7 @@ use sigtree::{Bus, Mailbox, Overflow, Queue, WorkerPool};
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// Every event is run once by any executor; with `serial` in order, one at a time, whoever panics.
-fn runs_all(executor: impl Executor + Clone) {
+fn runs_all(executor: &(impl Executor + Clone)) {
     const ALL: u32 = 2_000;
     for serial in [false, true] {
         let bus = Bus::new();
@@ -23,7 +23,7 @@ fn runs_all(executor: impl Executor + Clone) {
             thread::yield_now();
             inside.store(false, SeqCst);
             done.send((*n, alone)).unwrap();
-            if n % 7 == 0 {
+            if n.is_multiple_of(7) {
                 std::panic::resume_unwind(Box::new("as told"));
             }
         };
@@ -43,7 +43,7 @@ fn runs_all(executor: impl Executor + Clone) {
 #[test]
 fn rayon_is_one() {
     let pool = Arc::new(rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap());
-    runs_all(move |job: Job| {
+    runs_all(&move |job: Job| {
         pool.spawn(|| job.run());
         Ok(())
     });
@@ -55,7 +55,7 @@ fn the_blocking_threads_of_tokio_are_one() {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).max_blocking_threads(3).build().unwrap();
     let handle = runtime.handle().clone();
-    runs_all(move |job: Job| {
+    runs_all(&move |job: Job| {
         drop(handle.spawn_blocking(|| job.run()));
         Ok(())
     });
@@ -65,7 +65,7 @@ fn the_blocking_threads_of_tokio_are_one() {
 fn a_thread_behind_a_channel_is_one() {
     let (jobs, waiting) = mpsc::channel::<Job>();
     let worker = thread::spawn(move || waiting.iter().for_each(Job::run));
-    runs_all(move |job| jobs.send(job).map_err(|_| Refused::because("nobody runs jobs any more")));
+    runs_all(&move |job| jobs.send(job).map_err(|_| Refused::because("nobody runs jobs any more")));
     worker.join().unwrap();
 }
 
@@ -73,7 +73,7 @@ fn a_thread_behind_a_channel_is_one() {
 fn the_pool_is_one() {
     for workers in 1..4 {
         let pool = WorkerPool::builder().max_workers(workers).queue(Queue::bounded(4_000)).start().unwrap();
-        runs_all(pool.clone());
+        runs_all(&pool);
         pool.stop(MINUTE).unwrap();
     }
 }

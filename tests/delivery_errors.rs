@@ -15,7 +15,7 @@ fn text(error: impl Error) -> String {
 }
 
 /// The same without the line it was written in, which moves.
-fn without_line(text: String) -> String {
+fn without_line(text: &str) -> String {
     let (before, rest) = text.split_once(" (tests/delivery_errors.rs:").expect("it says where");
     format!("{before}{}", rest.split_once(')').unwrap().1)
 }
@@ -27,22 +27,22 @@ fn a_full_queue() {
     bus.emit("n.a", 1_u32);
     let full = bus.try_emit("n.a", 2_u32).unwrap_err();
     let told = "the queue of `n.*` named `screen` is full: 1 wait";
-    assert_eq!(without_line(text(full.full_queue().unwrap())), without_line(text(full.clone())));
+    assert_eq!(without_line(&text(full.full_queue().unwrap())), without_line(&text(full.clone())));
     assert_eq!(
-        without_line(text(full)),
+        without_line(&text(full)),
         format!("{told}: take faster, give it more places, or let it drop the oldest")
     );
 
     let late = bus.emit_timeout("n.a", 3_u32, Duration::ZERO).unwrap_err();
     let mend = "take faster, wait longer, or give it more places";
-    assert_eq!(without_line(text(late)), format!("{told}, and none was taken in time: {mend}"));
+    assert_eq!(without_line(&text(late)), format!("{told}, and none was taken in time: {mend}"));
 
     assert_eq!(*queue.try_recv().unwrap(), 1);
     bus.emit("n.a", 4_u32);
     let own = bus.emit_timeout("n.a", 5_u32, MINUTE).unwrap_err();
     assert!(own.full_queue().unwrap().would_deadlock());
     let mend = "take first, or from another thread";
-    assert_eq!(without_line(text(own)), format!("{told}, and only this thread takes from it: {mend}"));
+    assert_eq!(without_line(&text(own)), format!("{told}, and only this thread takes from it: {mend}"));
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn tasks() {
     let _async = bus.on("n.*").named("store").connect_async(|_: Received<u32>| async {}).unwrap();
     let unstarted = bus.emit_and_wait("n.a", 1_u32).cancel();
     let told = "the handler of `n.*` named `store` had not begun with `n.a`";
-    assert_eq!(without_line(unstarted[0].to_string()), told);
+    assert_eq!(without_line(&unstarted[0].to_string()), told);
 
     let delivery = bus.emit("n.a", 2_u32);
     let told = delivery.failures()[0].cause.to_string();

@@ -35,7 +35,7 @@ fn handlers_run_on_the_pool_and_the_emit_does_not_wait() {
     let (bus, pool, log) = (Bus::new(), pool(2), Log::default());
     let gate = Arc::new(Barrier::new(2));
     let opens = gate.clone();
-    let _waits = bus.on("n").on(pool.clone()).connect(move |_: &u32| drop(opens.wait())).unwrap();
+    let _waits = bus.on("n").on(pool.clone()).connect(move |_: &u32| _ = opens.wait()).unwrap();
     let _logs = bus.on("n").on(pool.clone()).connect(log.handler()).unwrap();
     let delivery = bus.emit("n", 7_u32);
     assert_eq!((delivery.called(), delivery.is_held()), (0, true));

@@ -64,7 +64,7 @@ fn convey<C: Conveys>(place: &C, each: u64, takers: usize) -> Vec<Vec<(usize, u6
     let taking: Vec<_> = (0..takers)
         .map(|i| {
             let place = place.clone();
-            thread::spawn(move || take_with_faults(place, Dice::new(100 + i)))
+            thread::spawn(move || take_with_faults(&place, Dice::new(100 + i)))
         })
         .collect();
     crowd(|who| {
@@ -75,7 +75,7 @@ fn convey<C: Conveys>(place: &C, each: u64, takers: usize) -> Vec<Vec<(usize, u6
     taking.into_iter().map(|taker| taker.join().unwrap()).collect()
 }
 
-fn take_with_faults<C: Conveys>(first: C, mut dice: Dice) -> Vec<(usize, u64)> {
+fn take_with_faults<C: Conveys>(first: &C, mut dice: Dice) -> Vec<(usize, u64)> {
     let (mut taken, mut place) = (Vec::new(), first.clone());
     loop {
         // The one it takes with is dropped by the panic; what it took before is taken.

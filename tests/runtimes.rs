@@ -184,7 +184,7 @@ fn a_call_that_panics_lets_the_next_begin() {
         async move {
             once_round().await;
             logs.lock().push(n.to_string());
-            if *n % 2 == 0 {
+            if n.is_multiple_of(2) {
                 std::panic::resume_unwind(Box::new("as told"));
             }
         }

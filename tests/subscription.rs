@@ -86,7 +86,7 @@ fn what_travels_with_a_payload_is_there() {
 #[test]
 fn conditions_and_layers_stand_before_the_queue() {
     let bus = Bus::new();
-    let even = bus.on("n").filter_payload(|n: &u32| n % 2 == 0).subscribe::<u32>().unwrap();
+    let even = bus.on("n").filter_payload(|n: &u32| n.is_multiple_of(2)).subscribe::<u32>().unwrap();
     let large = bus.on("n").middleware(Filter::payload(|n: &u32| *n > 2)).subscribe::<u32>().unwrap();
     let twice = bus.on("n").times(2).subscribe::<u32>().unwrap();
     for n in 1..=4_u32 {

@@ -5,6 +5,7 @@
 
 mod allocations;
 mod clock;
+mod delivery;
 mod emit;
 mod memory;
 mod metering;
@@ -30,5 +31,6 @@ fn main() {
     write::rows(&mut table);
     scale::rows(&mut table);
     memory::rows(&mut table);
+    delivery::rows(&mut table);
     table.finish();
 }

@@ -101,7 +101,7 @@ impl Completion {
 
     /// Lets begin what is to run now.
     fn begin(&mut self) {
-        while !self.waiting.is_empty() && !(self.serial && !self.running.is_empty()) {
+        while !self.waiting.is_empty() && (!self.serial || self.running.is_empty()) {
             self.running.extend(self.waiting.pop().map(Stepping));
         }
     }
