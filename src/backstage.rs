@@ -27,6 +27,8 @@ pub(crate) struct Backstage {
     gates: Mutex<Vec<Weak<Gate>>>,
     /// Every route holds it while it lives, so its count tells whether an emit is on one.
     routes: Arc<()>,
+    /// Every event that is held, and every one that goes on, holds this.
+    homes: Arc<()>,
 }
 
 /// The queues of subscriptions.
@@ -54,6 +56,7 @@ impl Backstage {
             last: LastValues::default(),
             gates: Mutex::default(),
             routes: Arc::default(),
+            homes: Arc::default(),
         }
     }
 
@@ -103,6 +106,16 @@ impl Backstage {
     /// How many routes there are, those that are remembered and those that emits are on.
     pub(crate) fn routes(&self) -> usize {
         Arc::strong_count(&self.routes) - 1
+    }
+
+    /// What an event holds from when a layer holds it to when it is through.
+    pub(crate) fn home_token(&self) -> Arc<()> {
+        self.homes.clone()
+    }
+
+    /// How many events are held or go on.
+    pub(crate) fn homes(&self) -> usize {
+        Arc::strong_count(&self.homes) - 1
     }
 
     /// The pool, if it was started.

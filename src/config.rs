@@ -169,6 +169,6 @@ impl Default for BusConfig {
 /// A TOML file that says the same.
 impl fmt::Display for BusConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        keys::KEYS.iter().try_for_each(|key| writeln!(f, "{} = {}", key.name, (key.show)(self)))
+        keys::KEYS.iter().try_for_each(|key| writeln!(f, "{} = {}", key.name, key.toml(self)))
     }
 }

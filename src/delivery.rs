@@ -125,7 +125,7 @@ impl Delivery {
         self.reason.or_else(|| self.rare.as_ref()?.reason.as_deref())
     }
 
-    /// Why it was refused before anybody saw it: a bad topic, another payload type, too deep.
+    /// Why it was refused before anybody saw it: a bad topic, another payload type, too deep, a bus that was [shut down](crate::Bus::shutdown).
     #[must_use]
     pub fn refusal(&self) -> Option<&Error> {
         self.rare.as_ref()?.refused.as_deref()

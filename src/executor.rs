@@ -41,16 +41,12 @@ fn submit(pipe: &Pipe<Job>, job: Job, topic: &Topic) -> Result<(), Refused> {
     }))
 }
 
-/// Runs a job; whether it ended well. A panic goes no further: it is traced.
-fn run(job: Job, executor: &str) -> bool {
-    match catch_unwind(AssertUnwindSafe(|| job.run())) {
-        Ok(()) => true,
-        Err(panic) => {
-            let cause = Cause::of_panic(&*panic);
-            tracing::error!(target: "sigtree::executor", executor, "a job {cause}");
-            discard(Some(panic));
-            false
-        }
+/// Runs a job. A panic goes no further: it is traced.
+fn run(job: Job, executor: &str) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| job.run())) {
+        let cause = Cause::of_panic(&*panic);
+        tracing::error!(target: "sigtree::executor", executor, "a job {cause}");
+        discard(Some(panic));
     }
 }
 

@@ -296,6 +296,8 @@ impl<C: Call> Terminal for End<'_, C> {
 
     fn home(&self, _mark: Mark, _behind: usize) -> Option<Arc<dyn Home>> {
         let Guarded { core, slot, pattern, .. } = self.guarded;
-        Some(Arc::new(ConnectionHome { core: core.upgrade()?, slot: slot.get()?.clone(), pattern: pattern.clone() }))
+        let (core, slot) = (core.upgrade()?, slot.get()?.clone());
+        let _token = core.backstage.home_token();
+        Some(Arc::new(ConnectionHome { core, slot, pattern: pattern.clone(), _token }))
     }
 }

@@ -55,6 +55,8 @@ pub(crate) struct BusHome {
     pub(crate) topic: Topic,
     /// What it meets if the layer that held it is taken out meanwhile: not that layer, which would keep itself alive.
     pub(crate) layers: Stack,
+    /// That it is not through, for a bus that waits for its end.
+    pub(crate) _token: Arc<()>,
 }
 
 impl Home for BusHome {
@@ -105,6 +107,8 @@ pub(crate) struct ConnectionHome {
     pub(crate) core: Arc<Core>,
     pub(crate) slot: Weak<dyn Slot>,
     pub(crate) pattern: Pattern,
+    /// As that of a bus's.
+    pub(crate) _token: Arc<()>,
 }
 
 impl Home for ConnectionHome {

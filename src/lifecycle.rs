@@ -4,9 +4,10 @@ mod gate;
 mod report;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{Ordering, fence};
 use std::time::{Duration, Instant};
 
-use sigtree_middleware::{Layer, Standing};
+use sigtree_middleware::Layer;
 
 use crate::bus::Bus;
 use crate::dispatch::core::Core;
@@ -71,7 +72,7 @@ impl Bus {
         buses.iter().for_each(|bus| bus.core().close(Life::Closing));
         let emits_ended = || thread::holds_handlers() || buses.iter().all(|bus| !bus.core().is_emitting());
         wait_until(deadline, emits_ended);
-        let flushed = catch_unwind(AssertUnwindSafe(|| {
+        let ended = catch_unwind(AssertUnwindSafe(|| {
             buses.iter().for_each(Self::start);
             wait_until(deadline, || {
                 self.flush();
@@ -81,10 +82,13 @@ impl Bus {
         let outlets: Vec<_> = buses.iter().flat_map(|bus| bus.core().backstage.outlets()).collect();
         outlets.iter().for_each(|outlet| outlet.close());
         wait_until(deadline, || outlets.iter().all(|outlet| outlet.depth() == 0 || outlet.is_own()));
-        let left: Vec<_> = buses.iter().flat_map(Self::leftovers).collect();
+        // Only what was waited for in vain: an emit that is about to be refused is on its way for a moment, too.
+        let unended =
+            if matches!(ended, Ok(true)) { Vec::new() } else { buses.iter().flat_map(Self::unended).collect() };
+        let left = unended.into_iter().chain(buses.iter().flat_map(Self::waiting)).collect();
         buses.iter().for_each(|bus| bus.core().close(Life::Closed));
         self.end_pool(deadline);
-        if let Err(panic) = flushed {
+        if let Err(panic) = ended {
             resume_unwind(panic);
         }
         ShutdownReport::new(left)
@@ -102,32 +106,40 @@ impl Bus {
         std::iter::once(self.clone()).chain(below.iter().flat_map(Self::with_those_below)).collect()
     }
 
-    /// What has not ended on this bus.
-    fn leftovers(&self) -> Vec<Left> {
+    /// The events that wait in its queues.
+    fn waiting(&self) -> impl Iterator<Item = Left> {
+        let core = self.core().clone();
+        core.backstage.outlets().into_iter().filter_map(move |outlet| {
+            let (bus, queue) = (core.name.clone(), outlet.label().to_string().into());
+            let count = outlet.depth();
+            (count > 0).then_some(Left::Events { bus, queue, count })
+        })
+    }
+
+    /// What else has not ended on this bus.
+    fn unended(&self) -> Vec<Left> {
         let core = self.core();
         let bus = || core.name.clone();
         let mut left = Vec::new();
         if core.is_emitting() && !thread::holds_handlers() {
             left.push(Left::Emits { bus: bus() });
         }
-        for (layer, owner) in core.layers_everywhere() {
-            let count = core.standing_of(&layer).held;
+        let mut going_on = core.backstage.homes() as u64;
+        for (layer, connection) in core.layers_everywhere() {
+            let count = layer.middleware().standing(core.clock.elapsed()).held;
             if count > 0 {
                 let layer = layer.middleware().describe().as_ref().into();
-                left.push(Left::Held { bus: bus(), layer, connection: owner, count });
+                left.push(Left::Held { bus: bus(), layer, connection, count });
+                going_on = going_on.saturating_sub(count);
             }
+        }
+        if going_on > 0 {
+            left.push(Left::Running { bus: bus(), count: going_on });
         }
         #[cfg(feature = "async")]
         if self.running() > 0 {
             left.push(Left::Calls { bus: bus(), count: self.running() });
         }
-        let outlets = core.backstage.outlets();
-        let waiting = outlets.iter().filter(|outlet| outlet.depth() > 0);
-        left.extend(waiting.map(|outlet| Left::Events {
-            bus: bus(),
-            queue: outlet.label().to_string().into(),
-            count: outlet.depth(),
-        }));
         left
     }
 
@@ -142,13 +154,16 @@ impl Bus {
 }
 
 impl Core {
-    /// Whether no layer holds anything, and no async handler runs.
+    /// Whether no layer holds anything, nothing goes on that was held, and no async handler runs.
     fn is_idle(&self) -> bool {
         #[cfg(feature = "async")]
         if !self.tasks.are_none() {
             return false;
         }
-        self.layers_everywhere().iter().all(|(layer, _)| self.standing_of(layer).held == 0)
+        let is_idle = self.backstage.homes() == 0;
+        // As in `is_emitting`.
+        fence(Ordering::Acquire);
+        is_idle
     }
 
     /// The layers of the stack and those of the connections, with the place where these were connected.
@@ -164,10 +179,6 @@ impl Core {
             slot.layers().iter().map(move |layer| (layer.clone(), Some(owner.as_str().into())))
         });
         own.chain(of_slots).collect()
-    }
-
-    fn standing_of(&self, layer: &Layer) -> Standing {
-        layer.middleware().standing(self.clock.elapsed())
     }
 }
 

@@ -85,7 +85,7 @@ impl<'q, T: Any + Send + Sync, R: Any> Query<'q, T, R> {
     pub(crate) fn new(core: &'q Core, found: Found, payload: &'q T) -> Self {
         let emission = Emission::new(core, core.at(core.stamps.version()), Inside::enter().depth());
         emission.ask();
-        let (level, refused) = match core.admit(found) {
+        let (level, refused) = match found {
             Ok(route) => (route.map(|route| Level::of::<R>(core, route, &emission)), None),
             Err(error) => (None, Some(core.refuse(error))),
         };

@@ -19,7 +19,7 @@ pub(crate) use waiters::{Nap, Waiters};
 /// How a queue is: how many events it holds, and what happens to more.
 ///
 /// Given to [`On::queue`](crate::On::queue) before [`subscribe`](crate::On::subscribe); a subscription without one has 1,024
-/// places and drops the newest.
+/// places and drops the newest, or what the bus's [`BusConfig`](crate::BusConfig) says.
 ///
 /// # Examples
 ///

@@ -233,7 +233,8 @@ impl<T: Any + Send + Sync> Signal<T> {
     #[doc(alias = "ask")]
     #[doc(alias = "request")]
     pub fn query<'q, R: Any>(&'q self, payload: &'q T) -> Query<'q, T, R> {
-        let found = self.core.route_at(&self.cell, &self.topic, PayloadType::of::<T>());
+        let find = || self.core.route_at(&self.cell, &self.topic, PayloadType::of::<T>());
+        let found = self.core.admit(&self.topic, find);
         Query::new(&self.core, found, payload)
     }
 

@@ -117,7 +117,8 @@ pub struct Subscription<T: Receives + ?Sized = Erased> {
 }
 
 impl Bus {
-    /// Puts the events of a pattern into a queue of 1,024 places, which drops the newest when it is full.
+    /// Puts the events of a pattern into a queue of 1,024 places, which drops the newest when it is full, unless the bus's
+    /// [`BusConfig`](crate::BusConfig) has another.
     ///
     /// With a type it takes that type's events, as a typed handler does; without one, all. [`Bus::on`] has more:
     /// filters, layers, another [`Queue`](crate::Queue).
@@ -197,8 +198,8 @@ impl<T: Receives + ?Sized> Subscription<T> {
     ///
     /// # Errors
     ///
-    /// Empty, if none waits; closed, if none waits and none will come, because the bus is gone or the subscription was
-    /// disconnected.
+    /// Empty, if none waits; closed, if none waits and none will come, because the bus is gone or [shut down](Bus::shutdown), or
+    /// the subscription was disconnected.
     pub fn try_recv(&self) -> Result<Received<T>, RecvError> {
         self.pipe.note_taker();
         match self.pop() {

@@ -5,7 +5,7 @@
 //!
 //! | topic | payload | when |
 //! |---|---|---|
-//! | `$sys.refused` | [`Refused`] | an emit was refused: a bad topic, another payload type, too deep |
+//! | `$sys.refused` | [`Refused`] | an emit was refused: a bad topic, another payload type, too deep, a bus that was shut down |
 //! | `$sys.dead` | [`Dead`] | an event met no handler |
 //! | `$sys.filtered` | [`Filtered`] | a layer of the stack ended an event |
 //! | `$sys.handler.failed` | [`HandlerFailed`] | a handler or layer panicked or returned an error |

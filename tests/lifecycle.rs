@@ -212,6 +212,24 @@ fn jobs_of_pools_are_waited_for() {
 }
 
 #[test]
+fn a_handler_that_runs_elsewhere_is_waited_for() {
+    let bus = Bus::new();
+    let (inside, go) = (Arc::new(Barrier::new(2)), Arc::new(Barrier::new(2)));
+    let (meets, goes) = (inside.clone(), go.clone());
+    let slow = move |_: &u32| {
+        meets.wait();
+        goes.wait();
+    };
+    let _slow = bus.on("n").on(WorkerPool::builder().start().unwrap()).connect(slow).unwrap();
+    bus.emit("n", 1_u32);
+    inside.wait();
+    let report = bus.shutdown(Duration::ZERO);
+    assert_eq!(report.to_string(), "bus `bus`: handlers run, 1 events that were held");
+    go.wait();
+    assert!(bus.shutdown(LONG).is_clean());
+}
+
+#[test]
 fn a_report_says_what_did_not_end() {
     let bus = Bus::builder().name("site").build();
     let jobs = Arc::new(Mutex::new(Vec::<Job>::new()));

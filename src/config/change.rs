@@ -33,20 +33,17 @@ impl Bus {
         let before = backstage.config();
         let changed: Vec<_> = KEYS.iter().filter(|key| (key.show)(&before) != (key.show)(config)).collect();
         let mut report = Reconfigured::default();
-        for key in &changed {
-            match key.fixed {
-                Some(why) => report.refused.push((key.name, why.into())),
-                None => report.applied.push(key.name),
+        let mut config = config.clone();
+        for key in changed {
+            if key.is_fixed {
+                report.refused.push((key.name, "it is decided when the bus is built".into()));
+                let kept = (key.set)(config.clone(), &(key.show)(&before));
+                config = kept.unwrap_or(config);
+            } else {
+                report.applied.push(key.name);
             }
         }
-        let fixed = BusConfig {
-            depth_limit: before.depth_limit,
-            cached_topics: before.cached_topics,
-            max_segments: before.max_segments,
-            max_bytes: before.max_bytes,
-            ..config.clone()
-        };
-        let trouble = backstage.reconfigure(&fixed);
+        let trouble = backstage.reconfigure(&config);
         if report.applied.contains(&"overflow") && trouble.keep_overflow > 0 {
             let why = format!("queues that are there keep theirs ({})", trouble.keep_overflow);
             report.refused.push(("overflow", why.into()));

@@ -98,7 +98,8 @@ impl Core {
     ) -> Delivery {
         let version = self.stamps.version();
         let payload = offer.payload_type();
-        match self.admit(self.route_at(cell, topic, payload)) {
+        let found = self.admit(topic, || self.route_at(cell, topic, payload));
+        match found {
             Ok(Some(route)) => self.emit_on(&route, offer, company, version, inside),
             Ok(None) => self.met_nobody(topic),
             Err(error) => self.refuse(error),
@@ -116,7 +117,8 @@ impl Core {
         inside: &Inside,
     ) -> Delivery {
         let version = self.stamps.version();
-        match self.admit(self.route_named(topic, hash, offer.payload_type())) {
+        let found = self.admit(topic, || self.route_named(topic, hash, offer.payload_type()));
+        match found {
             Ok(Some(route)) => self.emit_on(&route, offer, company, version, inside),
             Ok(None) => self.met_nobody(topic),
             Err(error) => self.refuse(error),
@@ -555,6 +557,8 @@ impl Terminal for End<'_> {
 
     fn home(&self, mark: Mark, behind: usize) -> Option<Arc<dyn Home>> {
         let core = self.core.me.upgrade()?;
-        Some(Arc::new(BusHome { core, topic: self.route.topic.clone(), layers: self.layers.with_gap(mark, behind) }))
+        let (topic, layers) = (self.route.topic.clone(), self.layers.with_gap(mark, behind));
+        let _token = core.backstage.home_token();
+        Some(Arc::new(BusHome { core, topic, layers, _token }))
     }
 }

@@ -240,9 +240,13 @@ impl Core {
         Some(self.backstage.route_token())
     }
 
-    /// What an emit may go on with: not a route of a bus that is closing.
-    pub(crate) fn admit(&self, found: Found) -> Found {
-        match found {
+    /// What an emit may go on with: not a route of a bus that is closing. It is looked at before, too, so that one who emits again and
+    /// again makes no routes, which such a bus would wait for.
+    pub(crate) fn admit(&self, topic: &str, find: impl FnOnce() -> Found) -> Found {
+        if self.life() > Life::Running && !is_reserved(topic) {
+            return Err(Error::shutting_down(&self.name));
+        }
+        match find() {
             Ok(Some(route)) if route.life > Life::Running => Err(Error::shutting_down(&self.name)),
             found => found,
         }

@@ -262,9 +262,7 @@ impl Pool {
                 // A job that gives this pool another does not wait for a place that only this thread can make.
                 self.pipe.note_taker();
             }
-            if !run(job, &self.name) {
-                self.panicked.fetch_add(1, Ordering::Relaxed);
-            }
+            run(job, &self.name);
         }
         if !dismissed.get() {
             self.workers.fetch_sub(1, Ordering::SeqCst);
@@ -336,11 +334,15 @@ impl Rest {
     }
 }
 
-/// A job that is not done yet, until it is dropped: run, or not.
+/// A job that is not done yet, until it is dropped: run, or not, or by its panic.
 struct Undone(Arc<Pool>);
 
 impl Drop for Undone {
     fn drop(&mut self) {
+        // Before whoever drains is told.
+        if thread::panicking() {
+            self.0.panicked.fetch_add(1, Ordering::Relaxed);
+        }
         self.0.rest.take();
     }
 }

@@ -44,6 +44,13 @@ pub enum Left {
         /// How many events.
         count: u64,
     },
+    /// Events were on their way that a layer had held: handlers ran, on an executor as a rule.
+    Running {
+        /// The bus's name.
+        bus: Arc<str>,
+        /// How many events.
+        count: u64,
+    },
     /// Calls of async handlers were not done.
     Calls {
         /// The bus's name.
@@ -88,6 +95,7 @@ impl fmt::Display for Left {
             Self::Held { bus, layer, connection: Some(connection), count } => {
                 write!(f, "bus `{bus}`: {layer} holds {count} for {connection}")
             }
+            Self::Running { bus, count } => write!(f, "bus `{bus}`: handlers run, {count} events that were held"),
             Self::Calls { bus, count } => write!(f, "bus `{bus}`: async handlers run, {count} calls"),
             Self::Events { bus, queue, count } => {
                 write!(f, "bus `{bus}`: {count} {} in {queue}", if *count == 1 { "waits" } else { "wait" })
