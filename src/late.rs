@@ -12,7 +12,7 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::Mutex;
 use sigtree_middleware::{
-    At, Emission, Entry, Envelope, Erased, Event, EventId, History, Late, Layer, Pattern, Stamp, Topic,
+    At, DeadLetter, Emission, Entry, Envelope, Erased, Event, EventId, History, Late, Layer, Pattern, Stamp, Topic,
 };
 
 use crate::dispatch::core::Core;
@@ -201,6 +201,10 @@ impl<C: Call> Call for Arc<CatchUp<C>> {
 
     fn layers(&self) -> &[Layer] {
         self.call.layers()
+    }
+
+    fn dead_letters(&self) -> Option<&DeadLetter> {
+        self.call.dead_letters()
     }
 
     fn explain(&self, notes: &mut Vec<String>) {

@@ -168,6 +168,7 @@ mod interest;
 mod late;
 mod link;
 mod mode;
+mod newest;
 mod on;
 mod overlap;
 mod payload;

@@ -28,11 +28,11 @@ impl<T: Receives + ?Sized> Fed<T> {
     pub(crate) fn new(on: &On, site: &'static Location<'static>) -> Result<Self, Error> {
         let label = Arc::new(on.label(site)?);
         let queue = on.queue_or_default();
-        let is_reliable = matches!(on.mode, Mode::Reliable(_));
+        let is_reliable = matches!(on.chosen_mode(), Mode::Reliable(_));
         let exact = label.pattern.as_topic().cloned();
         // What is given again is told by its id.
         let addressed = Addressed { exact, stamped: queue.is_stamped() || is_reliable };
-        let (pipe, ledger) = match &on.mode {
+        let (pipe, ledger) = match on.chosen_mode() {
             Mode::BestEffort => (Pipe::new(queue), None),
             Mode::LatestOnly => (Pipe::new(queue.overflow(Overflow::Latest)), None),
             Mode::Reliable(rules) => {
