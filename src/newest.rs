@@ -38,7 +38,7 @@ impl Newest {
         match next.hold(event, inner.mark) {
             None => next.run(event),
             Some(held) => {
-                if let Err(held) = inner.put(held) {
+                if let Some(held) = inner.put(held) {
                     let _busy = call(held.topic());
                     held.release();
                 }
@@ -50,7 +50,7 @@ impl Newest {
     fn hand_over(&self, event: &Event<'_>, next: Next<'_>, executor: &dyn Executor) {
         let inner = &self.0;
         let submit = |held: Held| {
-            let Err(held) = inner.put(held) else { return Ok(()) };
+            let Some(held) = inner.put(held) else { return Ok(()) };
             let busy = Busy { inner: inner.clone(), topic: held.topic().clone(), drains: false };
             // Nobody takes it before there is a job.
             drop(inner.put(held));
@@ -75,26 +75,22 @@ impl Inner {
         is_free
     }
 
-    /// Leaves an event for whoever is at its topic, in the place of an older one.
-    ///
-    /// # Errors
-    ///
-    /// The event, if nobody is; then the caller is at it.
-    fn put(&self, held: Held) -> Result<(), Held> {
+    /// Leaves an event for whoever is at its topic, in the place of an older one; if nobody is, the caller is, and has it back.
+    fn put(&self, held: Held) -> Option<Held> {
         let older = {
             let mut busy = self.busy.lock();
             match busy.get_mut(held.topic()) {
                 Some(next) => next.replace(held),
                 None => {
                     busy.insert(held.topic().clone(), None);
-                    return Err(held);
+                    return Some(held);
                 }
             }
         };
         if older.is_some() {
             self.replaced.fetch_add(1, Ordering::Relaxed);
         }
-        Ok(())
+        None
     }
 }
 

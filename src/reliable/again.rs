@@ -117,7 +117,7 @@ impl Inner {
             let replaced = self.line.lock().given.insert(id, attempted);
             self.give_up(replaced, "it came twice");
             let refused = match &self.offload {
-                None => (!held.release()).then(|| Cow::Borrowed("nobody is there to be called")),
+                None => (!held.release()).then_some(Cow::Borrowed("nobody is there to be called")),
                 Some(offload) => offload.release(held).err().map(sigtree_middleware::Refused::reason),
             };
             if let Some(reason) = refused {
