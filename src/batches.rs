@@ -8,13 +8,14 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sigtree_middleware::Event;
+use sigtree_middleware::{DeadLetter, Event};
 
 use crate::connection::Connection;
 use crate::dispatch::slot::{Call, Called};
 use crate::error::Error;
 use crate::handler::Outcome;
 use crate::on::On;
+use crate::queue::QueueStats;
 use crate::subscription::{Fed, Feed, Received, Receives};
 use desk::Desk;
 
@@ -141,6 +142,14 @@ impl<T: Receives + ?Sized> Call for Gather<T> {
 
     fn flush(&self) {
         self.desk.flush();
+    }
+
+    fn queue_stats(&self) -> Option<QueueStats> {
+        self.feed.queue_stats()
+    }
+
+    fn dead_letters(&self) -> Option<&DeadLetter> {
+        self.feed.dead_letters()
     }
 
     fn explain(&self, notes: &mut Vec<String>) {

@@ -2,7 +2,7 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use sigtree_middleware::Pattern;
+use sigtree_middleware::{DeadLetter, Pattern};
 use slotmap::new_key_type;
 
 use crate::dispatch::core::Core;
@@ -83,6 +83,12 @@ impl Connection {
     #[must_use]
     pub fn is_connected(&self) -> bool {
         self.link().look(|_| ()).is_some()
+    }
+
+    /// Where events go that the handler was not done with, if it is connected and [reliable](crate::Reliable).
+    #[must_use]
+    pub fn dead_letters(&self) -> Option<DeadLetter> {
+        self.link().slot.upgrade()?.dead_letters().cloned()
     }
 
     /// Whether the handler is gone, seen without taking hold of it.

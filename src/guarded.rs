@@ -7,7 +7,8 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use sigtree_middleware::{
-    Advised, Answer, Event, Home, Host, Layer, Mark, Middleware, Next, Pattern, Place, Problem, Source, Stack, Terminal,
+    Advised, Answer, DeadLetter, Event, Home, Host, Layer, Mark, Middleware, Next, Pattern, Place, Problem, Source,
+    Stack, Terminal,
 };
 
 use crate::dispatch::advised::{answer_of, site_of};
@@ -37,12 +38,14 @@ pub(crate) struct Conditions {
     pub(crate) policy: Option<Policy>,
     pub(crate) layers: Stack,
     pub(crate) keeps: bool,
+    /// Of a reliable one, which has a layer for it.
+    pub(crate) dead: Option<Box<DeadLetter>>,
 }
 
 impl Conditions {
     /// Whether there are none, so that the handler can stand in the table as it is.
     pub(crate) fn are_none(&self) -> bool {
-        let Self { times, until, filter, from, owner, target, name, policy, layers, keeps } = self;
+        let Self { times, until, filter, from, owner, target, name, policy, layers, keeps, dead: _ } = self;
         times.is_none()
             && until.is_none()
             && filter.is_none()
@@ -57,7 +60,7 @@ impl Conditions {
 
     /// One note for each, for people.
     fn explain(&self, left: u64, now: Duration, notes: &mut Vec<String>) {
-        let Self { times, until, filter, from, owner, target, name: _, policy, layers, keeps } = self;
+        let Self { times, until, filter, from, owner, target, name: _, policy, layers, keeps, dead: _ } = self;
         let given = |note: &str, is_given: bool| is_given.then(|| note.to_owned());
         notes.extend(match times {
             None => None,
@@ -250,6 +253,10 @@ impl<C: Call> Call for Guarded<C> {
 
     fn queue_stats(&self) -> Option<QueueStats> {
         self.call.queue_stats()
+    }
+
+    fn dead_letters(&self) -> Option<&DeadLetter> {
+        self.conditions.dead.as_deref()
     }
 
     fn explain(&self, notes: &mut Vec<String>) {

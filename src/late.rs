@@ -12,7 +12,7 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::Mutex;
 use sigtree_middleware::{
-    At, Emission, Entry, Envelope, Erased, Event, EventId, History, Late, Layer, Pattern, Stamp, Topic,
+    At, DeadLetter, Emission, Entry, Envelope, Erased, Event, EventId, History, Late, Layer, Pattern, Stamp, Topic,
 };
 
 use crate::dispatch::core::Core;
@@ -220,6 +220,10 @@ impl<C: Call> Call for Arc<CatchUp<C>> {
 
     fn queue_stats(&self) -> Option<QueueStats> {
         self.call.queue_stats()
+    }
+
+    fn dead_letters(&self) -> Option<&DeadLetter> {
+        self.call.dead_letters()
     }
 
     fn explain(&self, notes: &mut Vec<String>) {

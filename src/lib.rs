@@ -179,6 +179,7 @@ mod link;
 mod metering;
 pub mod metrics;
 mod mode;
+mod newest;
 mod on;
 mod overlap;
 mod payload;

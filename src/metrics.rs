@@ -12,7 +12,7 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sigtree_middleware::{Layer, Pattern, Topic};
+use sigtree_middleware::{DeadLetter, Layer, Pattern, Topic};
 #[cfg(feature = "serde")]
 use slotmap::Key;
 
@@ -332,16 +332,21 @@ fn total(core: &Core, meter: Option<&Meter>, topics: &[TopicMetrics], patterns: 
     }
 }
 
-/// What layers keep as dead letters, each layer asked once.
+/// What layers and reliable connections keep as dead letters, each of them asked once.
 fn dead_letters(core: &Core, tables: &Tables) -> u64 {
     let now = core.clock.elapsed();
     let of = |layer: &Layer| layer.middleware().standing(now).dead;
     let settings = core.settings.load_full();
-    let mut dead = settings.iter().flat_map(|settings| settings.stack.layers()).map(of).sum();
+    let mut dead: u64 = settings.iter().flat_map(|settings| settings.stack.layers()).map(of).sum();
+    let mut reliable: Vec<DeadLetter> = Vec::new();
     for (_, table, _) in tables {
-        table.for_each(&mut |slot| dead += slot.layers().iter().map(of).sum::<u64>());
+        table.for_each(&mut |slot| {
+            dead += slot.layers().iter().map(of).sum::<u64>();
+            let new = slot.dead_letters().filter(|letters| !reliable.iter().any(|seen| seen.shares_with(letters)));
+            reliable.extend(new.cloned());
+        });
     }
-    dead
+    dead + reliable.iter().map(|letters| letters.len() as u64).sum::<u64>()
 }
 
 impl Figures {

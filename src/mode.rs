@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use sigtree_middleware::{Backoff, DeadLetter};
 
-use crate::on::On;
-
-/// What a connection or a subscription promises of its events: chosen by [`On::mode`].
+/// What a connection or a subscription promises of its events: chosen by [`On::mode`](crate::On::mode).
 ///
 /// | mode | an event | reach for it when |
 /// |---|---|---|
@@ -21,7 +19,8 @@ pub enum Mode {
     BestEffort,
     /// Each event is given at least once.
     Reliable(Reliable),
-    /// Of each topic the newest event is given, and those it overtook are not.
+    /// Of each topic the newest event is given, and those it overtook are not: in a queue, as with
+    /// [`Overflow::Latest`](crate::Overflow::Latest), or while the handler is at an older one.
     LatestOnly,
 }
 
@@ -47,6 +46,20 @@ pub enum Mode {
 ///
 /// When the last handle of the subscription goes, what waits becomes dead letters at once, and what was taken when it is
 /// not done in time.
+///
+/// # Handlers
+///
+/// A handler that returns is done; one that returns an error or panics has failed. It is called again after the pause, alone, in the
+/// clock's thread or on its [executor](crate::On::on); the emitter waits for none of it, and its
+/// [`Delivery`](crate::Delivery) says that the event is held. Only the last failure is reported as one.
+///
+/// **A handler cannot be stopped**, so one that is not done in time is not called again beside itself: it is reported on `$sys.late`
+/// ([`Timeout`](crate::middleware::Timeout)), and what it returns in the end counts. What is to be given to another
+/// consumer instead belongs into a subscription.
+///
+/// As many events wait for another attempt as the connection's [queue](crate::On::queue) has places; what finds none is a dead letter
+/// at once. [`Bus::flush`](crate::Bus::flush) lets them go on now. If the connection ends first, or is muted when their time comes, they
+/// are dead letters. Each attempt is a call for [`times`](crate::On::times).
 ///
 /// # Examples
 ///
@@ -134,13 +147,5 @@ impl Reliable {
 impl Default for Reliable {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-impl On {
-    /// What is promised of the events: [best effort](Mode::BestEffort) unless chosen otherwise.
-    pub fn mode(mut self, mode: Mode) -> Self {
-        self.mode = mode;
-        self
     }
 }

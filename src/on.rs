@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::panic::Location;
 use std::sync::Arc;
 
-use sigtree_middleware::{Event, Executor, History, Middleware, Offload, ParseError, Pattern, Source, Stack};
+use sigtree_middleware::{Event, Executor, History, Middleware, Offload, ParseError, Pattern, Source, Stack, Timeout};
 
 use crate::connection::{Connection, ConnectionId};
 use crate::dispatch::core::Core;
@@ -15,10 +15,12 @@ use crate::guarded::{Conditions, Guarded};
 use crate::handler::{IntoHandler, IntoMethod, WeaklyBound};
 use crate::late::{CatchUp, Past};
 use crate::mode::Mode;
+use crate::newest::Newest;
 use crate::payload::PayloadType;
 use crate::policy::Policy;
 use crate::query::Answering;
 use crate::queue::Queue;
+use crate::reliable::Redeliver;
 use crate::subscription::Label;
 
 /// A connection in the making, from [`Bus::on`](crate::Bus::on): conditions first, then `connect`.
@@ -53,7 +55,8 @@ pub struct On {
     queue: Option<Queue>,
     offload: Option<Offload>,
     serial: bool,
-    pub(crate) mode: Mode,
+    /// `None` for best effort.
+    mode: Option<Box<Mode>>,
 }
 
 impl On {
@@ -68,7 +71,7 @@ impl On {
             queue: None,
             offload: None,
             serial: false,
-            mode: Mode::BestEffort,
+            mode: None,
         }
     }
 
@@ -188,6 +191,16 @@ impl On {
         self
     }
 
+    /// What is promised of the events: [best effort](Mode::BestEffort) unless chosen otherwise.
+    pub fn mode(mut self, mode: Mode) -> Self {
+        self.mode = Some(Box::new(mode));
+        self
+    }
+
+    pub(crate) fn chosen_mode(&self) -> &Mode {
+        self.mode.as_deref().unwrap_or(&Mode::BestEffort)
+    }
+
     /// Runs the handler, and the layers around it, on an executor: a [`WorkerPool`](crate::WorkerPool), a
     /// [`Mailbox`](crate::Mailbox), or any closure that takes jobs.
     ///
@@ -270,7 +283,8 @@ impl On {
     /// As [`Bus::connect`](crate::Bus::connect), and not unique, if a connection of the same [`unique`](On::unique) name is there.
     #[track_caller]
     pub fn connect<H: IntoHandler<F>, F>(self, handler: H) -> Result<Connection, Error> {
-        self.connect_call(handler.into_call(), H::payload_type(), Location::caller())
+        let site = Location::caller();
+        self.in_mode().connect_call(handler.into_call(), H::payload_type(), site)
     }
 
     /// Connects a method of an object that is not kept alive; see [`Bus::connect_weak`](crate::Bus::connect_weak).
@@ -287,7 +301,7 @@ impl On {
     {
         let site = Location::caller();
         let call = WeaklyBound { receiver: Arc::downgrade(receiver), method, form: PhantomData };
-        Ok(self.connect_call(call, F::payload_type(), site)?.detach())
+        Ok(self.in_mode().connect_call(call, F::payload_type(), site)?.detach())
     }
 
     /// Connects a handler that answers [queries](crate::Signal::query), and is called for nothing else.
@@ -332,6 +346,27 @@ impl On {
         F: Fn(&T, &Event<'_>) -> R + Send + Sync + 'static,
     {
         self.connect_call(Answering::new(handler), Some(PayloadType::of::<T>), site)
+    }
+
+    /// Puts the layers around a handler that its mode asks for.
+    fn in_mode(mut self) -> Self {
+        let Some(mode) = self.mode.take() else { return self };
+        if self.offload.is_some() {
+            self.take_serial();
+        }
+        let stack = match *mode {
+            Mode::BestEffort => Stack::new(),
+            Mode::LatestOnly => Stack::new().with(Newest::new(self.take_executor())),
+            Mode::Reliable(rules) => {
+                let (dead, timeout) = (rules.dead.clone().unwrap_or_default(), Timeout::new(rules.timeout));
+                let (room, clock) = (self.queue_or_default().capacity(), self.core.clock.clone());
+                self.conditions.dead = Some(Box::new(dead.clone()));
+                Stack::new().with(Redeliver::new(rules, dead, room, self.offload.clone(), clock)).with(timeout)
+            }
+        };
+        let layers = std::mem::take(&mut self.conditions.layers);
+        self.conditions.layers = stack.and(&layers);
+        self
     }
 
     /// What is to run the handler, if not the emitter's thread; the caller sees to it.

@@ -187,6 +187,12 @@ impl DeadLetter {
         self.store.letters.lock().list.iter().cloned().collect()
     }
 
+    /// Whether both keep their letters in one place, as clones do.
+    #[must_use]
+    pub fn shares_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.store, &other.store)
+    }
+
     /// How many letters there are.
     #[must_use]
     pub fn len(&self) -> usize {

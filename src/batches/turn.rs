@@ -19,6 +19,7 @@ pub(super) struct Turn {
 }
 
 /// What to do.
+#[derive(Clone, Copy)]
 pub(super) enum Step {
     /// Handle a batch.
     Handle,

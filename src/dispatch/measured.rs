@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sigtree_middleware::{Erased, Event, Layer, Pattern};
+use sigtree_middleware::{DeadLetter, Erased, Event, Layer, Pattern};
 
 use super::core::Core;
 use super::failure::Flow;
@@ -232,6 +232,10 @@ impl Slot for OnlyMeasured {
 
     fn layers(&self) -> &[Layer] {
         self.inner.layers()
+    }
+
+    fn dead_letters(&self) -> Option<&DeadLetter> {
+        self.inner.dead_letters()
     }
 
     fn explain(&self, notes: &mut Vec<String>) {

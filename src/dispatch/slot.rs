@@ -5,7 +5,7 @@ use std::fmt;
 use std::panic::Location;
 use std::sync::{Arc, Weak};
 
-use sigtree_middleware::{Erased, Event, Layer, Sealed};
+use sigtree_middleware::{DeadLetter, Erased, Event, Layer, Sealed};
 
 use super::gate::{self, Gate};
 use super::table::Uniform;
@@ -88,6 +88,9 @@ pub trait Slot: Send + Sync {
 
     /// The layers around it.
     fn layers(&self) -> &[Layer];
+
+    /// Where events go that it was not done with, if it is reliable.
+    fn dead_letters(&self) -> Option<&DeadLetter>;
 
     /// What there is to tell people of it besides its pattern, name and call site.
     fn explain(&self, notes: &mut Vec<String>);
@@ -278,6 +281,11 @@ pub trait Call: Send + Sync + Sized + 'static {
         &[]
     }
 
+    /// See [`Slot::dead_letters`].
+    fn dead_letters(&self) -> Option<&DeadLetter> {
+        None
+    }
+
     /// See [`Slot::explain`].
     fn explain(&self, notes: &mut Vec<String>) {
         let _ = notes;
@@ -384,6 +392,10 @@ impl<C: Call> Slot for Holder<C> {
 
     fn layers(&self) -> &[Layer] {
         self.call.layers()
+    }
+
+    fn dead_letters(&self) -> Option<&DeadLetter> {
+        self.call.dead_letters()
     }
 
     fn explain(&self, notes: &mut Vec<String>) {

@@ -9,7 +9,7 @@ use sigtree_middleware::{Alarm, Clock, DeadLetter, DeadReason, Entry, Site};
 use slotmap::Key as _;
 
 use super::book::{Book, Dead, Flight, Given, Todo, Why};
-use super::{ReliableStats, Ticket, Told};
+use super::{ReliableStats, Ticket, Told, text_of};
 use crate::connection::ConnectionId;
 use crate::dispatch::failure::discard;
 use crate::mode::Reliable;
@@ -194,16 +194,5 @@ impl<T: Receives + ?Sized> Alarm for Ledger<T> {
         };
         self.set(alarm);
         self.see_to(todo);
-    }
-}
-
-/// What somebody says who failed; his own words may panic.
-fn text_of(why: impl Display) -> Arc<str> {
-    match catch_unwind(AssertUnwindSafe(|| why.to_string())) {
-        Ok(text) => text.into(),
-        Err(panic) => {
-            discard(Some(panic));
-            "an error that panicked when asked what it is".into()
-        }
     }
 }

@@ -29,12 +29,12 @@ impl<T: Receives + ?Sized> Fed<T> {
     #[track_caller]
     pub(crate) fn new(on: &On, site: &'static Location<'static>) -> Result<Self, Error> {
         let label = Arc::new(on.label(site)?);
-        let is_reliable = matches!(on.mode, Mode::Reliable(_));
+        let is_reliable = matches!(on.chosen_mode(), Mode::Reliable(_));
         let queue = queue_of(on, is_reliable);
         let exact = label.pattern.as_topic().cloned();
         // What is given again is told by its id.
         let addressed = Addressed { exact, stamped: queue.is_stamped() || is_reliable };
-        let (pipe, ledger) = match &on.mode {
+        let (pipe, ledger) = match on.chosen_mode() {
             Mode::BestEffort => (Pipe::new(queue), None),
             Mode::LatestOnly => (Pipe::new(queue.overflow(Overflow::Latest)), None),
             Mode::Reliable(rules) => {

@@ -6,7 +6,7 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::Instant;
 
-use sigtree_middleware::{Event, Pattern};
+use sigtree_middleware::{DeadLetter, Event, Pattern};
 
 use super::asked::{Asked, Until};
 use super::received::{Addressed, Parcel, Receives};
@@ -121,6 +121,10 @@ impl<T: Receives + ?Sized> Call for Feed<T> {
 
     fn queue_stats(&self) -> Option<QueueStats> {
         Some(self.pipe.stats())
+    }
+
+    fn dead_letters(&self) -> Option<&DeadLetter> {
+        Some(self.ledger.as_ref()?.dead_letters())
     }
 }
 

@@ -68,6 +68,10 @@ impl On {
     /// # Errors
     ///
     /// As [`connect`](On::connect).
+    ///
+    /// # Panics
+    ///
+    /// If a [mode](On::mode) was chosen: async handlers have each event once. A task that takes from a subscription has all modes.
     #[track_caller]
     pub fn connect_async<T, F, O>(mut self, handler: F) -> Result<Connection, Error>
     where
@@ -76,6 +80,8 @@ impl On {
         O: Outcome + 'static,
     {
         let site = Location::caller();
+        let is_plain = matches!(self.chosen_mode(), crate::Mode::BestEffort);
+        assert!(is_plain, "an async handler has no other mode: take from a subscription in a task");
         let line = self.take_serial().then(Line::default);
         let label = Arc::new(self.label(site)?);
         let addressed = Addressed { exact: label.pattern.as_topic().cloned(), stamped: false };
