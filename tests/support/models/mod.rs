@@ -8,4 +8,7 @@ mod broken;
 mod ends;
 mod queues;
 mod stage;
+// How long loom takes for these is yet to be seen.
+#[cfg(sigtree_shuttle)]
+mod takers;
 mod versions;
