@@ -10,4 +10,7 @@ mod ends;
 mod lives;
 mod queues;
 mod stage;
+// How long loom takes for these is yet to be seen.
+#[cfg(sigtree_shuttle)]
+mod takers;
 mod versions;
