@@ -52,7 +52,7 @@ fn nothing_to_take() {
     assert_eq!(text(queue.try_recv().unwrap_err()), "no event waits: try again, or wait for one with `recv_timeout`");
     drop(bus);
     let closed = queue.recv_blocking().unwrap_err();
-    assert_eq!(text(closed), "no event will come: the bus is gone, or the subscription was disconnected");
+    assert_eq!(text(closed), "no event will come: the bus is gone or shut down, or the subscription was disconnected");
 }
 
 #[test]
@@ -138,5 +138,5 @@ fn tasks() {
     assert_eq!(text(refused), "invalid pattern `n..a`: empty segment at byte 2: remove one dot");
     let waits = bus.wait_for::<u32>("m").listen().unwrap();
     drop((_async, bus));
-    assert_eq!(text(pollster::block_on(waits).unwrap_err()), "no event will come: the bus is gone");
+    assert_eq!(text(pollster::block_on(waits).unwrap_err()), "no event will come: the bus is gone or shut down");
 }

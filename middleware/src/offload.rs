@@ -53,12 +53,13 @@ use crate::{Event, Held, Mark, Middleware, Next, Standing, Topic};
 /// # Place
 ///
 /// Layers before it run in the emitter's thread and see the emit's end before the handlers were called; layers behind it run
-/// where the handlers do. So what measures handlers, or retries them, belongs behind it:
+/// where the handlers do. So what looks at the clock, or at what handlers did, when `next.run` is over belongs behind it. Layers that
+/// stand around each call, as [`Retry`](crate::Retry), [`DeadLetter`](crate::DeadLetter) and [`Counters`](crate::Counters) do, may
+/// stand on either side.
 ///
 /// ```
 /// use std::sync::{Arc, Mutex};
-/// use sigtree::{Bus, Stack, middleware::{Job, Offload}};
-/// use sigtree::middleware::Counters;
+/// use sigtree::{Bus, Event, Next, Stack, middleware::{Job, Offload}};
 ///
 /// let later = Arc::new(Mutex::new(Vec::new()));
 /// let jobs = later.clone();
@@ -66,15 +67,27 @@ use crate::{Event, Held, Mark, Middleware, Next, Standing, Topic};
 ///     jobs.lock().unwrap().push(job);
 ///     Ok(())
 /// });
-/// let (right, wrong) = (Counters::new(), Counters::new());
+/// let order = Arc::new(Mutex::new(Vec::new()));
+/// let note = |what: &'static str| {
+///     let order = order.clone();
+///     move || order.lock().unwrap().push(what)
+/// };
+/// let stopwatch = |over: &'static str| {
+///     let over = note(over);
+///     move |event: &Event<'_>, next: Next<'_>| {
+///         next.run(event);
+///         over();
+///     }
+/// };
 ///
 /// let bus = Bus::new();
-/// bus.set_stack(Stack::new().with(wrong.clone()).with(offload).with(right.clone()));
-/// let _fails = bus.connect("a", |_: &u32| Err("as told"))?;
+/// bus.set_stack(Stack::new().with(stopwatch("wrong")).with(offload).with(stopwatch("right")));
+/// let called = note("handler");
+/// let _slow = bus.connect("a", move |_: &u32| called())?;
 /// bus.emit("a", 1_u32);
 /// let jobs = std::mem::take(&mut *later.lock().unwrap());
 /// jobs.into_iter().for_each(Job::run);
-/// assert_eq!((right.snapshot().all.failed, wrong.snapshot().all.failed), (1, 0));
+/// assert_eq!(*order.lock().unwrap(), ["wrong", "handler", "right"]);
 /// # Ok::<(), sigtree::Error>(())
 /// ```
 #[derive(Clone)]
