@@ -146,6 +146,9 @@
 //! A handler is pushed, a [`Subscription`] pulls; both take conditions, layers and a [`Mode`] from [`On`]. The README has a table of when
 //! to use which, what it costs, and what may be lost.
 //!
+//! Threads that sleep, for an event, a place, an end, do so in the machine's time. What else has a time has that of the
+//! [bus's clock](Bus::clock), which a test may move: what is reliable, batches, requests, and whatever is awaited.
+//!
 //! ```
 //! use std::time::Duration;
 //! use sigtree::{Bus, Overflow, Queue};
