@@ -3,10 +3,12 @@
 
 mod support;
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
-use sigtree::{Bus, Error, Event, Failure, Left, Received, Signal};
+use sigtree::{Bus, Completion, Error, Event, Failure, Left, Received, Signal};
 use support::quietly;
 use tokio::sync::{Barrier, mpsc, oneshot};
 
@@ -123,6 +125,31 @@ fn whoever_publishes_and_waits_has_every_error() {
         assert!(bus.emit_and_wait("nobody", sample(1)).await.failures().is_empty());
         Ok(())
     });
+}
+
+#[test]
+fn they_run_side_by_side_for_whoever_waits_too_unless_he_wants_one_after_the_other() {
+    let bus = Bus::new();
+    let meet = Arc::new(Barrier::new(2));
+    let handler = || {
+        let meet = meet.clone();
+        move |_: Received<SampleProcessed>| {
+            let meet = meet.clone();
+            async move {
+                meet.wait().await;
+            }
+        }
+    };
+    let _both = [(); 2].map(|()| bus.connect_async("sample", handler()).unwrap());
+    // Polled by hand, so that one that never ends is seen.
+    let ends = |completion: &mut Completion| {
+        let mut context = Context::from_waker(Waker::noop());
+        (0..100).any(|_| Pin::new(&mut *completion).poll(&mut context).is_ready())
+    };
+    assert!(ends(&mut bus.emit_and_wait("sample", sample(1))));
+    let mut serial = bus.emit_and_wait("sample", sample(2)).serial();
+    assert!(!ends(&mut serial), "the first waits for the second, which does not begin");
+    assert_eq!(serial.cancel().len(), 1, "and that is told");
 }
 
 #[test]
