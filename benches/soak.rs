@@ -1,7 +1,8 @@
 //! Hours of everyday life in a few seconds: does the memory of a busy bus stay where it is?
 //!
 //! Four threads emit on signals and by name, on a bus with a history and two children; a hundred handlers listen, one call
-//! in a hundred panics, and a thousand connections a second come and go.
+//! in a hundred panics, and a thousand connections a second come and go. A fifth thread receives in every other way: from queues, on a pool,
+//! at least once, in batches, by requests and over a link.
 //!
 //! ```text
 //! SOAK_SECONDS=300 cargo bench --bench soak
@@ -15,7 +16,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use sigtree::{Bus, ConnectionSet, Event, History};
+use sigtree::middleware::{Backoff, DeadLetter};
+use sigtree::{Bus, ConnectionSet, Event, History, Link, Mode, Overflow, Queue, Received, Reliable, WorkerPool};
 
 const EMITTERS: usize = 4;
 const HANDLERS: usize = 100;
@@ -55,6 +57,7 @@ fn main() -> Result<(), String> {
             scope.spawn(move || emit(&children[emitter % children.len()], emitter, over, emitted));
         }
         scope.spawn(|| churn(&bus, &over));
+        scope.spawn(|| receive(&bus, &over).expect("all that is asked for is good"));
         let samples = watch(seconds, &emitted, &calls);
         over.store(true, Relaxed);
         samples
@@ -111,6 +114,49 @@ fn churn(bus: &Bus, over: &AtomicBool) {
             kept.clear();
         }
         thread::sleep((Duration::from_secs(1) * n / CHURN_PER_SECOND).saturating_sub(begun.elapsed()));
+    }
+}
+
+/// Every other way to receive, in turns: what is lost, fails or is late among it.
+fn receive(bus: &Bus, over: &AtomicBool) -> Result<(), Box<dyn std::error::Error>> {
+    let _pooled = bus.on("job.pool").on(WorkerPool::builder().max_workers(2).start()?).connect(|_: &u64| {})?;
+    let newest = bus.on("job.**").queue(Queue::bounded(64).overflow(Overflow::DropOldest)).subscribe::<u64>()?;
+    let latest = bus.on("job.**").mode(Mode::LatestOnly).subscribe::<u64>()?;
+    let dead = DeadLetter::new().count(100);
+    let rules = Reliable::new().retries(1).backoff(Backoff::every(Duration::from_millis(1))).dead_letters(&dead);
+    let orders = bus.on("job.order").mode(Mode::Reliable(rules)).subscribe::<u64>()?;
+    let batch = bus.on("job.row").batch(16, Duration::from_millis(10));
+    let _rows = batch.connect(|rows: &[Received<u64>]| assert!(rows.len() <= 16))?;
+    let _answers = bus.reply("job.ask", |n: &u64| n + 1)?;
+    let (left, right) = Link::<u64, u64>::named("left", "right").ends();
+    for n in 0_u64.. {
+        if over.load(Relaxed) {
+            break;
+        }
+        for topic in ["job.pool", "job.order", "job.row"] {
+            bus.emit(topic, n);
+        }
+        let answer: u64 = bus.request("job.ask", n).wait()?;
+        let _ = left.send(answer);
+        // Now and then nobody looks for a while, and queues are full.
+        if n % 1_000 > 200 {
+            newest.drain().for_each(drop);
+            latest.drain().for_each(drop);
+            let _ = right.try_recv();
+            orders.drain().for_each(|order| done(order, n));
+        }
+    }
+    let done = orders.reliable_stats().unwrap_or_default();
+    println!("{}; {}; {done}; {} letters kept", newest.stats(), left.stats(), dead.len());
+    Ok(())
+}
+
+/// One order in ten fails, one is dropped in the middle.
+fn done(order: Received<u64>, n: u64) {
+    match n % 10 {
+        0 => drop(order.fail("as it goes")),
+        1 => drop(order),
+        _ => drop(order.ack()),
     }
 }
 

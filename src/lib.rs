@@ -13,9 +13,16 @@
 //! | let an object listen that the bus does not keep alive | [`Receiver`], [`Bus::connect_weak`] |
 //! | know what became of an emit | [`Delivery`], [`Bus::explain`] |
 //! | look inside a bus | [`Bus::inspect`], [`inspection`] |
+//! | take events from a queue, when and where it suits | [`Bus::subscribe`], [`Subscription`], [`Queue`], [`Overflow`] |
+//! | know whether a queue is full, or wait for a place | [`Bus::try_emit`], [`Bus::emit_timeout`] |
+//! | run handlers in other threads, or in one that comes round | [`On::on`], [`WorkerPool`], [`Mailbox`], [`On::serial`] |
+//! | handle events in tasks, wait for them or for the next one | `Bus::connect_async`, `Bus::emit_and_wait`, `Bus::wait_for` (feature `async`) |
+//! | handle many events at once | [`On::batch`], [`Subscription::recv_batch_timeout`] |
+//! | let two parties talk that know each other | [`Link`] |
 //! | ask handlers for answers | [`Bus::request`], [`Bus::reply`]; in this thread, one by one: [`Signal::query`], [`Signal::answer`] |
 //! | work only while somebody listens | [`Bus::on_interest`] |
 //! | have each event done at least once, or only the latest | [`On::mode`], [`Reliable`] |
+//! | see figures, and whether all is well | [`Bus::metrics`], [`Bus::measure`], [`Bus::health`] |
 //! | know why something was refused | [`Error`] |
 //! | decide what a failure does | [`Policy`] |
 //! | keep the latest event of a topic for those who come late | [`Bus::keep_last`], [`On::with_last`] |
@@ -128,20 +135,58 @@
 //!
 //! # Threads
 //!
-//! Everything can be used from any thread and from inside handlers. Handlers run in the thread that emits. An emit never waits:
-//! it sees one version of handlers and layers, which writers replace beside it. Emitting through a [`Signal`] or on a name that
-//! was emitted lately takes no lock and no memory; what a handler shares between threads is what threads then wait for.
+//! Everything can be used from any thread and from inside handlers. Handlers run in the thread that emits, unless they were connected
+//! with an [executor](On::on) or as tasks. An emit waits for no writer and no other emit: it sees one version of handlers and layers, which
+//! writers replace beside it; it waits for a place in a queue where that [blocks](Overflow::Block), and for nobody else. Emitting through
+//! a [`Signal`] or on a name that was emitted lately takes no lock and no memory; what a handler shares between threads is what
+//! threads then wait for.
+//!
+//! # Ways to receive
+//!
+//! A handler is pushed, a [`Subscription`] pulls; both take conditions, layers and a [`Mode`] from [`On`]. The README has a table of when
+//! to use which, what it costs, and what may be lost.
+//!
+//! Threads that sleep, for an event, a place, an end, do so in the machine's time. What else has a time has that of the
+//! [bus's clock](Bus::clock), which a test may move: what is reliable, batches, requests, and whatever is awaited.
+//!
+//! ```
+//! use std::time::Duration;
+//! use sigtree::{Bus, Overflow, Queue};
+//!
+//! let bus = Bus::new();
+//! let newest = bus.on("plot").queue(Queue::bounded(2).overflow(Overflow::DropOldest)).subscribe::<u32>()?;
+//! (1..=3_u32).for_each(|plot| drop(bus.emit("plot", plot)));
+//! let screen = std::thread::spawn(move || newest.into_iter().map(|plot| *plot).collect::<Vec<_>>());
+//!
+//! assert!(bus.shutdown(Duration::from_secs(60)).is_clean());
+//! assert_eq!(screen.join().unwrap(), [2, 3]);
+//! # Ok::<(), sigtree::Error>(())
+//! ```
 //!
 //! # What is lost
 //!
-//! An event that meets no handler is gone, and what a [`History`] forgets is gone; both are told of (`$sys.dead`,
-//! [`HistoryStats`](middleware::HistoryStats)). There are no queues and no async handlers. With `panic = "abort"` a panic
-//! ends the process, as it does everywhere else.
+//! Nothing is lost in silence:
+//!
+//! - An event that meets no handler is gone; `$sys.dead` tells.
+//! - What a full queue has no place for is counted by reason in [`QueueStats`]; with [`Overflow::Block`] and [`Overflow::Error`], and from
+//!   [`Bus::try_emit`], the emitter is told as well.
+//! - What an executor refuses, or drops unrun, is counted as dropped by its [`Offload`](middleware::Offload); a task that its runtime
+//!   drops is a failure of its handler.
+//! - In [reliable](Reliable) mode an event is done, or a dead letter. Of those the oldest go when there are too many
+//!   ([`DeadLetterStats`](middleware::DeadLetterStats)).
+//! - What a [`History`] forgets is gone ([`HistoryStats`](middleware::HistoryStats)), and so is the latest event of a topic beyond those
+//!   that there is room for ([`LastKept::forgotten`]).
+//! - What did not end in time at a [shutdown](Bus::shutdown) is in its report. Without one, what waits goes with the bus's last handle or
+//!   the process; nothing is kept on disk but [recordings](middleware).
+//!
+//! With `panic = "abort"` a panic ends the process, as it does everywhere else.
 //!
 //! # Features
 //!
 //! | feature | has |
 //! |---|---|
+//! | `async` | async handlers, `emit_and_wait`, `wait_for`; a [`Subscription`] is a `Stream`; needs no runtime |
+//! | `tokio` | with it, tokio's `Handle` runs async handlers, and the runtime at hand does where no other was given |
 //! | `hdrhistogram` | percentiles of how long handlers take: `middleware::Latency`, and in [`Bus::metrics`] |
 //! | `metrics` | what happens, told to the `metrics` facade: `middleware::Metrics`, [`MetricsSnapshot`]'s `export` |
 //! | `serde` | `Serialize` and `Deserialize` for topics, patterns and the other words; `Serialize` for an [`Inspection`] |

@@ -45,6 +45,8 @@ impl Bus {
     /// away: jobs run on, and events can still be taken. A thread that empties a [`Mailbox`](crate::Mailbox) empties it first, or
     /// waits for itself here. Inside a handler, running emits are not waited for: one of them is this one.
     ///
+    /// It keeps the thread: in a task, call it where that is no harm, as in tokio's `spawn_blocking`.
+    ///
     /// The bus stays as it is: handlers are connected, reports on `$sys` are made, and a second shutdown looks again. A bus that
     /// is only dropped ends without waiting for anything: its last handle takes the handlers, and its threads, with it.
     ///

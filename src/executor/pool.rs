@@ -154,7 +154,7 @@ impl PoolBuilder {
 }
 
 impl WorkerPool {
-    /// Threads that nobody waits for run up to a second for a place in the queue.
+    /// A pool to be set up: 4 threads, and a queue of 1,024 jobs, in which an emit waits up to a second for a place.
     pub fn builder() -> PoolBuilder {
         let queue = Queue::default().overflow(Overflow::Block(Duration::from_secs(1)));
         PoolBuilder { name: "sigtree".into(), max_workers: 4, queue }

@@ -26,6 +26,9 @@ impl Bus {
     /// feature `tokio` on the runtime that the emit is made in. With [`emit_and_wait`](Bus::emit_and_wait) they run in
     /// whoever awaits that. Failures and panics are reported as those of other handlers, when they happen.
     ///
+    /// How many calls run at once, or wait in line, has no bound: where events may come faster than they are handled, take them from a
+    /// [subscription](Bus::subscribe) in a task.
+    ///
     /// # Errors
     ///
     /// As [`connect`](Bus::connect). An emit that finds no spawner counts the handler as failed.
