@@ -11,7 +11,7 @@ use sigtree_middleware::Layer;
 
 use crate::bus::Bus;
 use crate::dispatch::core::Core;
-use crate::dispatch::thread;
+use crate::dispatch::thread::{self, Resuming};
 use crate::sync::nap;
 
 pub(crate) use gate::Gate;
@@ -43,7 +43,8 @@ impl Bus {
     ///
     /// Where the time is over, it goes on with the next step without waiting. What is left then is in the report; it is not taken
     /// away: jobs run on, and events can still be taken. A thread that empties a [`Mailbox`](crate::Mailbox) empties it first, or
-    /// waits for itself here. Inside a handler, running emits are not waited for: one of them is this one.
+    /// waits for itself here. Inside a handler, running emits are not waited for: one of them is this one. On an executor, all is
+    /// waited for but the job that this is in, and the end of the threads; inside an async handler, its own call is waited for in vain.
     ///
     /// The bus stays as it is: handlers are connected, reports on `$sys` are made, and a second shutdown looks again. A bus that
     /// is only dropped ends without waiting for anything: its last handle takes the handlers, and its threads, with it.
@@ -124,7 +125,7 @@ impl Bus {
         if core.is_emitting() && !thread::holds_handlers() {
             left.push(Left::Emits { bus: bus() });
         }
-        let mut going_on = core.backstage.homes() as u64;
+        let mut going_on = core.going_on() as u64;
         for (layer, connection) in core.layers_everywhere() {
             let count = layer.middleware().standing(core.clock.elapsed()).held;
             if count > 0 {
@@ -146,7 +147,12 @@ impl Bus {
     /// Ends the pool that belongs to this bus, without waiting for jobs beyond the deadline.
     fn end_pool(&self, deadline: Option<Instant>) {
         if let Some(pool) = self.core().backstage.pool() {
-            let left = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
+            let left = match deadline {
+                // Its job waits for this.
+                _ if pool.has_this_thread() => Duration::ZERO,
+                Some(deadline) => deadline.saturating_duration_since(Instant::now()),
+                None => Duration::MAX,
+            };
             // What did not end is in the report, if this bus had given it there.
             let _ = pool.stop(left);
         }
@@ -160,10 +166,15 @@ impl Core {
         if !self.tasks.are_none() {
             return false;
         }
-        let is_idle = self.backstage.homes() == 0;
+        let is_idle = self.going_on() == 0;
         // As in `is_emitting`.
         fence(Ordering::Acquire);
         is_idle
+    }
+
+    /// How many events are held or go on, but for those that wait for this thread to end.
+    fn going_on(&self) -> usize {
+        self.backstage.homes().saturating_sub(Resuming::here(self.id))
     }
 
     /// The layers of the stack and those of the connections, with the place where these were connected.

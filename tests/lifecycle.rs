@@ -102,6 +102,20 @@ fn a_handler_of_what_goes_on_may_pause_again() {
 }
 
 #[test]
+fn a_pause_that_ends_while_another_lets_its_events_by_is_over() {
+    let bus = Bus::new();
+    let pause = Arc::new(Mutex::new(None));
+    let ends = pause.clone();
+    let _ends = bus.connect("n", move |_: &u32| drop(ends.lock().unwrap().take())).unwrap();
+    *pause.lock().unwrap() = Some(bus.pause());
+    bus.emit("n", 1_u32);
+    bus.emit("n", 2_u32);
+    bus.flush();
+    assert!(!bus.is_paused() && bus.stack().is_empty());
+    assert_eq!(bus.emit("n", 3_u32).called(), 1);
+}
+
+#[test]
 fn each_threads_events_stay_in_order_when_the_bus_goes_on() {
     let bus = Bus::with(&BusConfig::new().queue_size(1_000_000));
     let seen = Arc::new(Mutex::new(Vec::new()));
@@ -326,6 +340,22 @@ fn a_handler_may_shut_down() {
     assert_eq!(bus.emit("end", 1_u32).failed(), 0);
     assert_eq!(seen.take(), ["1"], "an emit that began goes on");
     assert!(bus.emit("end", 2_u32).refusal().is_some());
+}
+
+/// By a job of the bus's pool, or of another: such a job does not wait for itself.
+#[test]
+fn a_handler_on_an_executor_may_shut_down() {
+    for own in [true, false] {
+        let bus = Bus::new();
+        let pool = if own { bus.pool().unwrap() } else { WorkerPool::builder().start().unwrap() };
+        let (tells, told) = mpsc::channel();
+        let (weak, tells) = (bus.downgrade(), Mutex::new(tells));
+        let ends = move |_: &u32| tells.lock().unwrap().send(weak.upgrade().unwrap().shutdown(Duration::MAX)).unwrap();
+        let _ends = bus.on("end").on(pool).connect(ends).unwrap();
+        bus.emit("end", 1_u32);
+        let report = told.recv_timeout(LONG).unwrap();
+        assert!(report.is_clean(), "{report}");
+    }
 }
 
 #[test]

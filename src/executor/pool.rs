@@ -213,6 +213,12 @@ impl WorkerPool {
         self.0.0.pipe.resize(capacity);
     }
 
+    /// Whether this thread is one of its own.
+    pub(crate) fn has_this_thread(&self) -> bool {
+        let this = std::thread::current().id();
+        self.0.0.crew.lock().threads.iter().any(|thread| thread.thread().id() == this)
+    }
+
     pub(crate) fn set_patience(&self, patience: Duration) {
         self.0.0.pipe.set_patience(patience);
     }
