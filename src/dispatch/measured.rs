@@ -234,6 +234,10 @@ impl Slot for OnlyMeasured {
         self.inner.layers()
     }
 
+    fn listens(&self) -> bool {
+        self.inner.listens()
+    }
+
     fn dead_letters(&self) -> Option<&DeadLetter> {
         self.inner.dead_letters()
     }
