@@ -9,6 +9,7 @@ use sigtree_middleware::{Clock, Failure, Pattern, Rows, Topic};
 
 use super::lanes::Lanes;
 use super::{Metering, Slow, Times};
+use crate::config::BusConfig;
 use crate::connection::ConnectionId;
 use crate::dispatch::slot::Slot;
 
@@ -83,7 +84,7 @@ pub(crate) struct Counts {
 }
 
 impl Meter {
-    pub(crate) fn new(metering: Metering, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(metering: Metering, clock: Arc<dyn Clock>, config: &BusConfig) -> Self {
         Self {
             metering,
             clock,
@@ -92,8 +93,13 @@ impl Meter {
             connections: Mutex::default(),
             resumed: Lanes::new(),
             deliveries: Times::default(),
-            slow: Slow::new(metering.slow, metering.slowest),
+            slow: Slow::new(metering.slow.unwrap_or(config.slow_handler), metering.slowest),
         }
+    }
+
+    /// Takes over what the bus decides.
+    pub(crate) fn take_over(&self, config: &BusConfig) {
+        self.slow.set_threshold(self.metering.slow.unwrap_or(config.slow_handler));
     }
 
     pub(crate) fn metering(&self) -> &Metering {
