@@ -37,8 +37,8 @@ impl Bus {
     /// 2. Emits that are running end. A [`Pinned`](crate::Pinned) signal that some thread has counts as one.
     /// 3. What layers hold goes on, in this thread, as with [`flush`](Bus::flush), and a [pause](Bus::pause) ends.
     /// 4. Jobs on executors, and calls of async handlers, end.
-    /// 5. Subscriptions close: who takes from them gets what waits, and then the end. It waits until nothing does; not for
-    ///    a queue that only this thread takes from.
+    /// 5. Subscriptions close: who takes from them gets what waits, and then the end. It waits until nothing does, and until
+    ///    those of [reliable](crate::Reliable) ones are done with; not for a queue that only this thread takes from.
     /// 6. The bus's own [pool](Bus::pool) ends.
     ///
     /// Where the time is over, it goes on with the next step without waiting. What is left then is in the report; it is not taken
@@ -82,7 +82,7 @@ impl Bus {
         }));
         let outlets: Vec<_> = buses.iter().flat_map(|bus| bus.core().backstage.outlets()).collect();
         outlets.iter().for_each(|outlet| outlet.close());
-        wait_until(deadline, || outlets.iter().all(|outlet| outlet.depth() == 0 || outlet.is_own()));
+        wait_until(deadline, || outlets.iter().all(|outlet| outlet.undone() == 0 || outlet.is_own()));
         // Only what was waited for in vain: an emit that is about to be refused is on its way for a moment, too.
         let unended =
             if matches!(ended, Ok(true)) { Vec::new() } else { buses.iter().flat_map(Self::unended).collect() };
@@ -112,7 +112,7 @@ impl Bus {
         let core = self.core().clone();
         core.backstage.outlets().into_iter().filter_map(move |outlet| {
             let (bus, queue) = (core.name.clone(), outlet.label().to_string().into());
-            let count = outlet.depth();
+            let count = outlet.undone();
             (count > 0).then_some(Left::Events { bus, queue, count })
         })
     }

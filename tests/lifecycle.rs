@@ -7,8 +7,8 @@ use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use sigtree::middleware::{Debounce, Job};
-use sigtree::{Bus, BusConfig, Event, Left, Mailbox, Next, Overflow, Queue, WorkerPool, sys};
+use sigtree::middleware::{Backoff, Debounce, Job};
+use sigtree::{Bus, BusConfig, Event, Left, Mailbox, Mode, Next, Overflow, Queue, Reliable, WorkerPool, sys};
 use support::Recorder;
 
 /// Long enough for any machine; a test that fails by it hangs.
@@ -340,6 +340,22 @@ fn a_handler_may_shut_down() {
     assert_eq!(bus.emit("end", 1_u32).failed(), 0);
     assert_eq!(seen.take(), ["1"], "an emit that began goes on");
     assert!(bus.emit("end", 2_u32).refusal().is_some());
+}
+
+#[test]
+fn what_is_to_be_given_again_is_in_the_report() {
+    for taken in [true, false] {
+        let bus = Bus::new();
+        let later = Reliable::new().backoff(Backoff::every(LONG));
+        let queue = bus.on("n").mode(Mode::Reliable(later)).subscribe::<u32>().unwrap();
+        bus.emit("n", 1_u32);
+        let mut kept = Some(queue.try_recv().unwrap());
+        if !taken {
+            kept.take().unwrap().fail("out of paper");
+        }
+        let report = bus.shutdown(Duration::ZERO);
+        assert!(matches!(report.left(), [Left::Events { count: 1, .. }]), "taken: {taken}; {report}");
+    }
 }
 
 /// By a job of the bus's pool, or of another: such a job does not wait for itself.

@@ -17,8 +17,8 @@ pub(crate) trait Outlet: Send + Sync {
     /// Has the size and the patience that the bus decides on, if it has such a queue.
     fn take_over(&self, config: &BusConfig);
 
-    /// How many events wait.
-    fn depth(&self) -> usize;
+    /// How many events wait; of a reliable one, those also that were taken and are not done with.
+    fn undone(&self) -> usize;
 
     /// Whether only this thread takes from it.
     fn is_own(&self) -> bool;
@@ -62,8 +62,8 @@ impl<I: Send + Sync> Outlet for PipeOutlet<I> {
         }
     }
 
-    fn depth(&self) -> usize {
-        self.pipe.upgrade().map_or(0, |pipe| pipe.len())
+    fn undone(&self) -> usize {
+        self.pipe.upgrade().map_or(0, |pipe| pipe.undone())
     }
 
     fn is_own(&self) -> bool {
