@@ -62,6 +62,9 @@ pub struct BusConfig {
     /// How long a handler of a [measured](crate::Bus::measure) bus may take before it is called slow, where
     /// [`Metering::slow`](crate::Metering::slow) does not say so: 50 ms. A running bus changes it.
     pub slow_handler: Duration,
+    /// For how long the latencies of a measured bus count in its [health](crate::Bus::health), from one to two of these: 30 s. A running
+    /// bus changes it.
+    pub metrics_interval: Duration,
     /// The threads of the bus's [pool](crate::Bus::pool): 4; at least 1. A running bus changes it.
     pub workers: usize,
     /// How deep emits may stand within emits: 64; see [`BusBuilder::depth_limit`](crate::BusBuilder::depth_limit).
@@ -88,6 +91,7 @@ impl BusConfig {
             retries: 3,
             dead_letters: 1_000,
             slow_handler: Duration::from_millis(50),
+            metrics_interval: Duration::from_secs(30),
             workers: 4,
             depth_limit: 64,
             cached_topics: 4_096,
@@ -148,6 +152,13 @@ impl BusConfig {
     #[must_use]
     pub const fn slow_handler(mut self, threshold: Duration) -> Self {
         self.slow_handler = threshold;
+        self
+    }
+
+    /// Sets for how long latencies count.
+    #[must_use]
+    pub const fn metrics_interval(mut self, interval: Duration) -> Self {
+        self.metrics_interval = interval;
         self
     }
 

@@ -32,6 +32,7 @@ fn every_key_is_read_from_variables_and_files() {
         .retries(0)
         .dead_letters(7)
         .slow_handler(Duration::from_millis(20))
+        .metrics_interval(Duration::from_secs(1))
         .workers(8)
         .depth_limit(5)
         .cached_topics(64)
@@ -68,7 +69,7 @@ fn a_wrong_variable_is_named_with_what_is_allowed() {
     assert_eq!(
         error.to_string(),
         "there is no key `queue_siz` for the variable `APP_QUEUE_SIZ`: use one of queue_size, overflow, block_timeout, \
-         delivery_timeout, retries, dead_letters, slow_handler, workers, depth_limit, cached_topics, max_segments, max_bytes"
+         delivery_timeout, retries, dead_letters, slow_handler, metrics_interval, workers, depth_limit, cached_topics, max_segments, max_bytes"
     );
     for (name, value, allowed) in [
         ("QUEUE_SIZE", "0", "a whole number from 1 on"),

@@ -51,6 +51,13 @@ macro_rules! seconds {
     };
 }
 
+/// A time that is not 0.
+macro_rules! above_nought {
+    ($field:ident) => {
+        seconds!($field, Duration::from_nanos(1), "a number of seconds above 0, or of milliseconds, such as `250ms`")
+    };
+}
+
 /// What a full queue does.
 macro_rules! overflow {
     ($field:ident) => {
@@ -66,19 +73,15 @@ macro_rules! overflow {
     };
 }
 
-pub(super) static KEYS: [Key; 12] = [
+pub(super) static KEYS: [Key; 13] = [
     number!(queue_size),
     overflow!(overflow),
     seconds!(block_timeout),
-    seconds!(
-        delivery_timeout,
-        Duration::from_nanos(1),
-        "a number of seconds above 0, or of milliseconds, such as `250ms`"
-    )
-    .or("timeout"),
+    above_nought!(delivery_timeout).or("timeout"),
     count!(retries),
     count!(dead_letters),
     seconds!(slow_handler),
+    above_nought!(metrics_interval),
     number!(workers),
     number!(depth_limit).fixed(),
     number!(cached_topics).fixed(),

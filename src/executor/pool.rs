@@ -85,6 +85,7 @@ struct Jobs {
 
 /// What a pool did. [`Display`](fmt::Display) writes it as a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct PoolStats {
     /// Its threads.
