@@ -13,12 +13,16 @@ use crate::dispatch::core::Core;
 use crate::executor::WorkerPool;
 use crate::last::LastValues;
 use crate::lifecycle::Gate;
+use crate::mode::Reliable;
 use crate::queue::Queue;
+use crate::reliable::{Rules, Standards};
 
 pub(crate) use outlet::{Outlet, PipeOutlet};
 
 pub(crate) struct Backstage {
     config: Mutex<BusConfig>,
+    /// The part of it that reliable connections ask for again and again.
+    standards: Arc<Standards>,
     outlets: Mutex<Outlets>,
     /// Started when somebody first asks for it.
     pool: Mutex<Option<WorkerPool>>,
@@ -50,6 +54,7 @@ pub(crate) struct Trouble {
 impl Backstage {
     pub(crate) fn new(config: BusConfig) -> Self {
         Self {
+            standards: Standards::of(&config),
             config: Mutex::new(config),
             outlets: Mutex::default(),
             pool: Mutex::default(),
@@ -69,14 +74,23 @@ impl Backstage {
         self.config.lock().queue()
     }
 
+    /// What a reliable connection goes by.
+    pub(crate) fn rules(&self, chosen: Reliable) -> Rules {
+        Rules::new(chosen, self.standards.clone())
+    }
+
     /// Notes a queue.
     pub(crate) fn add_outlet(&self, outlet: Arc<dyn Outlet>) {
-        let mut outlets = self.outlets.lock();
-        if outlets.all.len() >= outlets.tidy_at {
-            outlets.all.retain(|outlet| !outlet.is_gone());
-            outlets.tidy_at = 2 * outlets.all.len() + 8;
+        {
+            let mut outlets = self.outlets.lock();
+            if outlets.all.len() >= outlets.tidy_at {
+                outlets.all.retain(|outlet| !outlet.is_gone());
+                outlets.tidy_at = 2 * outlets.all.len() + 8;
+            }
+            outlets.all.push(outlet.clone());
         }
-        outlets.all.push(outlet);
+        // It was made before it was known here, where a change finds it.
+        outlet.take_over(&self.config());
     }
 
     /// The queues that somebody can take from.
@@ -126,9 +140,10 @@ impl Backstage {
     /// Takes over sizes and times.
     pub(crate) fn reconfigure(&self, config: &BusConfig) -> Trouble {
         *self.config.lock() = config.clone();
+        self.standards.change(config);
         let mut keep_overflow = 0;
         for outlet in self.outlets().iter().filter(|outlet| outlet.has_default_queue()) {
-            outlet.resize(config.queue_size.max(1), config.block_timeout);
+            outlet.take_over(config);
             keep_overflow += usize::from(!outlet.overflows_as(config.overflow));
         }
         let workers = self.pool().and_then(|pool| {
@@ -172,8 +187,9 @@ fn root(core: &Arc<Core>) -> &Arc<Core> {
 
 impl Backstage {
     fn pool_of(&self, name: &str) -> io::Result<WorkerPool> {
-        let config = self.config();
         let mut pool = self.pool.lock();
+        // Read under the lock, so that a change either is seen here or finds the pool.
+        let config = self.config();
         match &*pool {
             Some(pool) => Ok(pool.clone()),
             None => {

@@ -205,7 +205,7 @@ impl BusBuilder {
             MODEL_SCOPES
         };
         let retaining = self.stack.retaining();
-        let meter = self.metering.map(|metering| Arc::new(Meter::new(metering, self.clock.clone())));
+        let meter = self.metering.map(|metering| Arc::new(Meter::new(metering, self.clock.clone(), &self.config)));
         let config = BusConfig {
             depth_limit: self.depth_limit,
             cached_topics: self.cached_topics,

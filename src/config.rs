@@ -50,9 +50,21 @@ pub struct BusConfig {
     /// What such a queue of a subscription does when it is full: `drop_newest`. Others are `drop_oldest`, `latest`, `block` and
     /// `error`. A running bus has it for queues to come.
     pub overflow: Overflow,
-    /// How long an emit waits for a place, where it does: 1 s. A number of seconds, `0.5`, or `"500ms"`. As a variable or in a file it
-    /// may be called `timeout`. A running bus changes it.
+    /// How long an emit waits for a place, where it does: 1 s. A number of seconds, `0.5`, or `"500ms"`. A running bus changes it.
     pub block_timeout: Duration,
+    /// How long somebody may be at an event of a [`Reliable`](crate::Reliable) connection or subscription that does not say so itself: 5 s. As
+    /// a variable or in a file it may be called `timeout`. A running bus changes it, for attempts that begin then.
+    pub delivery_timeout: Duration,
+    /// How often such a one is given an event again: 3 times. A running bus changes it.
+    pub retries: u32,
+    /// How many dead letters such a one keeps: 1,000. A running bus has it for those to come.
+    pub dead_letters: usize,
+    /// How long a handler of a [measured](crate::Bus::measure) bus may take before it is called slow, where
+    /// [`Metering::slow`](crate::Metering::slow) does not say so: 50 ms. A running bus changes it.
+    pub slow_handler: Duration,
+    /// For how long the latencies of a measured bus count in its [health](crate::Bus::health), from one to two of these: 30 s. A running
+    /// bus changes it.
+    pub metrics_interval: Duration,
     /// The threads of the bus's [pool](crate::Bus::pool): 4; at least 1. A running bus changes it.
     pub workers: usize,
     /// How deep emits may stand within emits: 64; see [`BusBuilder::depth_limit`](crate::BusBuilder::depth_limit).
@@ -75,6 +87,11 @@ impl BusConfig {
             queue_size: Queue::CAPACITY,
             overflow: Overflow::DropNewest,
             block_timeout: Duration::from_secs(1),
+            delivery_timeout: Duration::from_secs(5),
+            retries: 3,
+            dead_letters: 1_000,
+            slow_handler: Duration::from_millis(50),
+            metrics_interval: Duration::from_secs(30),
             workers: 4,
             depth_limit: 64,
             cached_topics: 4_096,
@@ -107,6 +124,41 @@ impl BusConfig {
         if let Overflow::Block(_) = self.overflow {
             self.overflow = Overflow::Block(timeout);
         }
+        self
+    }
+
+    /// Sets how long somebody may be at an event that is to be delivered reliably.
+    #[must_use]
+    pub const fn delivery_timeout(mut self, timeout: Duration) -> Self {
+        self.delivery_timeout = timeout;
+        self
+    }
+
+    /// Sets how often such an event is given again.
+    #[must_use]
+    pub const fn retries(mut self, retries: u32) -> Self {
+        self.retries = retries;
+        self
+    }
+
+    /// Sets how many dead letters are kept by each who keeps some.
+    #[must_use]
+    pub const fn dead_letters(mut self, most: usize) -> Self {
+        self.dead_letters = most;
+        self
+    }
+
+    /// Sets how long a handler may take before it is called slow.
+    #[must_use]
+    pub const fn slow_handler(mut self, threshold: Duration) -> Self {
+        self.slow_handler = threshold;
+        self
+    }
+
+    /// Sets for how long latencies count.
+    #[must_use]
+    pub const fn metrics_interval(mut self, interval: Duration) -> Self {
+        self.metrics_interval = interval;
         self
     }
 

@@ -62,7 +62,7 @@ pub enum HealthReason {
         bus: Arc<str>,
         /// The handler, by its name or the place where it was connected; `None` for all handlers of an event together.
         connection: Option<String>,
-        /// 95 % of what was timed took at most this long.
+        /// 95 % of what was timed lately took at most this long.
         p95: Duration,
         /// What is allowed.
         limit: Duration,
@@ -110,7 +110,7 @@ impl HealthLimits {
         self
     }
 
-    /// What the 95th percentile of latencies is to be below.
+    /// What the 95th percentile of latencies, [lately](crate::Latency::recent_p95), is to be below.
     pub const fn p95(mut self, limit: Duration) -> Self {
         self.p95 = limit;
         self
@@ -133,7 +133,8 @@ impl Bus {
     /// Whether this bus and those below are well, within the default [`HealthLimits`].
     ///
     /// Queues and dead letters are looked at always. Latency is looked at where the bus is [measured](Bus::measure), and with the feature
-    /// `hdrhistogram`: since the measuring began, so a bus that was slow once recovers slowly, or when it is measured anew.
+    /// `hdrhistogram`: that of the last one to two [`metrics_interval`](crate::BusConfig::metrics_interval)s, by default half a minute to a
+    /// minute, so a bus that was slow once recovers.
     pub fn health(&self) -> Health {
         self.health_within(&HealthLimits::new())
     }
@@ -156,8 +157,8 @@ impl HealthLimits {
         let connections =
             || bus.patterns.iter().flat_map(|seen| seen.connections.iter().map(|one| (&seen.pattern, one)));
         let queues = connections().filter_map(|(pattern, connection)| self.queue(bus, pattern, connection));
-        let own = self.latency(bus, None, bus.total.latency.p95);
-        let slow = connections().filter_map(|(_, one)| self.latency(bus, Some(one), one.latency.p95));
+        let own = self.latency(bus, None, bus.total.latency.recent_p95);
+        let slow = connections().filter_map(|(_, one)| self.latency(bus, Some(one), one.latency.recent_p95));
         let dead = (bus.dead_letters > self.dead_letters).then(|| HealthReason::DeadLetters {
             bus: bus.bus.clone(),
             letters: bus.dead_letters,

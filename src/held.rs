@@ -12,7 +12,7 @@ use crate::dispatch::failure::Caller;
 use crate::dispatch::index::hash;
 use crate::dispatch::measured::call_resumed;
 use crate::dispatch::slot::{Called, Slot};
-use crate::dispatch::thread::{self, Inside};
+use crate::dispatch::thread::{self, Inside, Resuming};
 use crate::payload::PayloadType;
 
 impl Bus {
@@ -61,6 +61,7 @@ pub(crate) struct BusHome {
 
 impl Home for BusHome {
     fn resume(&self, held: &Held) -> bool {
+        let _here = Resuming::on(self.core.id);
         self.core.resume(held, self)
     }
 }
@@ -115,6 +116,7 @@ impl Home for ConnectionHome {
     fn resume(&self, held: &Held) -> bool {
         // A handler that was disconnected meanwhile is not called any more.
         let Some(slot) = self.slot.upgrade() else { return false };
+        let _here = Resuming::on(self.core.id);
         let inside = Inside::enter();
         let emission = Emission::new(&*self.core, held.at(), inside.depth()).with_held(held);
         let parcel = Parcel {

@@ -28,7 +28,7 @@ impl Bus {
     /// A handler counts if some topic that the pattern matches, emitted on this bus, would reach it: here, on the buses above,
     /// or on children made with [`sink`](crate::ChildBuilder::sink). If there is one already, the producer is told before
     /// this returns; otherwise first when one comes. It is told `Came` and `Gone` in turn, never two at once, and after the
-    /// connect or disconnect that was the reason.
+    /// connect or disconnect that was the reason. Who only [keeps the last event](Bus::keep_last) is not interested: it would be for ever.
     ///
     /// # What it does not know
     ///
@@ -277,11 +277,9 @@ impl Core {
             return None;
         }
         let mut post = Post { watch: watch.clone(), before: before.into(), under: under.into(), handlers: 0 };
-        for pattern in writer.patterns() {
-            if post.sees(pattern) {
-                // It is told when it is known everywhere.
-                drop(post.count_in());
-            }
+        for _ in 0..writer.listening(|pattern| post.sees(pattern)) {
+            // It is told when it is known everywhere.
+            drop(post.count_in());
         }
         writer.posts.push(post);
         let settings = self.settings.load();

@@ -29,6 +29,7 @@ impl Bus {
     /// [`last`](Bus::last). Of more than 1,024 topics, the one is forgotten whose latest event is oldest.
     ///
     /// It is what handlers are called with: what a layer ends or a mute silences is not kept, nor what was emitted before.
+    /// It does not count as [interest](Bus::on_interest).
     /// Where several patterns match a topic, the one that had it first keeps it.
     ///
     /// # Errors
@@ -147,6 +148,7 @@ struct Keep {
 
 impl Call for Keep {
     const RETAINS: bool = true;
+    const LISTENS: bool = false;
 
     fn call(&self, event: &Event<'_>) -> Called {
         if let Some(core) = self.core.upgrade()

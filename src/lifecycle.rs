@@ -11,7 +11,7 @@ use sigtree_middleware::Layer;
 
 use crate::bus::Bus;
 use crate::dispatch::core::Core;
-use crate::dispatch::thread;
+use crate::dispatch::thread::{self, Resuming};
 use crate::sync::nap;
 
 pub(crate) use gate::Gate;
@@ -37,13 +37,14 @@ impl Bus {
     /// 2. Emits that are running end. A [`Pinned`](crate::Pinned) signal that some thread has counts as one.
     /// 3. What layers hold goes on, in this thread, as with [`flush`](Bus::flush), and a [pause](Bus::pause) ends.
     /// 4. Jobs on executors, and calls of async handlers, end.
-    /// 5. Subscriptions close: who takes from them gets what waits, and then the end. It waits until nothing does; not for
-    ///    a queue that only this thread takes from.
+    /// 5. Subscriptions close: who takes from them gets what waits, and then the end. It waits until nothing does, and until
+    ///    those of [reliable](crate::Reliable) ones are done with; not for a queue that only this thread takes from.
     /// 6. The bus's own [pool](Bus::pool) ends.
     ///
     /// Where the time is over, it goes on with the next step without waiting. What is left then is in the report; it is not taken
     /// away: jobs run on, and events can still be taken. A thread that empties a [`Mailbox`](crate::Mailbox) empties it first, or
-    /// waits for itself here. Inside a handler, running emits are not waited for: one of them is this one.
+    /// waits for itself here. Inside a handler, running emits are not waited for: one of them is this one. On an executor, all is
+    /// waited for but the job that this is in, and the end of the threads; inside an async handler, its own call is waited for in vain.
     ///
     /// It keeps the thread: in a task, call it where that is no harm, as in tokio's `spawn_blocking`.
     ///
@@ -83,7 +84,7 @@ impl Bus {
         }));
         let outlets: Vec<_> = buses.iter().flat_map(|bus| bus.core().backstage.outlets()).collect();
         outlets.iter().for_each(|outlet| outlet.close());
-        wait_until(deadline, || outlets.iter().all(|outlet| outlet.depth() == 0 || outlet.is_own()));
+        wait_until(deadline, || outlets.iter().all(|outlet| outlet.undone() == 0 || outlet.is_own()));
         // Only what was waited for in vain: an emit that is about to be refused is on its way for a moment, too.
         let unended =
             if matches!(ended, Ok(true)) { Vec::new() } else { buses.iter().flat_map(Self::unended).collect() };
@@ -113,7 +114,7 @@ impl Bus {
         let core = self.core().clone();
         core.backstage.outlets().into_iter().filter_map(move |outlet| {
             let (bus, queue) = (core.name.clone(), outlet.label().to_string().into());
-            let count = outlet.depth();
+            let count = outlet.undone();
             (count > 0).then_some(Left::Events { bus, queue, count })
         })
     }
@@ -126,7 +127,7 @@ impl Bus {
         if core.is_emitting() && !thread::holds_handlers() {
             left.push(Left::Emits { bus: bus() });
         }
-        let mut going_on = core.backstage.homes() as u64;
+        let mut going_on = core.going_on() as u64;
         for (layer, connection) in core.layers_everywhere() {
             let count = layer.middleware().standing(core.clock.elapsed()).held;
             if count > 0 {
@@ -148,7 +149,12 @@ impl Bus {
     /// Ends the pool that belongs to this bus, without waiting for jobs beyond the deadline.
     fn end_pool(&self, deadline: Option<Instant>) {
         if let Some(pool) = self.core().backstage.pool() {
-            let left = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
+            let left = match deadline {
+                // Its job waits for this.
+                _ if pool.has_this_thread() => Duration::ZERO,
+                Some(deadline) => deadline.saturating_duration_since(Instant::now()),
+                None => Duration::MAX,
+            };
             // What did not end is in the report, if this bus had given it there.
             let _ = pool.stop(left);
         }
@@ -162,10 +168,15 @@ impl Core {
         if !self.tasks.are_none() {
             return false;
         }
-        let is_idle = self.backstage.homes() == 0;
+        let is_idle = self.going_on() == 0;
         // As in `is_emitting`.
         fence(Ordering::Acquire);
         is_idle
+    }
+
+    /// How many events are held or go on, but for those that wait for this thread to end.
+    fn going_on(&self) -> usize {
+        self.backstage.homes().saturating_sub(Resuming::here(self.id))
     }
 
     /// The layers of the stack and those of the connections, with the place where these were connected.

@@ -22,6 +22,7 @@ use crate::dispatch::core::Core;
 use crate::dispatch::node::Node;
 use crate::dispatch::slot::Slot;
 use crate::dispatch::table::Table;
+use crate::executor::PoolStats;
 use crate::metering::{CallRow, Counts, Meter, TopicRow};
 use crate::queue::QueueStats;
 
@@ -47,6 +48,12 @@ use crate::queue::QueueStats;
 ///
 /// What is taken while events flow is right figure by figure, but not of one moment. A bus that is not
 /// [measured](crate::Bus::measure) has exact figures only of its queues and failures; the others are 0.
+///
+/// # What is not here
+///
+/// Events that met nobody or were muted; [`Inspection`](crate::Inspection) tells of those who connect. Pools that are not the bus's
+/// ([`WorkerPool::stats`](crate::WorkerPool::stats)), links ([`Link`](crate::Link) stands beside buses), requests under way, and what is given again
+/// ([`ReliableStats`](crate::ReliableStats)) are counted where they are held. A batch counts as its events do: in its queue, one by one.
 ///
 /// # Examples
 ///
@@ -102,6 +109,8 @@ pub struct BusMetrics {
     pub topics: Vec<TopicMetrics>,
     /// By pattern, those that have handlers now: exact ones first, then by creation.
     pub patterns: Vec<PatternMetrics>,
+    /// What its own [pool](crate::Bus::pool) did, if that was started; its events and failures are counted above, too.
+    pub pool: Option<PoolStats>,
     /// The slowest handlers, the worst first.
     pub slow: Vec<SlowHandler>,
 }
@@ -151,6 +160,8 @@ pub struct ConnectionMetrics {
     pub latency: Latency,
     /// What became of its events, if it is a [`Subscription`](crate::Subscription).
     pub queue: Option<QueueStats>,
+    /// How many dead letters it keeps now, if it is [`Reliable`](crate::Reliable); those who share a place have the same.
+    pub dead_letters: Option<u64>,
 }
 
 /// A handler that took long.
@@ -211,6 +222,9 @@ pub struct Latency {
     pub p99: Option<Duration>,
     /// The longest.
     pub max: Duration,
+    /// 95 % of those of the last one to two [`metrics_interval`](crate::BusConfig::metrics_interval)s took at most this long, right to
+    /// 10 %; `None` if there were none. It is known of buses and of connections, with the feature `hdrhistogram`.
+    pub recent_p95: Option<Duration>,
 }
 
 impl Bus {
@@ -248,6 +262,7 @@ impl BusMetrics {
             dead_letters: dead_letters(core, &tables),
             topics,
             patterns,
+            pool: core.backstage.pool().map(|pool| pool.stats()),
             slow: meter.map(|meter| meter.slow.read()).unwrap_or_default(),
         }
     }
@@ -286,7 +301,7 @@ fn patterns(tables: &Tables, meter: Option<&Meter>) -> Vec<PatternMetrics> {
         .collect();
     let pattern = |(node, table, _): &(Arc<Node>, Arc<Table>, usize)| {
         let mut connections = Vec::with_capacity(table.len());
-        table.for_each(&mut |slot| connections.push(ConnectionMetrics::of(slot, rows.get(&slot.header().id()))));
+        table.for_each(&mut |slot| connections.push(ConnectionMetrics::of(slot, rows.get(&slot.header().id()), meter)));
         let queues = || connections.iter().filter_map(|connection| connection.queue);
         let mut figures = Figures {
             dropped: queues().map(|queue| queue.dropped()).sum(),
@@ -306,15 +321,16 @@ fn patterns(tables: &Tables, meter: Option<&Meter>) -> Vec<PatternMetrics> {
 }
 
 impl ConnectionMetrics {
-    fn of(slot: &dyn Slot, row: Option<&Arc<CallRow>>) -> Self {
+    fn of(slot: &dyn Slot, row: Option<&Arc<CallRow>>, meter: Option<&Meter>) -> Self {
         Self {
             id: slot.header().id(),
             name: slot.name().cloned(),
             site: slot.header().site(),
             delivered: row.map_or(0, |row| row.delivered()),
             failed: slot.header().failures().into(),
-            latency: row.map(|row| row.times.read()).unwrap_or_default(),
+            latency: row.zip(meter).map(|(row, meter)| meter.latency_of(row)).unwrap_or_default(),
             queue: slot.queue_stats(),
+            dead_letters: slot.dead_letters().map(|letters| letters.len() as u64),
         }
     }
 }
@@ -328,7 +344,7 @@ fn total(core: &Core, meter: Option<&Meter>, topics: &[TopicMetrics], patterns: 
         filtered: sum(|figures| figures.filtered),
         dropped: patterns.iter().map(|pattern| pattern.figures.dropped).sum(),
         depth: patterns.iter().map(|pattern| pattern.figures.depth).sum(),
-        latency: meter.map(|meter| meter.deliveries.read()).unwrap_or_default(),
+        latency: meter.map(Meter::latency).unwrap_or_default(),
     }
 }
 

@@ -94,19 +94,20 @@ pub enum Mode {
 #[derive(Debug, Clone)]
 #[doc(alias = "at least once")]
 pub struct Reliable {
-    pub(crate) timeout: Duration,
-    pub(crate) retries: u32,
+    /// What is not chosen is as the bus has it.
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) retries: Option<u32>,
     pub(crate) backoff: Backoff,
     pub(crate) dead: Option<DeadLetter>,
 }
 
 impl Reliable {
-    /// Five seconds for each attempt, three more after the first, with pauses from 100 milliseconds to 10 seconds and
-    /// jitter.
+    /// What the bus's [configuration](crate::BusConfig::delivery_timeout) says, by default five seconds for each attempt and three more
+    /// after the first; with pauses from 100 milliseconds to 10 seconds and jitter.
     #[must_use]
     pub fn new() -> Self {
         let backoff = Backoff::exponential(Duration::from_millis(100), Duration::from_secs(10)).jitter();
-        Self { timeout: Duration::from_secs(5), retries: 3, backoff, dead: None }
+        Self { timeout: None, retries: None, backoff, dead: None }
     }
 
     /// How long somebody who took an event has to be done with it. Choose it longer than the work takes: what is late is done
@@ -114,13 +115,13 @@ impl Reliable {
     #[must_use]
     #[doc(alias = "visibility timeout")]
     pub fn timeout(self, timeout: Duration) -> Self {
-        Self { timeout, ..self }
+        Self { timeout: Some(timeout), ..self }
     }
 
     /// How often an event is given again after the first attempt; zero is for those who only want the dead letters.
     #[must_use]
     pub fn retries(self, retries: u32) -> Self {
-        Self { retries, ..self }
+        Self { retries: Some(retries), ..self }
     }
 
     /// The pauses before an event is given again; one that is [within](Backoff::within) a time may end the retries earlier.
@@ -130,17 +131,11 @@ impl Reliable {
     }
 
     /// Where events go that were not done with. Without it, each connection and subscription has letters of its own,
-    /// a thousand at most.
+    /// as many as the bus's [configuration](crate::BusConfig::dead_letters) says: a thousand at most by default.
     #[must_use]
     #[doc(alias = "dead letter queue")]
     pub fn dead_letters(self, dead: &DeadLetter) -> Self {
         Self { dead: Some(dead.clone()), ..self }
-    }
-
-    /// The pause after so many attempts; `None` if there were enough.
-    pub(crate) fn pause_after(&self, attempts: u32) -> Option<Duration> {
-        let before = attempts.checked_sub(1)?;
-        self.backoff.pauses(self.retries as usize).nth(before as usize)
     }
 }
 

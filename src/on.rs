@@ -358,7 +358,9 @@ impl On {
             Mode::BestEffort => Stack::new(),
             Mode::LatestOnly => Stack::new().with(Newest::new(self.take_executor())),
             Mode::Reliable(rules) => {
-                let (dead, timeout) = (rules.dead.clone().unwrap_or_default(), Timeout::new(rules.timeout));
+                let rules = self.core.backstage.rules(rules);
+                let (dead, now) = (rules.dead_letters(), rules.clone());
+                let timeout = Timeout::asking(move || now.timeout());
                 let (room, clock) = (self.queue_or_default().capacity(), self.core.clock.clone());
                 self.conditions.dead = Some(Box::new(dead.clone()));
                 Stack::new().with(Redeliver::new(rules, dead, room, self.offload.clone(), clock)).with(timeout)

@@ -6,6 +6,7 @@
 mod again;
 mod book;
 mod ledger;
+mod rules;
 mod stats;
 mod ticket;
 
@@ -17,6 +18,7 @@ use crate::dispatch::failure::discard;
 
 pub(crate) use again::Redeliver;
 pub(crate) use ledger::Ledger;
+pub(crate) use rules::{Rules, Standards};
 pub use stats::ReliableStats;
 pub(crate) use ticket::Ticket;
 

@@ -5,7 +5,8 @@ use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
-use sigtree::{Bus, BusConfig, ConfigError, Overflow, Queue, Subscription};
+use sigtree::middleware::Backoff;
+use sigtree::{Bus, BusConfig, ConfigError, ManualClock, Metering, Mode, Overflow, Queue, Reliable, Subscription, sys};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -27,6 +28,11 @@ fn every_key_is_read_from_variables_and_files() {
     let all = BusConfig::new()
         .queue_size(10_000)
         .overflow(Overflow::Block(Duration::from_millis(250)))
+        .delivery_timeout(Duration::from_secs(9))
+        .retries(0)
+        .dead_letters(7)
+        .slow_handler(Duration::from_millis(20))
+        .metrics_interval(Duration::from_secs(1))
         .workers(8)
         .depth_limit(5)
         .cached_topics(64)
@@ -50,9 +56,10 @@ fn variables_of_others_are_left_alone_and_come_over_the_file() {
 #[test]
 fn times_are_seconds_or_milliseconds() {
     for (text, millis) in [("5", 5_000), ("0.25", 250), ("250ms", 250), ("40 ms", 40)] {
-        assert_eq!(vars(&[("APP_TIMEOUT", text)]).unwrap().block_timeout, Duration::from_millis(millis));
+        assert_eq!(vars(&[("APP_TIMEOUT", text)]).unwrap().delivery_timeout, Duration::from_millis(millis));
+        assert_eq!(vars(&[("APP_BLOCK_TIMEOUT", text)]).unwrap().block_timeout, Duration::from_millis(millis));
     }
-    assert_eq!(file("timeout = 0.5").unwrap().block_timeout, Duration::from_millis(500));
+    assert_eq!(file("timeout = 0.5").unwrap().delivery_timeout, Duration::from_millis(500));
 }
 
 #[test]
@@ -62,15 +69,17 @@ fn a_wrong_variable_is_named_with_what_is_allowed() {
     assert_eq!(
         error.to_string(),
         "there is no key `queue_siz` for the variable `APP_QUEUE_SIZ`: use one of queue_size, overflow, block_timeout, \
-         workers, depth_limit, cached_topics, max_segments, max_bytes"
+         delivery_timeout, retries, dead_letters, slow_handler, metrics_interval, workers, depth_limit, cached_topics, max_segments, max_bytes"
     );
     for (name, value, allowed) in [
         ("QUEUE_SIZE", "0", "a whole number from 1 on"),
         ("WORKERS", "-3", "a whole number from 1 on"),
         ("DEPTH_LIMIT", "99999999999", "a whole number from 1 on"),
         ("OVERFLOW", "explode", "`drop_newest`, `drop_oldest`, `latest`, `block` or `error`"),
-        ("TIMEOUT", "soon", "a number of seconds, such as `5` or `0.25`, or of milliseconds, such as `250ms`"),
-        ("TIMEOUT", "-1", "a number of seconds, such as `5` or `0.25`, or of milliseconds, such as `250ms`"),
+        ("BLOCK_TIMEOUT", "soon", "a number of seconds, such as `5` or `0.25`, or of milliseconds, such as `250ms`"),
+        ("BLOCK_TIMEOUT", "-1", "a number of seconds, such as `5` or `0.25`, or of milliseconds, such as `250ms`"),
+        ("TIMEOUT", "0", "a number of seconds above 0, or of milliseconds, such as `250ms`"),
+        ("RETRIES", "-1", "a whole number"),
     ] {
         let (name, key) = (format!("APP_{name}"), name.to_lowercase());
         let error = vars(&[(&name, value)]).unwrap_err();
@@ -109,7 +118,7 @@ fn the_environment_of_the_process_is_read() {
     if std::env::var_os("SIGTREE_CHILD").is_some() {
         let config = BusConfig::from_env("SKELLY_EVENT_BUS").unwrap();
         assert_eq!((config.queue_size, config.workers), (50_000, 6));
-        assert_eq!(config.block_timeout, Duration::from_secs(10));
+        assert_eq!(config.delivery_timeout, Duration::from_secs(10));
         return;
     }
     let child = Command::new(std::env::current_exe().unwrap())
@@ -171,4 +180,84 @@ fn a_running_bus_takes_over_what_it_can_and_loses_nothing() {
     assert_eq!(bus.subscribe::<u32>("m").unwrap().stats().capacity, 4);
     assert_eq!(bus.config().max_bytes, 255);
     assert_eq!(bus.reconfigure(&bus.config()).to_string(), "nothing changed");
+}
+
+#[test]
+fn reliable_subscriptions_go_by_the_bus_now() {
+    let (clock, second) = (ManualClock::new(), Duration::from_secs(1));
+    let config = BusConfig::new().delivery_timeout(second).retries(1).dead_letters(1);
+    let bus = Bus::builder().clock(clock.clone()).config(&config).build();
+    let at_once = || Reliable::new().backoff(Backoff::every(Duration::ZERO));
+    let queue = bus.on("n").mode(Mode::Reliable(at_once())).subscribe::<u32>().unwrap();
+    let own = at_once().timeout(second).retries(0);
+    let own = bus.on("n").mode(Mode::Reliable(own)).subscribe::<u32>().unwrap();
+    let dead = |queue: &Subscription<u32>| queue.dead_letters().unwrap().stats();
+    let runs_out = |queue: &Subscription<u32>, time| {
+        let taken = queue.try_recv().unwrap();
+        clock.advance(time);
+        !taken.ack()
+    };
+
+    bus.emit("n", 1_u32);
+    assert!(runs_out(&queue, second) && runs_out(&queue, second));
+    assert_eq!(dead(&queue).kept, 1);
+    bus.emit("n", 2_u32);
+    assert!(runs_out(&queue, second) && runs_out(&queue, second));
+    assert_eq!((dead(&queue).kept, dead(&queue).evicted), (2, 1));
+
+    let report = bus.reconfigure(&config.delivery_timeout(3 * second).retries(0).dead_letters(9));
+    assert_eq!(report.applied(), ["delivery_timeout", "retries", "dead_letters"]);
+    bus.emit("n", 3_u32);
+    assert!(!runs_out(&queue, second), "there are three seconds now");
+    bus.emit("n", 4_u32);
+    assert!(runs_out(&queue, 3 * second));
+    assert_eq!(dead(&queue).kept, 3, "and no second attempt");
+    assert!(runs_out(&own, second));
+    assert_eq!(dead(&own).kept, 1, "it goes by its own");
+}
+
+#[test]
+fn reliable_handlers_go_by_the_bus_now() {
+    let (clock, second) = (ManualClock::new(), Duration::from_secs(1));
+    let config = BusConfig::new().delivery_timeout(second).retries(1);
+    let bus = Bus::builder().clock(clock.clone()).config(&config).build();
+    let slow = {
+        let clock = clock.clone();
+        move |seconds: &u32| {
+            clock.advance(*seconds * second);
+            Err::<(), _>("out of paper")
+        }
+    };
+    let reliable = Reliable::new().backoff(Backoff::every(second));
+    let handler = bus.on("n").mode(Mode::Reliable(reliable)).connect(slow).unwrap();
+    let late = bus.subscribe::<sigtree::middleware::HandlerLate>("$sys.late").unwrap();
+    let failed = bus.subscribe::<sys::HandlerFailed>("$sys.handler.failed").unwrap();
+
+    bus.emit("n", 2_u32);
+    clock.advance(second);
+    assert_eq!((late.drain().count(), failed.drain().count()), (2, 1));
+    bus.reconfigure(&config.delivery_timeout(3 * second).retries(0));
+    bus.emit("n", 2_u32);
+    assert_eq!((late.drain().count(), failed.drain().count()), (0, 1));
+    drop(handler);
+}
+
+#[test]
+fn a_measured_bus_calls_those_slow_that_the_bus_does() {
+    let (clock, ms) = (ManualClock::new(), Duration::from_millis);
+    let bus = Bus::builder().clock(clock.clone()).config(&BusConfig::new().slow_handler(ms(10))).build();
+    bus.measure(Metering::new());
+    let _takes = bus.connect("n", move |time: &u64| clock.advance(ms(*time))).unwrap();
+    let slow = || bus.metrics().buses[0].slow.first().map_or(0, |slow| slow.calls);
+    bus.emit("n", 11_u64);
+    assert_eq!(slow(), 1);
+    bus.reconfigure(&bus.config().slow_handler(ms(30)));
+    bus.emit("n", 29_u64);
+    assert_eq!(slow(), 1);
+    bus.emit("n", 31_u64);
+    assert_eq!(slow(), 2);
+    bus.measure(Metering::new().slow(ms(5)));
+    bus.reconfigure(&bus.config().slow_handler(ms(50)));
+    bus.emit("n", 6_u64);
+    assert_eq!(slow(), 1, "it goes by its own");
 }

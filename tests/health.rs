@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sigtree::middleware::DeadLetter;
-use sigtree::{Bus, Clock, HealthLimits, HealthReason, ManualClock, Metering, Queue};
+use sigtree::{Bus, BusConfig, Clock, HealthLimits, HealthReason, ManualClock, Metering, Queue};
 
 const MS: fn(u64) -> Duration = Duration::from_millis;
 
@@ -54,6 +54,31 @@ fn the_95th_percentile_is_to_be_below_100_ms() {
     assert!(bus.health_within(&HealthLimits::new().p95(MS(600))).is_healthy());
     bus.measure(Metering::new());
     assert!(bus.health().is_healthy(), "measured anew, it is as if it had never been slow");
+}
+
+#[cfg(feature = "hdrhistogram")]
+#[test]
+fn a_bus_that_was_slow_recovers() {
+    let clock = ManualClock::new();
+    let config = BusConfig::new().metrics_interval(MS(60_000));
+    let bus = Bus::builder().clock(clock.clone()).config(&config).metered(Metering::new()).build();
+    let sleeps = clock.clone();
+    let _work = bus.connect("job", move |ms: &u64| sleeps.sleep(MS(*ms))).unwrap();
+    (0..50).for_each(|_| drop(bus.emit("job", 200_u64)));
+    assert!(!bus.health().is_healthy());
+    clock.advance(MS(60_000));
+    bus.emit("job", 1_u64);
+    assert!(!bus.health().is_healthy(), "the interval before counts, too");
+    clock.advance(MS(60_000));
+    bus.emit("job", 1_u64);
+    assert!(bus.health().is_healthy(), "{}", bus.health());
+    assert!(bus.metrics().total.latency.p95 >= Some(MS(200)), "the figures are of all the time");
+
+    bus.reconfigure(&config.metrics_interval(MS(10)));
+    bus.emit("job", 200_u64);
+    assert!(!bus.health().is_healthy());
+    clock.advance(MS(20));
+    assert!(bus.health().is_healthy(), "nothing was slow since");
 }
 
 #[test]

@@ -299,3 +299,20 @@ fn threads_are_told_in_turn_and_the_last_word_is_right() {
     assert!(!watch.is_interested());
     assert!(told.load(Ordering::SeqCst) >= 2 && told.load(Ordering::SeqCst) % 2 == 0);
 }
+
+#[test]
+fn who_only_keeps_the_last_event_is_not_interested() {
+    let bus = Bus::new();
+    let before = bus.keep_last("n").unwrap();
+    let seen = Recorder::new();
+    let watch = watch(&bus, "n", &seen);
+    assert!(!watch.is_interested());
+    let later = bus.keep_last("n").unwrap();
+    let listener = listen(&bus, "n");
+    assert!(watch.is_interested());
+    drop((before, later));
+    assert!(watch.is_interested());
+    drop(listener);
+    assert!(!watch.is_interested());
+    assert_eq!(seen.take(), ["Came", "Gone"]);
+}

@@ -7,8 +7,8 @@ use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use sigtree::middleware::{Debounce, Job};
-use sigtree::{Bus, BusConfig, Event, Left, Mailbox, Next, Overflow, Queue, WorkerPool, sys};
+use sigtree::middleware::{Backoff, Debounce, Job};
+use sigtree::{Bus, BusConfig, Event, Left, Mailbox, Mode, Next, Overflow, Queue, Reliable, WorkerPool, sys};
 use support::Recorder;
 
 /// Long enough for any machine; a test that fails by it hangs.
@@ -99,6 +99,20 @@ fn a_handler_of_what_goes_on_may_pause_again() {
     let again = pauses.lock().unwrap().take();
     drop(again);
     assert_eq!(seen.take(), ["1", "2", "3"]);
+}
+
+#[test]
+fn a_pause_that_ends_while_another_lets_its_events_by_is_over() {
+    let bus = Bus::new();
+    let pause = Arc::new(Mutex::new(None));
+    let ends = pause.clone();
+    let _ends = bus.connect("n", move |_: &u32| drop(ends.lock().unwrap().take())).unwrap();
+    *pause.lock().unwrap() = Some(bus.pause());
+    bus.emit("n", 1_u32);
+    bus.emit("n", 2_u32);
+    bus.flush();
+    assert!(!bus.is_paused() && bus.stack().is_empty());
+    assert_eq!(bus.emit("n", 3_u32).called(), 1);
 }
 
 #[test]
@@ -326,6 +340,38 @@ fn a_handler_may_shut_down() {
     assert_eq!(bus.emit("end", 1_u32).failed(), 0);
     assert_eq!(seen.take(), ["1"], "an emit that began goes on");
     assert!(bus.emit("end", 2_u32).refusal().is_some());
+}
+
+#[test]
+fn what_is_to_be_given_again_is_in_the_report() {
+    for taken in [true, false] {
+        let bus = Bus::new();
+        let later = Reliable::new().backoff(Backoff::every(LONG));
+        let queue = bus.on("n").mode(Mode::Reliable(later)).subscribe::<u32>().unwrap();
+        bus.emit("n", 1_u32);
+        let mut kept = Some(queue.try_recv().unwrap());
+        if !taken {
+            kept.take().unwrap().fail("out of paper");
+        }
+        let report = bus.shutdown(Duration::ZERO);
+        assert!(matches!(report.left(), [Left::Events { count: 1, .. }]), "taken: {taken}; {report}");
+    }
+}
+
+/// By a job of the bus's pool, or of another: such a job does not wait for itself.
+#[test]
+fn a_handler_on_an_executor_may_shut_down() {
+    for own in [true, false] {
+        let bus = Bus::new();
+        let pool = if own { bus.pool().unwrap() } else { WorkerPool::builder().start().unwrap() };
+        let (tells, told) = mpsc::channel();
+        let (weak, tells) = (bus.downgrade(), Mutex::new(tells));
+        let ends = move |_: &u32| tells.lock().unwrap().send(weak.upgrade().unwrap().shutdown(Duration::MAX)).unwrap();
+        let _ends = bus.on("end").on(pool).connect(ends).unwrap();
+        bus.emit("end", 1_u32);
+        let report = told.recv_timeout(LONG).unwrap();
+        assert!(report.is_clean(), "{report}");
+    }
 }
 
 #[test]

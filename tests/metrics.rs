@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sigtree::metrics::{BusMetrics, Figures, PatternMetrics, TopicMetrics};
 use sigtree::middleware::Counters;
-use sigtree::{Bus, Clock, ConnectionSet, Event, Filter, Mailbox, ManualClock, Metering, Queue};
+use sigtree::{Bus, Clock, ConnectionSet, Event, Filter, Mailbox, ManualClock, Metering, Mode, Queue, Reliable};
 
 const MS: fn(u64) -> Duration = Duration::from_millis;
 
@@ -150,9 +150,13 @@ fn latency_is_of_handlers_and_of_all_of_them_together() {
     let seen = own(&bus);
     let (fast, slow) = (pattern(&seen, "job.*").figures.latency, pattern(&seen, "job.print").figures.latency);
     assert_eq!((fast.max, slow.max, slow.mean), (MS(1), MS(100), Duration::from_micros(50_500)));
-    assert_eq!(pattern(&seen, "job.print").connections[0].latency, slow);
+    let mut of_connection = pattern(&seen, "job.print").connections[0].latency;
+    assert_eq!(of_connection.recent_p95.take().is_some(), cfg!(feature = "hdrhistogram"));
+    assert_eq!(of_connection, slow);
     let together = topic(&seen, "job.print").latency;
-    assert_eq!((together.max, together.measured, seen.total.latency), (MS(101), 100, together));
+    let mut of_bus = seen.total.latency;
+    assert_eq!(of_bus.recent_p95.take().is_some(), cfg!(feature = "hdrhistogram"));
+    assert_eq!((together.max, together.measured, of_bus), (MS(101), 100, together));
     if cfg!(feature = "hdrhistogram") {
         let near = |time: Option<Duration>, ms| time.is_some_and(|time| time >= MS(ms) && time <= MS(ms) * 101 / 100);
         let all = [(slow.p50, 50), (slow.p95, 95), (slow.p99, 99), (together.p95, 96)];
@@ -263,6 +267,34 @@ fn queues_are_seen_whether_a_bus_is_measured_or_not() {
     assert!(bus.explain("frame.new").unwrap().to_string().contains(words));
     drop(queue);
     assert_eq!(own(&bus).total.depth, 0);
+}
+
+#[test]
+fn the_bus_s_pool_is_seen_when_it_runs() {
+    let bus = measured();
+    assert_eq!(own(&bus).pool, None);
+    let pool = bus.pool().unwrap();
+    let _work = bus.on("n").on(pool.clone()).connect(|n: &u32| assert!(*n < 3, "no threes")).unwrap();
+    (1..=3_u32).for_each(|n| drop(bus.emit("n", n)));
+    pool.drain(Duration::from_secs(60)).unwrap();
+    let seen = own(&bus).pool.unwrap();
+    assert_eq!((seen.run, seen.queue.depth, seen), (3, 0, pool.stats()));
+    let table = bus.metrics().to_string();
+    let line = table.lines().find(|line| line.trim().starts_with("pool")).unwrap();
+    assert_eq!(line.split_whitespace().take(7).collect::<Vec<_>>(), ["pool", "-", "3", "0", "0", "-", "0/1024"]);
+}
+
+#[test]
+fn a_reliable_connection_s_dead_letters_are_seen() {
+    let bus = Bus::new();
+    let reliable = Mode::Reliable(Reliable::new().retries(0));
+    let queue = bus.on("n").mode(reliable).subscribe::<u32>().unwrap();
+    let _plain = bus.subscribe::<u32>("n").unwrap();
+    bus.emit("n", 1_u32);
+    queue.try_recv().unwrap().fail("broken");
+    let seen = own(&bus);
+    let dead: Vec<_> = pattern(&seen, "n").connections.iter().map(|connection| connection.dead_letters).collect();
+    assert_eq!((dead, seen.dead_letters), (vec![Some(1), None], 1));
 }
 
 #[test]

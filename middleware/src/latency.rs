@@ -235,8 +235,18 @@ impl Track {
     /// Times up to `max`; longer ones count as that.
     #[must_use]
     pub fn new(max: Duration) -> Self {
+        Self::right_to(2, max)
+    }
+
+    /// The same, to 10 % only, in a sixth of the memory.
+    #[must_use]
+    pub fn coarse(max: Duration) -> Self {
+        Self::right_to(1, max)
+    }
+
+    fn right_to(digits: u8, max: Duration) -> Self {
         let max = nanoseconds(max).max(2);
-        let histogram = Histogram::new_with_bounds(1, max, 2).expect("a maximum of twice the minimum or more");
+        let histogram = Histogram::new_with_bounds(1, max, digits).expect("a maximum of twice the minimum or more");
         let (over, lost) = Default::default();
         Self { histogram: Mutex::new(histogram), inbox: ArrayQueue::new(Self::INBOX), max, over, lost }
     }
@@ -271,6 +281,25 @@ impl Track {
     pub fn percentiles(&self) -> Percentiles {
         let mut histogram = self.histogram.lock();
         self.empty_inbox(&mut histogram);
+        self.read(&histogram)
+    }
+
+    /// How these are spread and those of another one together, which is as exact as this one.
+    #[must_use]
+    pub fn percentiles_with(&self, other: &Self) -> Percentiles {
+        let mut all = {
+            let mut histogram = self.histogram.lock();
+            self.empty_inbox(&mut histogram);
+            histogram.clone()
+        };
+        let mut others = other.histogram.lock();
+        other.empty_inbox(&mut others);
+        all.add(&*others).expect("both have the same bounds");
+        drop(others);
+        self.read(&all)
+    }
+
+    fn read(&self, histogram: &Histogram<u64>) -> Percentiles {
         let at = |quantile| Duration::from_nanos(histogram.value_at_quantile(quantile).min(histogram.max()));
         Percentiles {
             count: histogram.len(),

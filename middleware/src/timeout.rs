@@ -80,9 +80,25 @@ use crate::{Advice, Answer, Envelope, Event, HandlerCall, Host, Middleware, Next
 /// ```
 #[derive(Clone)]
 pub struct Timeout {
-    limit: Duration,
+    limit: Limit,
     leaves_out: bool,
     counts: Arc<Counts>,
+}
+
+/// How much time there is.
+#[derive(Clone)]
+enum Limit {
+    Fixed(Duration),
+    Asked(Arc<dyn Fn() -> Duration + Send + Sync>),
+}
+
+impl Limit {
+    fn now(&self) -> Duration {
+        match self {
+            Self::Fixed(limit) => *limit,
+            Self::Asked(ask) => ask(),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -137,7 +153,13 @@ impl Timeout {
     /// Gives each event this much time.
     #[must_use]
     pub fn new(limit: Duration) -> Self {
-        Self { limit, leaves_out: false, counts: Arc::default() }
+        Self { limit: Limit::Fixed(limit), leaves_out: false, counts: Arc::default() }
+    }
+
+    /// Asks for each event how much time it has: for a limit that changes.
+    #[must_use]
+    pub fn asking(limit: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
+        Self { limit: Limit::Asked(Arc::new(limit)), leaves_out: false, counts: Arc::default() }
     }
 
     /// Passes over the handlers whose turn comes when the deadline has passed: skipped, and [counted](Timeout::stats).
@@ -159,7 +181,7 @@ impl Timeout {
 impl Middleware for Timeout {
     fn handle(&self, event: &Event<'_>, next: Next<'_>) {
         let host = next.host(event);
-        let deadline = clock::now(event).saturating_add(self.limit);
+        let deadline = clock::now(event).saturating_add(self.limit.now());
         match event.deadline() {
             Some(earlier) if earlier <= deadline => {
                 next.run_each(event, &Watch { timeout: self, deadline: earlier, host });
@@ -179,7 +201,7 @@ impl Middleware for Timeout {
 
     fn describe(&self) -> Cow<'static, str> {
         let late = if self.leaves_out { "left out" } else { "called all the same" };
-        format!("timeout after {:?}, then {late}", self.limit).into()
+        format!("timeout after {:?}, then {late}", self.limit.now()).into()
     }
 }
 
@@ -231,7 +253,7 @@ impl Watch<'_> {
 impl fmt::Debug for Timeout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Timeout")
-            .field("limit", &self.limit)
+            .field("limit", &self.limit.now())
             .field("leaves_out", &self.leaves_out)
             .field("stats", &self.stats())
             .finish()

@@ -1,8 +1,8 @@
 //! [`Outlet`]: the queue of a subscription, as its bus sees it.
 
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
+use crate::config::BusConfig;
 use crate::queue::{Overflow, Pipe, Queue};
 use crate::subscription::Label;
 
@@ -14,10 +14,11 @@ pub(crate) trait Outlet: Send + Sync {
     /// Whether it has the queue that the bus decides on.
     fn has_default_queue(&self) -> bool;
 
-    fn resize(&self, capacity: usize, patience: Duration);
+    /// Has the size and the patience that the bus decides on, if it has such a queue.
+    fn take_over(&self, config: &BusConfig);
 
-    /// How many events wait.
-    fn depth(&self) -> usize;
+    /// How many events wait; of a reliable one, those also that were taken and are not done with.
+    fn undone(&self) -> usize;
 
     /// Whether only this thread takes from it.
     fn is_own(&self) -> bool;
@@ -54,15 +55,15 @@ impl<I: Send + Sync> Outlet for PipeOutlet<I> {
         self.has_default_queue
     }
 
-    fn resize(&self, capacity: usize, patience: Duration) {
-        if let Some(pipe) = self.pipe.upgrade() {
-            pipe.resize(capacity);
-            pipe.set_patience(patience);
+    fn take_over(&self, config: &BusConfig) {
+        if let Some(pipe) = self.pipe.upgrade().filter(|_| self.has_default_queue) {
+            pipe.resize(config.queue_size.max(1));
+            pipe.set_patience(config.block_timeout);
         }
     }
 
-    fn depth(&self) -> usize {
-        self.pipe.upgrade().map_or(0, |pipe| pipe.len())
+    fn undone(&self) -> usize {
+        self.pipe.upgrade().map_or(0, |pipe| pipe.undone())
     }
 
     fn is_own(&self) -> bool {

@@ -20,9 +20,11 @@ impl Bus {
     }
 
     /// Takes over what a running bus can take over: queues and the [pool](Bus::pool) change their size, and how long emits wait
-    /// for a place, without losing what waits. What it cannot stays as it is, and is in the report.
+    /// for a place, without losing what waits; reliable connections how long an attempt may take, and how many there are. What it
+    /// cannot stays as it is, and is in the report.
     ///
-    /// It concerns the queues of subscriptions that were given no other queue, here, not on children; and new children.
+    /// It concerns what leaves it to the bus, here, not on children: the queues of subscriptions that were given no other queue,
+    /// [`Reliable`](crate::Reliable) and [`Metering`](crate::Metering) where they say nothing themselves; and new children.
     ///
     /// # Examples
     ///
@@ -44,6 +46,9 @@ impl Bus {
             }
         }
         let trouble = backstage.reconfigure(&config);
+        if let Some(meter) = self.core().meter() {
+            meter.take_over(&config);
+        }
         if report.applied.contains(&"overflow") && trouble.keep_overflow > 0 {
             let why = format!("queues that are there keep theirs ({})", trouble.keep_overflow);
             report.refused.push(("overflow", why.into()));

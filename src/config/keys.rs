@@ -20,15 +20,41 @@ macro_rules! number {
     };
 }
 
-/// A time.
-macro_rules! seconds {
+/// A whole number.
+macro_rules! count {
     ($field:ident) => {
         Key::new(
             stringify!($field),
-            "a number of seconds, such as `5` or `0.25`, or of milliseconds, such as `250ms`",
-            |config| config.$field.as_secs_f64().to_string(),
-            |config, text| Some(config.$field(seconds(text)?)),
+            "a whole number",
+            |config| config.$field.to_string(),
+            |config, text| Some(config.$field(whole(text)?)),
         )
+    };
+}
+
+/// A time; those of less than `$least` are not allowed.
+macro_rules! seconds {
+    ($field:ident) => {
+        seconds!(
+            $field,
+            Duration::ZERO,
+            "a number of seconds, such as `5` or `0.25`, or of milliseconds, such as `250ms`"
+        )
+    };
+    ($field:ident, $least:expr, $allowed:expr) => {
+        Key::new(
+            stringify!($field),
+            $allowed,
+            |config| config.$field.as_secs_f64().to_string(),
+            |config, text| Some(config.$field(seconds(text).filter(|time| *time >= $least)?)),
+        )
+    };
+}
+
+/// A time that is not 0.
+macro_rules! above_nought {
+    ($field:ident) => {
+        seconds!($field, Duration::from_nanos(1), "a number of seconds above 0, or of milliseconds, such as `250ms`")
     };
 }
 
@@ -47,10 +73,15 @@ macro_rules! overflow {
     };
 }
 
-pub(super) static KEYS: [Key; 8] = [
+pub(super) static KEYS: [Key; 13] = [
     number!(queue_size),
     overflow!(overflow),
-    seconds!(block_timeout).or("timeout"),
+    seconds!(block_timeout),
+    above_nought!(delivery_timeout).or("timeout"),
+    count!(retries),
+    count!(dead_letters),
+    seconds!(slow_handler),
+    above_nought!(metrics_interval),
     number!(workers),
     number!(depth_limit).fixed(),
     number!(cached_topics).fixed(),
@@ -107,7 +138,11 @@ impl Key {
 }
 
 fn positive<N: FromStr + PartialEq + Default>(text: &str) -> Option<N> {
-    text.replace('_', "").parse().ok().filter(|number| *number != N::default())
+    whole(text).filter(|number| *number != N::default())
+}
+
+fn whole<N: FromStr>(text: &str) -> Option<N> {
+    text.replace('_', "").parse().ok()
 }
 
 fn seconds(text: &str) -> Option<Duration> {

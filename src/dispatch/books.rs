@@ -204,9 +204,11 @@ impl Writer {
         bin.watches.extend(seeing.filter_map(Post::count_out));
     }
 
-    /// The patterns of the handlers, once for each handler.
-    pub(crate) fn patterns(&self) -> impl Iterator<Item = &Pattern> {
-        self.connections.values().map(|record| record.node.pattern())
+    /// How many handlers listen whose patterns are of these.
+    pub(crate) fn listening(&self, wanted: impl Fn(&Pattern) -> bool) -> usize {
+        let wanted = self.connections.values().filter(|record| wanted(record.node.pattern()));
+        let entry = |record: &Record| record.node.table()?.get(record.age);
+        wanted.filter_map(entry).filter(|entry| entry.listens()).count()
     }
 
     /// The patterns that have handlers, with their handlers as they are, and how many remembered routes call them.

@@ -122,9 +122,7 @@ impl<'m> Look<'m> {
         if called {
             let took = now.saturating_sub(self.now);
             self.meter.pattern(pattern).calls.add(self.weight * share, took);
-            if let Some(row) = self.meter.connection(slot) {
-                row.add(self.weight * share, took);
-            }
+            self.meter.add_calls(slot, self.weight * share, took, now);
             self.meter.slow.see(slot, pattern, took);
         }
         // What booking took is nobody's time.
@@ -133,9 +131,10 @@ impl<'m> Look<'m> {
 
     fn end(self, called: u64, stream: &Stream) {
         if called > 0 {
-            let took = self.meter.clock.elapsed().saturating_sub(self.began);
+            let now = self.meter.clock.elapsed();
+            let took = now.saturating_sub(self.began);
             stream.topic.calls.add(called * self.weight, took);
-            self.meter.deliveries.record(took);
+            self.meter.add_delivery(took, now);
         }
     }
 }
@@ -232,6 +231,10 @@ impl Slot for OnlyMeasured {
 
     fn layers(&self) -> &[Layer] {
         self.inner.layers()
+    }
+
+    fn listens(&self) -> bool {
+        self.inner.listens()
     }
 
     fn dead_letters(&self) -> Option<&DeadLetter> {

@@ -89,6 +89,9 @@ pub trait Slot: Send + Sync {
     /// The layers around it.
     fn layers(&self) -> &[Layer];
 
+    /// Whether a producer works for it: see [`Bus::on_interest`](crate::Bus::on_interest).
+    fn listens(&self) -> bool;
+
     /// Where events go that it was not done with, if it is reliable.
     fn dead_letters(&self) -> Option<&DeadLetter>;
 
@@ -227,6 +230,9 @@ pub trait Call: Send + Sync + Sized + 'static {
 
     /// Whether it answers requests, and is not called for anything else.
     const REPLIES: bool = false;
+
+    /// See [`Slot::listens`].
+    const LISTENS: bool = true;
 
     /// Calls the handler with the event.
     fn call(&self, event: &Event<'_>) -> Called;
@@ -392,6 +398,10 @@ impl<C: Call> Slot for Holder<C> {
 
     fn layers(&self) -> &[Layer] {
         self.call.layers()
+    }
+
+    fn listens(&self) -> bool {
+        C::LISTENS
     }
 
     fn dead_letters(&self) -> Option<&DeadLetter> {

@@ -17,7 +17,9 @@ const FLAGS: u32 = LATER | DRAINING;
 macro_rules! per_thread {
     ($($name:ident: $type:ty = $value:expr;)*) => {
         #[cfg(not(any(sigtree_loom, sigtree_shuttle)))]
-        thread_local! { $( static $name: $type = const { $value }; )* }
+        thread_local! {
+    /// The buses whose held events go on here, the outermost first.
+    static RESUMING: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) }; $( static $name: $type = const { $value }; )* }
         #[cfg(sigtree_loom)]
         loom::thread_local! { $( static $name: $type = $value; )* }
         #[cfg(sigtree_shuttle)]
@@ -111,6 +113,27 @@ pub(crate) fn depth() -> u32 {
 /// Whether this thread may be holding handlers alive itself.
 pub(crate) fn holds_handlers() -> bool {
     depth() > 0 || PINS.with(Cell::get) > 0
+}
+
+/// That a held event of a bus goes on in this thread, while it lives.
+pub(crate) struct Resuming(std::marker::PhantomData<*const ()>);
+
+impl Resuming {
+    pub(crate) fn on(bus: u64) -> Self {
+        RESUMING.with_borrow_mut(|resuming| resuming.push(bus));
+        Self(std::marker::PhantomData)
+    }
+
+    /// How many held events of a bus go on in this thread.
+    pub(crate) fn here(bus: u64) -> usize {
+        RESUMING.with_borrow(|resuming| resuming.iter().filter(|on| **on == bus).count())
+    }
+}
+
+impl Drop for Resuming {
+    fn drop(&mut self) {
+        RESUMING.with_borrow_mut(Vec::pop);
+    }
 }
 
 /// Runs `job` when the outermost emit of this thread has ended, in order; at once if there is none.

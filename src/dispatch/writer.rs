@@ -291,7 +291,7 @@ impl Core {
         let id = writer.connections.insert(Record { node: node.clone(), age });
         let entry = make(Header::new(id, age, new.site));
         let slot = Arc::downgrade(&entry);
-        let retains = entry.retains();
+        let (retains, listens) = (entry.retains(), entry.listens());
         let detaches = matches!(entry.policy().unwrap_or(self.policy), Policy::DetachAfter(_));
         if entry.ends_itself() || detaches {
             writer.self_ending.push_back(id);
@@ -313,7 +313,9 @@ impl Core {
             self.retainers.fetch_add(1, Ordering::AcqRel);
         }
         self.add_interest(writer, &new.pattern, bin);
-        writer.count_in(&new.pattern, bin);
+        if listens {
+            writer.count_in(&new.pattern, bin);
+        }
         self.stamps.changed();
         Ok(Joined { id, since: self.stamps.version(), slot })
     }
@@ -447,7 +449,9 @@ impl Core {
         }
         let interest = writer.drop_listener(node.pattern());
         self.interest.fetch_and(!interest, Ordering::AcqRel);
-        writer.count_out(node.pattern(), bin);
+        if entry.listens() {
+            writer.count_out(node.pattern(), bin);
+        }
         let before = self.stamps.version();
         bin.tables.extend(node.publish(old.without(age).map(Arc::new)));
         self.take_from_routes(writer, &node, &old, before, bin);

@@ -85,6 +85,7 @@ struct Jobs {
 
 /// What a pool did. [`Display`](fmt::Display) writes it as a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct PoolStats {
     /// Its threads.
@@ -211,6 +212,12 @@ impl WorkerPool {
     pub fn resize_queue(&self, capacity: usize) {
         assert!(capacity > 0, "a queue has at least one place");
         self.0.0.pipe.resize(capacity);
+    }
+
+    /// Whether this thread is one of its own.
+    pub(crate) fn has_this_thread(&self) -> bool {
+        let this = std::thread::current().id();
+        self.0.0.crew.lock().threads.iter().any(|thread| thread.thread().id() == this)
     }
 
     pub(crate) fn set_patience(&self, patience: Duration) {

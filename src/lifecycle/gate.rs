@@ -42,7 +42,7 @@ impl Bus {
     /// # Ok::<(), sigtree::Error>(())
     /// ```
     pub fn pause(&self) -> Pause {
-        let gate = Arc::new(Gate::new(self.core().backstage.queue().capacity()));
+        let gate = Arc::new(Gate::new(self.core()));
         // Behind the pauses that there are, so that what waited there comes by here.
         let before = self.core().backstage.gates();
         let shut = |stack: &Stack| {
@@ -52,15 +52,13 @@ impl Bus {
         // It cannot fail.
         let _ = self.edit_stack(shut);
         self.core().backstage.add_gate(&gate);
-        Pause { gate, core: Arc::downgrade(self.core()) }
+        Pause { gate }
     }
 
     /// Ends every [pause](Bus::pause): what waits goes on, in order and in this thread, before what comes. A bus that is not paused is
     /// running already. One that was shut down stays so.
     pub fn start(&self) {
-        for gate in self.core().backstage.gates() {
-            gate.end(self.core());
-        }
+        self.core().backstage.gates().iter().for_each(|gate| gate.release(true));
     }
 
     /// Whether events wait until it goes on.
@@ -76,7 +74,6 @@ impl Bus {
 #[must_use = "the bus goes on when this is dropped"]
 pub struct Pause {
     gate: Arc<Gate>,
-    core: Weak<Core>,
 }
 
 impl Pause {
@@ -89,9 +86,7 @@ impl Pause {
 
 impl Drop for Pause {
     fn drop(&mut self) {
-        if let Some(core) = self.core.upgrade() {
-            self.gate.end(&core);
-        }
+        self.gate.release(true);
     }
 }
 
@@ -106,6 +101,7 @@ pub(crate) struct Gate {
     name: String,
     mark: Mark,
     capacity: usize,
+    core: Weak<Core>,
     /// Never held while an event goes on.
     line: Mutex<Line>,
 }
@@ -115,6 +111,8 @@ struct Line {
     waiting: VecDeque<Held>,
     /// Whether some thread lets them go on, one after the other.
     leaving: bool,
+    /// Whether it is to open then, whoever lets them go on.
+    ends: bool,
     /// Whether the pause is over: set when the last one is through, so nothing overtakes it.
     open: bool,
 }
@@ -126,9 +124,9 @@ enum Not {
 }
 
 impl Gate {
-    fn new(capacity: usize) -> Self {
-        let mark = Mark::new();
-        Self { name: format!("pause {mark:?}"), mark, capacity, line: Mutex::default() }
+    fn new(core: &Arc<Core>) -> Self {
+        let (mark, capacity, core) = (Mark::new(), core.backstage.queue().capacity(), Arc::downgrade(core));
+        Self { name: format!("pause {mark:?}"), mark, capacity, core, line: Mutex::default() }
     }
 
     /// Puts an event in line, or says why not.
@@ -149,36 +147,42 @@ impl Gate {
         Err(not)
     }
 
-    /// Lets everything go on, opens, and leaves the stack.
-    fn end(&self, core: &Arc<Core>) {
-        if self.release(true) {
-            // It may have left with a stack that was replaced.
-            let _ = Bus::of(core.clone()).edit_stack(|stack| stack.without(&self.name));
+    /// Lets what waits go on, one after the other, unless another thread does; that one then opens, too, if this was to.
+    fn release(&self, opens: bool) {
+        {
+            let mut line = self.line.lock();
+            line.ends |= opens;
+            if std::mem::replace(&mut line.leaving, true) {
+                return;
+            }
         }
-    }
-
-    /// Lets what waits go on, one after the other, unless another thread does; whether it did. With the last one it may open.
-    fn release(&self, opens: bool) -> bool {
-        if std::mem::replace(&mut self.line.lock().leaving, true) {
-            return false;
-        }
-        while let Some(held) = self.next(opens) {
+        while let Some(held) = self.next() {
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| held.release())) {
                 discard(Some(panic));
             }
         }
-        true
+        self.leave();
     }
 
     /// The next one; if there is none, nobody is on the way any more.
-    fn next(&self, opens: bool) -> Option<Held> {
+    fn next(&self) -> Option<Held> {
         let mut line = self.line.lock();
         let next = line.waiting.pop_front();
         if next.is_none() {
             line.leaving = false;
-            line.open |= opens;
+            line.open = line.ends;
         }
         next
+    }
+
+    /// Leaves the stack, if it is open.
+    fn leave(&self) {
+        if self.line.lock().open
+            && let Some(core) = self.core.upgrade()
+        {
+            // It may have left with a stack that was replaced.
+            let _ = Bus::of(core).edit_stack(|stack| stack.without(&self.name));
+        }
     }
 }
 

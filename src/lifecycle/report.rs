@@ -58,7 +58,7 @@ pub enum Left {
         /// How many calls.
         count: usize,
     },
-    /// Events waited in the queue of a subscription.
+    /// Events waited in the queue of a subscription, or were taken from a [reliable](crate::Reliable) one and are not done with.
     Events {
         /// The bus's name.
         bus: Arc<str>,

@@ -3,14 +3,18 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use sigtree_middleware::{Clock, Failure, Pattern, Rows, Topic};
 
 use super::lanes::Lanes;
+use super::recent::Recent;
 use super::{Metering, Slow, Times};
+use crate::config::BusConfig;
 use crate::connection::ConnectionId;
 use crate::dispatch::slot::Slot;
+use crate::metrics::Latency;
 
 /// The figures of one bus since it is measured.
 pub(crate) struct Meter {
@@ -22,7 +26,10 @@ pub(crate) struct Meter {
     /// Calls with what a layer around the connection held: an executor among them.
     pub(crate) resumed: Lanes,
     /// How long handlers took together, whatever the topic.
-    pub(crate) deliveries: Times,
+    deliveries: Times,
+    recent: Recent,
+    /// For how long figures are of lately, in nanoseconds. Relaxed: it stands for itself.
+    span: AtomicU64,
     pub(crate) slow: Slow,
 }
 
@@ -66,6 +73,8 @@ pub(crate) struct PatternRow {
 pub(crate) struct CallRow {
     delivered: AtomicU64,
     pub(crate) times: Times,
+    /// Of a connection.
+    recent: Recent,
 }
 
 /// The events of a topic as long as it meets handlers of the same patterns: what an emit counts in.
@@ -83,7 +92,7 @@ pub(crate) struct Counts {
 }
 
 impl Meter {
-    pub(crate) fn new(metering: Metering, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(metering: Metering, clock: Arc<dyn Clock>, config: &BusConfig) -> Self {
         Self {
             metering,
             clock,
@@ -92,8 +101,48 @@ impl Meter {
             connections: Mutex::default(),
             resumed: Lanes::new(),
             deliveries: Times::default(),
-            slow: Slow::new(metering.slow, metering.slowest),
+            recent: Recent::default(),
+            span: span_of(config).into(),
+            slow: Slow::new(metering.slow.unwrap_or(config.slow_handler), metering.slowest),
         }
+    }
+
+    /// Takes over what the bus decides.
+    pub(crate) fn take_over(&self, config: &BusConfig) {
+        self.span.store(span_of(config), Ordering::Relaxed);
+        self.slow.set_threshold(self.metering.slow.unwrap_or(config.slow_handler));
+    }
+
+    fn span(&self) -> Duration {
+        Duration::from_nanos(self.span.load(Ordering::Relaxed))
+    }
+
+    /// Notes how long all handlers of an event took that were done at that time.
+    pub(crate) fn add_delivery(&self, took: Duration, at: Duration) {
+        self.deliveries.record(took);
+        self.recent.record(took, at, self.span());
+    }
+
+    /// Notes calls of a connection that took so long, were done at that time, and stand for so many.
+    pub(crate) fn add_calls(&self, slot: &dyn Slot, delivered: u64, took: Duration, at: Duration) {
+        if let Some(row) = self.connection(slot) {
+            row.add(delivered, took);
+            row.recent.record(took, at, self.span());
+        }
+    }
+
+    /// How long all handlers of an event took.
+    pub(crate) fn latency(&self) -> Latency {
+        self.with_recent(self.deliveries.read(), &self.recent)
+    }
+
+    /// How long calls of a connection took.
+    pub(crate) fn latency_of(&self, row: &CallRow) -> Latency {
+        self.with_recent(row.times.read(), &row.recent)
+    }
+
+    fn with_recent(&self, latency: Latency, recent: &Recent) -> Latency {
+        Latency { recent_p95: recent.p95(self.clock.elapsed(), self.span()), ..latency }
     }
 
     pub(crate) fn metering(&self) -> &Metering {
@@ -125,7 +174,7 @@ impl Meter {
     }
 
     /// The row of a connection, if there is one or room for one.
-    pub(crate) fn connection(&self, slot: &dyn Slot) -> Option<Arc<CallRow>> {
+    fn connection(&self, slot: &dyn Slot) -> Option<Arc<CallRow>> {
         let mut connections = self.connections.lock();
         let id = slot.header().id();
         match connections.get(&id) {
@@ -226,7 +275,7 @@ impl TopicRow {
 
 impl CallRow {
     /// Notes calls that took so long and stand for so many.
-    pub(crate) fn add(&self, delivered: u64, took: std::time::Duration) {
+    pub(crate) fn add(&self, delivered: u64, took: Duration) {
         self.delivered.fetch_add(delivered, Ordering::Relaxed);
         self.times.record(took);
     }
@@ -234,4 +283,8 @@ impl CallRow {
     pub(crate) fn delivered(&self) -> u64 {
         self.delivered.load(Ordering::Relaxed)
     }
+}
+
+fn span_of(config: &BusConfig) -> u64 {
+    u64::try_from(config.metrics_interval.as_nanos()).unwrap_or(u64::MAX)
 }

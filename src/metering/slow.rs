@@ -1,6 +1,7 @@
 //! The slowest handlers.
 
 use std::cmp::Reverse;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -12,20 +13,26 @@ use crate::metrics::SlowHandler;
 
 /// Handlers that were found slow, as many as are to be remembered.
 pub(crate) struct Slow {
-    threshold: Duration,
+    /// In nanoseconds. Relaxed: it stands for itself.
+    threshold: AtomicU64,
     most: usize,
     found: Mutex<Vec<(ConnectionId, SlowHandler)>>,
 }
 
 impl Slow {
     pub(crate) fn new(threshold: Duration, most: usize) -> Self {
-        Self { threshold, most, found: Mutex::default() }
+        Self { threshold: nanos(threshold).into(), most, found: Mutex::default() }
+    }
+
+    /// Calls those slow from now on that take longer.
+    pub(crate) fn set_threshold(&self, threshold: Duration) {
+        self.threshold.store(nanos(threshold), Ordering::Relaxed);
     }
 
     /// Takes note of a call, if it was slow. When there is no room, the handler whose worst call is the least bad makes room.
     #[inline]
     pub(crate) fn see(&self, slot: &dyn Slot, pattern: &Pattern, took: Duration) {
-        if took > self.threshold {
+        if nanos(took) > self.threshold.load(Ordering::Relaxed) {
             self.note(slot, pattern, took);
         }
     }
@@ -66,6 +73,10 @@ impl Slow {
         all.sort_by_key(|slow| Reverse(slow.worst));
         all
     }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn warn(slow: &SlowHandler) {

@@ -18,7 +18,7 @@ pub(crate) struct Times {
 
 /// Longer times count as this long among the others.
 #[cfg(feature = "hdrhistogram")]
-const LONGEST: Duration = Duration::from_secs(60);
+pub(super) const LONGEST: Duration = Duration::from_secs(60);
 
 impl Times {
     pub(crate) fn record(&self, took: Duration) {
@@ -48,6 +48,7 @@ impl Times {
             p95,
             p99,
             max,
+            recent_p95: None,
         }
     }
 }

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use sigtree_middleware::{Counted, OneLine, write_table};
 
+use crate::executor::PoolStats;
+
 use super::{BusMetrics, ConnectionMetrics, Figures, Latency, MetricsSnapshot, SlowHandler};
 
 const HEADINGS: [&str; 10] =
@@ -34,6 +36,7 @@ impl BusMetrics {
             columns[5] = "-".into();
             lines.push((name, columns));
         }
+        lines.extend(self.pool.map(|pool| ("  pool".to_owned(), pool_columns(&pool))));
         for pattern in &self.patterns {
             let mut columns = pattern.figures.columns();
             columns[4] = "-".into();
@@ -54,6 +57,13 @@ impl ConnectionMetrics {
         let columns = counts.into_iter().chain(self.latency.columns()).collect();
         (format!("    {name}{}:{}", self.site.file(), self.site.line()), columns)
     }
+}
+
+fn pool_columns(pool: &PoolStats) -> Vec<String> {
+    let PoolStats { run, panicked, queue, .. } = pool;
+    let depth = format!("{}/{}", queue.depth, queue.capacity);
+    let counts = ["-".into(), run.to_string(), panicked.to_string(), queue.dropped().to_string(), "-".into(), depth];
+    counts.into_iter().chain(Latency::default().columns()).collect()
 }
 
 impl Figures {

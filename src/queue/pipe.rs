@@ -282,6 +282,14 @@ impl<I> Pipe<I> {
         }
     }
 
+    /// How many wait, or were taken and not given back.
+    pub(crate) fn undone(&self) -> usize {
+        match &self.store {
+            Store::Kept(kept) => kept.held(),
+            _ => self.len(),
+        }
+    }
+
     /// Says that one is about to sleep until there is something to take. Look once more before sleeping.
     pub(crate) fn nap(&self) -> Nap {
         self.takers.nap()

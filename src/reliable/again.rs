@@ -12,9 +12,8 @@ use sigtree_middleware::{
     Next, Offload, Problem, Site, Standing, Topic,
 };
 
-use super::text_of;
+use super::{Rules, text_of};
 use crate::dispatch::failure::discard;
-use crate::mode::Reliable;
 use crate::sync::Mutex;
 
 /// Calls a handler that failed again, later, and keeps what it never did as dead letters.
@@ -25,7 +24,7 @@ pub(crate) struct Redeliver(Arc<Inner>);
 
 struct Inner {
     mark: Mark,
-    rules: Reliable,
+    rules: Rules,
     dead: DeadLetter,
     /// How many may wait.
     room: usize,
@@ -66,7 +65,7 @@ struct Handler {
 
 impl Redeliver {
     pub(crate) fn new(
-        rules: Reliable,
+        rules: Rules,
         dead: DeadLetter,
         room: usize,
         offload: Option<Offload>,
@@ -268,7 +267,7 @@ impl Middleware for Redeliver {
     }
 
     fn describe(&self) -> Cow<'static, str> {
-        let Reliable { retries, backoff, .. } = &self.0.rules;
+        let (retries, backoff) = (self.0.rules.retries(), self.0.rules.backoff());
         format!("reliable, up to {retries} more attempts after {backoff}").into()
     }
 }

@@ -9,10 +9,9 @@ use sigtree_middleware::{Alarm, Clock, DeadLetter, DeadReason, Entry, Site};
 use slotmap::Key as _;
 
 use super::book::{Book, Dead, Flight, Given, Todo, Why};
-use super::{ReliableStats, Ticket, Told, text_of};
+use super::{ReliableStats, Rules, Ticket, Told, text_of};
 use crate::connection::ConnectionId;
 use crate::dispatch::failure::discard;
-use crate::mode::Reliable;
 use crate::queue::Pipe;
 use crate::subscription::{Addressed, Label, Parcel, Received, Receives};
 use crate::sync::Mutex;
@@ -24,11 +23,9 @@ use crate::sync::Mutex;
 pub(crate) struct Ledger<T: Receives + ?Sized> {
     pipe: Arc<Pipe<Parcel<T>>>,
     book: Mutex<Book<Parcel<T>>>,
-    rules: Reliable,
+    rules: Rules,
     dead: DeadLetter,
     clock: Arc<dyn Clock>,
-    /// What an attempt fails with that is not done in time.
-    late: Arc<str>,
     addressed: Addressed,
     label: Arc<Label>,
     connection: OnceLock<ConnectionId>,
@@ -40,19 +37,17 @@ pub(crate) struct Ledger<T: Receives + ?Sized> {
 impl<T: Receives + ?Sized> Ledger<T> {
     pub(crate) fn new(
         pipe: Arc<Pipe<Parcel<T>>>,
-        rules: Reliable,
+        rules: Rules,
         clock: Arc<dyn Clock>,
         addressed: Addressed,
         label: Arc<Label>,
     ) -> Arc<Self> {
-        let late = format!("not done within {:?}", rules.timeout).into();
         Arc::new_cyclic(|me| Self {
             pipe,
             book: Mutex::new(Book::default()),
-            dead: rules.dead.clone().unwrap_or_default(),
+            dead: rules.dead_letters(),
             rules,
             clock,
-            late,
             addressed,
             label,
             connection: OnceLock::new(),
@@ -73,7 +68,7 @@ impl<T: Receives + ?Sized> Ledger<T> {
 
     /// Takes the next event: one that is to be given again, or else one that was not given yet.
     pub(crate) fn take(&self) -> Option<Received<T>> {
-        let until = self.clock.elapsed().saturating_add(self.rules.timeout);
+        let until = self.clock.elapsed().saturating_add(self.rules.timeout());
         let again = {
             let mut book = self.book.lock();
             book.give_again(until).map(|given| (given, book.alarm()))
@@ -187,9 +182,10 @@ impl<T: Receives + ?Sized> Ledger<T> {
 impl<T: Receives + ?Sized> Alarm for Ledger<T> {
     fn ring(&self) {
         let now = self.clock.elapsed();
+        let late = format!("not done within {:?}", self.rules.timeout()).into();
         let (todo, alarm) = {
             let mut book = self.book.lock();
-            let todo = book.ring(now, &self.late, |attempts| self.rules.pause_after(attempts));
+            let todo = book.ring(now, &late, |attempts| self.rules.pause_after(attempts));
             (todo, book.alarm())
         };
         self.set(alarm);

@@ -39,8 +39,9 @@ impl<T: Receives + ?Sized> Fed<T> {
             Mode::LatestOnly => (Pipe::new(queue.overflow(Overflow::Latest)), None),
             Mode::Reliable(rules) => {
                 assert_keeps(queue);
+                let rules = on.core().backstage.rules(rules.clone());
                 let (pipe, clock) = (Pipe::keeping(queue), on.core().clock.clone());
-                let ledger = Ledger::new(pipe.clone(), rules.clone(), clock, addressed.clone(), label.clone());
+                let ledger = Ledger::new(pipe.clone(), rules, clock, addressed.clone(), label.clone());
                 (pipe, Some(ledger))
             }
         };
