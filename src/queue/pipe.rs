@@ -184,15 +184,28 @@ impl<I> Pipe<I> {
     /// Takes what is next, and wakes somebody who waits for a place.
     #[inline]
     pub(crate) fn pop(&self) -> Option<I> {
-        self.takes.see(self.len());
-        let item = match &self.store {
-            Store::Lanes(lanes) | Store::Rings(lanes) => lanes.pop(),
-            Store::Latest(latest) => latest.pop(),
-            Store::Kept(kept) => kept.pop(),
-        }?;
+        let item = self.take_out()?;
         self.takes.count();
         self.pushers.wake();
         Some(item)
+    }
+
+    /// Takes out what is next, to be dropped: nobody will have it.
+    pub(crate) fn abandon(&self) -> Option<I> {
+        let item = self.take_out()?;
+        self.losses.count(Loss::Abandoned);
+        self.pushers.wake();
+        Some(item)
+    }
+
+    #[inline(always)]
+    fn take_out(&self) -> Option<I> {
+        self.takes.see(self.len());
+        match &self.store {
+            Store::Lanes(lanes) | Store::Rings(lanes) => lanes.pop(),
+            Store::Latest(latest) => latest.pop(),
+            Store::Kept(kept) => kept.pop(),
+        }
     }
 
     /// Takes what is next, and sleeps until there is something; `None` when the time is over, or nothing will come any more.
