@@ -5,13 +5,13 @@ mod turn;
 
 use std::any::TypeId;
 use std::panic::Location;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use sigtree_middleware::{DeadLetter, Event};
 
 use crate::connection::Connection;
-use crate::dispatch::slot::{Call, Called};
+use crate::dispatch::slot::{Call, Called, Slot};
 use crate::error::Error;
 use crate::handler::Outcome;
 use crate::on::On;
@@ -30,8 +30,13 @@ use desk::Desk;
 ///
 /// # What is not lost
 ///
-/// [`Bus::flush`](crate::Bus::flush) has what waits handled now, full or not. When the connection ends, or its bus, what waits is
-/// its last batch: so the handler is called once more, after the disconnect.
+/// [`Bus::flush`](crate::Bus::flush) has what waits handled now, full or not. When the connection ends, what waits is handled by
+/// whoever ends it, executor or not, before the disconnect returns; so hold no lock then that the handler wants. With the bus it is
+/// handled by whoever drops its last handle, or leaves the emit that was inside.
+///
+/// No new call starts after a disconnect. So if a batch is being handled just then, in another thread or further out in this one, it
+/// is the last: what waits behind it is lost, [counted](crate::QueueStats::abandoned) and logged, or becomes dead letters in
+/// reliable mode. [`disconnect_wait`](Connection::disconnect_wait) waits for the batch.
 ///
 /// In [reliable](crate::Reliable) mode a batch whose handler returns is done; if it fails or panics, each event of it has failed, and
 /// comes again in a later batch. Those that still fail when the connection ends become dead letters.
@@ -142,6 +147,14 @@ impl<T: Receives + ?Sized> Call for Gather<T> {
 
     fn flush(&self) {
         self.desk.flush();
+    }
+
+    fn ended(&self) {
+        self.desk.end();
+    }
+
+    fn placed(&self, slot: Weak<dyn Slot>) {
+        self.desk.placed(slot);
     }
 
     fn queue_stats(&self) -> Option<QueueStats> {

@@ -245,6 +245,11 @@ impl<C: Call> Call for Guarded<C> {
 
     fn flush(&self) {
         self.conditions.layers.flush();
+        self.call.flush();
+    }
+
+    fn ended(&self) {
+        self.call.ended();
     }
 
     fn layers(&self) -> &[Layer] {
@@ -256,7 +261,7 @@ impl<C: Call> Call for Guarded<C> {
     }
 
     fn dead_letters(&self) -> Option<&DeadLetter> {
-        self.conditions.dead.as_deref()
+        self.conditions.dead.as_deref().or_else(|| self.call.dead_letters())
     }
 
     fn explain(&self, notes: &mut Vec<String>) {
@@ -266,7 +271,8 @@ impl<C: Call> Call for Guarded<C> {
     }
 
     fn placed(&self, slot: Weak<dyn Slot>) {
-        let _ = self.slot.set(slot);
+        let _ = self.slot.set(slot.clone());
+        self.call.placed(slot);
     }
 
     fn is_expired(&self) -> bool {

@@ -214,6 +214,10 @@ impl<C: Call> Call for Arc<CatchUp<C>> {
         self.call.flush();
     }
 
+    fn ended(&self) {
+        self.call.ended();
+    }
+
     fn layers(&self) -> &[Layer] {
         self.call.layers()
     }

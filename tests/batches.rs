@@ -4,14 +4,14 @@
 mod crowd;
 mod support;
 
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
 use crowd::{CROWD, count, crowd};
 use parking_lot::Mutex;
 use sigtree::middleware::{Backoff, DeadLetter, Job};
-use sigtree::{Bus, Mailbox, ManualClock, Mode, Overflow, Queue, Received, Reliable, WorkerPool};
+use sigtree::{Bus, Connection, Mailbox, ManualClock, Mode, Overflow, Queue, Received, Reliable, WorkerPool};
 use support::{boom, quietly};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -113,6 +113,99 @@ fn the_end_has_the_last_batch() {
     drop(writer);
 }
 
+/// A handler that ends its own connection at its first batch, when two more events wait.
+fn ends_itself(bus: &Bus, seen: &Batches, mode: Mode) -> Connection {
+    let (batches, own) = (seen.clone(), bus.clone());
+    let handler = move |batch: &[Received<u32>]| {
+        batches.note(batch);
+        emit(&own, [3, 4]);
+        let all: Vec<_> = own.inspect().connections().map(|seen| seen.id).collect();
+        all.into_iter().for_each(|id| assert!(own.disconnect(id)));
+    };
+    bus.on("n").mode(mode).batch(2, SECOND).connect(handler).unwrap()
+}
+
+#[test]
+fn a_handler_that_disconnects_itself_is_not_called_again() {
+    let (bus, clock) = bus();
+    let seen = Batches::default();
+    let writer = ends_itself(&bus, &seen, Mode::BestEffort);
+    emit(&bus, [1, 2]);
+    bus.flush();
+    clock.advance(SECOND);
+    assert_eq!(seen.take(), [[1, 2]]);
+    drop(writer);
+
+    let dead = DeadLetter::new();
+    let writer = ends_itself(&bus, &seen, Mode::Reliable(Reliable::new().dead_letters(&dead)));
+    emit(&bus, [1, 2]);
+    assert_eq!(seen.take(), [[1, 2]]);
+    let left: Vec<_> = dead.letters().iter().map(|letter| *letter.payload::<u32>().unwrap()).collect();
+    assert_eq!(left, [3, 4]);
+    drop(writer);
+}
+
+#[test]
+fn after_a_disconnect_no_batch_begins_elsewhere() {
+    let (bus, _clock) = bus();
+    let seen = Batches::default();
+    let (batches, gate) = (seen.clone(), Arc::new(Barrier::new(2)));
+    let waits = gate.clone();
+    let handler = move |batch: &[Received<u32>]| {
+        batches.note(batch);
+        if *batch[0] == 1 {
+            waits.wait();
+            waits.wait();
+        }
+    };
+    let writer = bus.on("n").batch(1, SECOND).connect(handler).unwrap();
+    let emitter = bus.clone();
+    let first = thread::spawn(move || emit(&emitter, [1]));
+    gate.wait();
+    emit(&bus, [2, 3]);
+    writer.disconnect();
+    gate.wait();
+    first.join().unwrap();
+    assert_eq!(seen.take(), [[1]]);
+}
+
+#[test]
+fn who_waits_for_the_end_waits_for_a_batch_on_an_executor() {
+    let (bus, _clock) = bus();
+    let (pool, gate, seen) = (WorkerPool::builder().start().unwrap(), Arc::new(Barrier::new(2)), Batches::default());
+    let (waits, batches) = (gate.clone(), seen.clone());
+    let handler = move |batch: &[Received<u32>]| {
+        waits.wait();
+        waits.wait();
+        batches.note(batch);
+    };
+    let writer = bus.on("n").on(pool.clone()).batch(1, SECOND).connect(handler).unwrap();
+    emit(&bus, [1]);
+    gate.wait();
+    assert!(writer.disconnect_wait(Duration::ZERO).unwrap_err().is_timeout());
+    gate.wait();
+    pool.stop(PATIENCE).unwrap();
+    assert_eq!(seen.take(), [[1]]);
+}
+
+#[test]
+fn conditions_keep_nothing_from_the_handler_that_is_its() {
+    let (bus, _clock) = bus();
+    let (seen, dead) = (Batches::default(), DeadLetter::new());
+    let rules = Reliable::new().retries(0).dead_letters(&dead);
+    let on = bus.on("n").named("rows").filter(|_| true).mode(Mode::Reliable(rules));
+    let batches = seen.clone();
+    let handler = move |batch: &[Received<u32>]| {
+        batches.note(batch);
+        Err("broken")
+    };
+    let writer = on.batch(3, SECOND).connect(handler).unwrap();
+    emit(&bus, [1]);
+    bus.flush();
+    assert_eq!(seen.take(), [[1]]);
+    assert_eq!(writer.dead_letters().unwrap().letters().len(), 1);
+}
+
 #[test]
 fn a_handler_that_fails_or_panics_is_told_of_and_goes_on() {
     let (bus, _clock) = bus();
@@ -151,11 +244,11 @@ fn an_executor_has_whole_batches() {
     mailbox.drain();
     assert_eq!(seen.take(), [[3]]);
 
-    emit(&bus, [4]);
+    emit(&bus, [4, 5]);
     drop(writer);
+    assert_eq!(seen.take(), [[4, 5]], "whoever ends it does not leave it to a job");
+    assert_eq!(mailbox.drain(), 1);
     assert!(seen.take().is_empty());
-    mailbox.drain();
-    assert_eq!(seen.take(), [[4]]);
 }
 
 #[test]

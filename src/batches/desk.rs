@@ -1,7 +1,7 @@
 //! [`Desk`]: who handles batches, and when.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use sigtree_middleware::{Alarm, Cause, Clock, Executor, Failure, Job};
@@ -9,6 +9,7 @@ use sigtree_middleware::{Alarm, Cause, Clock, Executor, Failure, Job};
 use super::turn::{Step, Turn};
 use crate::dispatch::core::Core;
 use crate::dispatch::failure::discard;
+use crate::dispatch::slot::Slot;
 use crate::queue::Pipe;
 use crate::reliable::Ledger;
 use crate::subscription::{Addressed, Fed, Label, Parcel, Received, Receives};
@@ -28,6 +29,8 @@ pub(super) struct Desk<T: Receives + ?Sized> {
     clock: Arc<dyn Clock>,
     core: Weak<Core>,
     turn: Mutex<Turn>,
+    /// Its connection's.
+    slot: OnceLock<Weak<dyn Slot>>,
     me: Weak<Self>,
 }
 
@@ -53,6 +56,7 @@ impl<T: Receives + ?Sized> Desk<T> {
             clock: core.clock.clone(),
             core: Arc::downgrade(core),
             turn: Mutex::new(Turn::default()),
+            slot: OnceLock::new(),
             me: me.clone(),
         });
         if let Some(ledger) = &fed.ledger {
@@ -60,6 +64,11 @@ impl<T: Receives + ?Sized> Desk<T> {
             ledger.tell(told);
         }
         desk
+    }
+
+    /// Notes which slot it is behind.
+    pub(super) fn placed(&self, slot: Weak<dyn Slot>) {
+        let _ = self.slot.set(slot);
     }
 
     pub(super) fn most(&self) -> usize {
@@ -74,6 +83,11 @@ impl<T: Receives + ?Sized> Desk<T> {
         self.pipe.len() + self.ledger.as_ref().map_or(0, |ledger| ledger.ready())
     }
 
+    /// The most that is in a batch. The queue may have been given fewer places since.
+    fn full(&self) -> usize {
+        self.most.min(self.pipe.capacity())
+    }
+
     /// Begins if there is a batch and nobody is at it. Who put an event in looks afterwards; who handles batches looks once more
     /// under the same lock before he stops; so one of them sees it.
     pub(super) fn look(&self) {
@@ -85,9 +99,13 @@ impl<T: Receives + ?Sized> Desk<T> {
         self.begin(Turn::flush);
     }
 
-    /// The same for the last time.
+    /// Handles what waits here and now, for the last time; who is at a batch elsewhere, or further out in this thread, stops after it.
     pub(super) fn end(&self) {
-        self.begin(Turn::end);
+        let step = self.turn.lock().end(self.waiting());
+        match step {
+            Step::Handle => self.run(),
+            step => self.stop(step),
+        }
     }
 
     fn begin(&self, change: impl FnOnce(&mut Turn)) {
@@ -95,7 +113,11 @@ impl<T: Receives + ?Sized> Desk<T> {
         let step = {
             let mut turn = self.turn.lock();
             change(&mut turn);
-            turn.begin(self.waiting(), self.most, now, self.within)
+            let step = turn.begin(self.waiting(), self.full(), now, self.within);
+            if matches!(step, Step::Handle) && self.executor.is_some() {
+                turn.ask();
+            }
+            step
         };
         match step {
             Step::Handle => self.start(),
@@ -105,13 +127,9 @@ impl<T: Receives + ?Sized> Desk<T> {
 
     /// Handles what is there: on the executor, or here.
     fn start(&self) {
-        let (Some(executor), Some(me)) = (&self.executor, self.me.upgrade()) else { return self.run() };
-        let mut errand = Errand(Some(me));
-        let job = Job::new(move || {
-            if let Some(desk) = errand.0.take() {
-                desk.run();
-            }
-        });
+        let Some(executor) = &self.executor else { return self.run() };
+        let mut errand = Errand(Some(self.me.clone()));
+        let job = Job::new(move || errand.run());
         if let Err(refused) = executor.execute(job) {
             tracing::warn!(target: "sigtree::batches", "a batch has to wait: {refused}");
         }
@@ -120,8 +138,12 @@ impl<T: Receives + ?Sized> Desk<T> {
     fn run(&self) {
         loop {
             self.handle_one();
+            if self.executor.is_none() {
+                // Whoever brings events handles batches: who did last may wait for the next to. Before he can begin.
+                self.pipe.forget_taker();
+            }
             let now = self.clock.elapsed();
-            let step = self.turn.lock().go_on(self.waiting(), self.most, now, self.within);
+            let step = self.turn.lock().go_on(self.waiting(), self.full(), now, self.within);
             match step {
                 Step::Handle => {}
                 step => return self.stop(step),
@@ -140,12 +162,25 @@ impl<T: Receives + ?Sized> Desk<T> {
         }
     }
 
-    /// Nothing is taken any more.
+    /// Nothing is handled any more: what is left is lost, or makes dead letters.
     fn close(&self) {
         self.pipe.close();
         if let Some(ledger) = &self.ledger {
-            ledger.end();
+            return ledger.end();
         }
+        let mut lost = 0_u64;
+        while let Some(parcel) = self.pipe.abandon() {
+            drop_quietly(|| parcel);
+            lost += 1;
+        }
+        if lost > 0 {
+            tracing::warn!(target: "sigtree::batches", lost, "lost events that waited for a batch: {} ended meanwhile", self.label);
+        }
+    }
+
+    /// Keeps the handler connected to its slot, so that who waits for its end waits for this batch; `None` if it has ended.
+    fn hold(&self) -> Option<Arc<dyn Slot>> {
+        self.slot.get()?.upgrade()
     }
 
     fn handle_one(&self) {
@@ -191,28 +226,40 @@ impl<T: Receives + ?Sized> Desk<T> {
 /// Something is to be given again.
 impl<T: Receives + ?Sized> crate::reliable::Told for Desk<T> {
     fn tell(&self) {
-        self.look();
+        if let Some(_held) = self.hold() {
+            self.look();
+        }
     }
 }
 
 impl<T: Receives + ?Sized> Alarm for Desk<T> {
     fn ring(&self) {
-        self.begin(Turn::rang);
+        if let Some(_held) = self.hold() {
+            self.begin(Turn::rang);
+        }
     }
 }
 
-/// Dropped with a job that was not run, somebody else may begin; if it was to be the last, it is done here.
-struct Errand<T: Receives + ?Sized>(Option<Arc<Desk<T>>>);
+/// What a job is to do. Dropped unrun, another one is tried later. It does not keep the handler alive.
+struct Errand<T: Receives + ?Sized>(Option<Weak<Desk<T>>>);
+
+impl<T: Receives + ?Sized> Errand<T> {
+    fn run(&mut self) {
+        let Some(desk) = self.0.take().and_then(|desk| desk.upgrade()) else { return };
+        let Some(_held) = desk.hold() else { return };
+        let is_wanted = desk.turn.lock().arrive();
+        if is_wanted {
+            desk.run();
+        }
+    }
+}
 
 impl<T: Receives + ?Sized> Drop for Errand<T> {
     fn drop(&mut self) {
-        let Some(desk) = self.0.take() else { return };
+        let Some(desk) = self.0.take().and_then(|desk| desk.upgrade()) else { return };
         let now = desk.clock.elapsed();
         let again = desk.turn.lock().give_up(now, desk.within);
-        match again {
-            Some(due) => desk.stop(Step::Wait(Some(due))),
-            None => desk.run(),
-        }
+        desk.stop(Step::Wait(again));
     }
 }
 

@@ -229,6 +229,10 @@ impl Slot for OnlyMeasured {
         self.inner.flush();
     }
 
+    fn ended(&self) {
+        self.inner.ended();
+    }
+
     fn layers(&self) -> &[Layer] {
         self.inner.layers()
     }

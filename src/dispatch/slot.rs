@@ -86,6 +86,9 @@ pub trait Slot: Send + Sync {
     /// Releases what layers around the handler hold.
     fn flush(&self);
 
+    /// Does what is left to do, in the thread that disconnected it and without a lock: when that returns no new call starts.
+    fn ended(&self);
+
     /// The layers around it.
     fn layers(&self) -> &[Layer];
 
@@ -282,6 +285,9 @@ pub trait Call: Send + Sync + Sized + 'static {
     /// See [`Slot::flush`].
     fn flush(&self) {}
 
+    /// See [`Slot::ended`].
+    fn ended(&self) {}
+
     /// See [`Slot::layers`].
     fn layers(&self) -> &[Layer] {
         &[]
@@ -394,6 +400,10 @@ impl<C: Call> Slot for Holder<C> {
 
     fn flush(&self) {
         self.call.flush();
+    }
+
+    fn ended(&self) {
+        self.call.ended();
     }
 
     fn layers(&self) -> &[Layer] {

@@ -539,7 +539,10 @@ impl Core {
     pub(super) fn empty(&self, mut bin: Bin) {
         let disconnected = std::mem::take(&mut bin.disconnected);
         let watches = std::mem::take(&mut bin.watches);
-        let dropped = catch_unwind(AssertUnwindSafe(|| drop(bin)));
+        let dropped = catch_unwind(AssertUnwindSafe(|| {
+            bin.entries.iter().filter(|entry| entry.header().is_dead()).for_each(|entry| entry.ended());
+            drop(bin);
+        }));
         for report in disconnected {
             tracing::debug!(target: "sigtree::dispatch", bus = %self.name, pattern = %report.pattern, id = ?report.id, "disconnected");
             self.report(sys::DISCONNECTED, || report);

@@ -63,7 +63,7 @@ impl BusMetrics {
         }
     }
 
-    fn losses(&self) -> [(&'static str, u64); 6] {
+    fn losses(&self) -> [(&'static str, u64); 7] {
         let queues = || self.patterns.iter().flat_map(|pattern| &pattern.connections).filter_map(|seen| seen.queue);
         [
             ("filtered", self.total.filtered),
@@ -72,6 +72,7 @@ impl BusMetrics {
             ("replaced", queues().map(|queue| queue.replaced).sum()),
             ("timed out", queues().map(|queue| queue.timed_out).sum()),
             ("would deadlock", queues().map(|queue| queue.would_deadlock).sum()),
+            ("abandoned", queues().map(|queue| queue.abandoned).sum()),
         ]
     }
 }

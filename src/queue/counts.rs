@@ -28,13 +28,20 @@ pub struct QueueStats {
     pub timed_out: u64,
     /// Events lost because they would have had to wait in the thread that takes them.
     pub would_deadlock: u64,
+    /// Events that waited for a [batch](crate::OnBatch) when the connection ended while its handler was at another one.
+    pub abandoned: u64,
 }
 
 impl QueueStats {
     /// Events that were lost or replaced, for whatever reason.
     #[must_use]
     pub fn dropped(&self) -> u64 {
-        self.dropped_newest + self.dropped_oldest + self.replaced + self.timed_out + self.would_deadlock
+        self.dropped_newest
+            + self.dropped_oldest
+            + self.replaced
+            + self.timed_out
+            + self.would_deadlock
+            + self.abandoned
     }
 
     /// Events that came, whatever became of them.
@@ -65,11 +72,12 @@ pub(crate) enum Loss {
     Replaced,
     TimedOut,
     WouldDeadlock,
+    Abandoned,
 }
 
 /// What those who push count. What those who take count stands apart, or each would wait for the other's cache line.
 #[derive(Default)]
-pub(crate) struct Losses([AtomicU64; 5]);
+pub(crate) struct Losses([AtomicU64; 6]);
 
 /// What those who take count.
 #[derive(Default)]
@@ -118,5 +126,6 @@ pub(crate) fn stats(capacity: usize, depth: usize, losses: &Losses, takes: &Take
         replaced: losses.of(Loss::Replaced),
         timed_out: losses.of(Loss::TimedOut),
         would_deadlock: losses.of(Loss::WouldDeadlock),
+        abandoned: losses.of(Loss::Abandoned),
     }
 }

@@ -12,7 +12,7 @@ use super::lanes::Lanes;
 use super::latest::Latest;
 use super::waiters::{Nap, Waiters};
 use super::{Overflow, Queue};
-use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering, yield_now};
+use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 /// What an item is queued by.
 #[derive(Clone, Copy)]
@@ -21,10 +21,6 @@ pub(crate) struct Rank<'r> {
     /// What a newer one replaces it by.
     pub(crate) topic: &'r Topic,
 }
-
-/// How often somebody who finds nothing lets other threads run and looks again, before going to sleep. To be woken costs the one who
-/// pushes more than a push, and it is often about to come.
-const WAYS_GIVEN: u32 = if cfg!(any(sigtree_loom, sigtree_shuttle)) { 0 } else { 4 };
 
 pub(crate) struct Pipe<I> {
     /// As it began.
@@ -184,15 +180,28 @@ impl<I> Pipe<I> {
     /// Takes what is next, and wakes somebody who waits for a place.
     #[inline]
     pub(crate) fn pop(&self) -> Option<I> {
-        self.takes.see(self.len());
-        let item = match &self.store {
-            Store::Lanes(lanes) | Store::Rings(lanes) => lanes.pop(),
-            Store::Latest(latest) => latest.pop(),
-            Store::Kept(kept) => kept.pop(),
-        }?;
+        let item = self.take_out()?;
         self.takes.count();
         self.pushers.wake();
         Some(item)
+    }
+
+    /// Takes out what is next, to be dropped: nobody will have it.
+    pub(crate) fn abandon(&self) -> Option<I> {
+        let item = self.take_out()?;
+        self.losses.count(Loss::Abandoned);
+        self.pushers.wake();
+        Some(item)
+    }
+
+    #[inline(always)]
+    fn take_out(&self) -> Option<I> {
+        self.takes.see(self.len());
+        match &self.store {
+            Store::Lanes(lanes) | Store::Rings(lanes) => lanes.pop(),
+            Store::Latest(latest) => latest.pop(),
+            Store::Kept(kept) => kept.pop(),
+        }
     }
 
     /// Takes what is next, and sleeps until there is something; `None` when the time is over, or nothing will come any more.
@@ -218,15 +227,9 @@ impl<I> Pipe<I> {
         find: impl Fn() -> Option<R>,
         is_over: impl Fn() -> bool,
     ) -> Option<R> {
-        let mut ways_given = 0;
         loop {
             if let Some(found) = find() {
                 return Some(found);
-            }
-            if ways_given < WAYS_GIVEN && !self.is_closed() {
-                ways_given += 1;
-                yield_now();
-                continue;
             }
             let nap = self.takers.nap();
             let found = find();
@@ -366,4 +369,21 @@ fn this_thread() -> u64 {
     use std::sync::atomic::AtomicU64;
     static NEXT: AtomicU64 = AtomicU64::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+#[cfg(all(test, not(any(sigtree_loom, sigtree_shuttle))))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_abandoned_is_counted_as_lost_and_not_as_taken() {
+        let topic = Topic::try_from("n").unwrap();
+        for pipe in [Pipe::new(Queue::bounded(3)), Pipe::keeping(Queue::bounded(3))] {
+            let rank = Rank { priority: Priority::Normal, topic: &topic };
+            (0..3).for_each(|n| assert_eq!(pipe.push(n, rank), Ok(())));
+            assert_eq!((pipe.pop(), pipe.abandon()), (Some(0), Some(1)));
+            let stats = pipe.stats();
+            assert_eq!((stats.received, stats.abandoned, stats.depth, stats.sent()), (1, 1, 1, 3));
+        }
+    }
 }
