@@ -81,16 +81,17 @@ impl Backstage {
 
     /// Notes a queue.
     pub(crate) fn add_outlet(&self, outlet: Arc<dyn Outlet>) {
+        let known = outlet.clone();
         {
             let mut outlets = self.outlets.lock();
             if outlets.all.len() >= outlets.tidy_at {
                 outlets.all.retain(|outlet| !outlet.is_gone());
                 outlets.tidy_at = 2 * outlets.all.len() + 8;
             }
-            outlets.all.push(outlet.clone());
+            outlets.all.push(outlet);
         }
         // It was made before it was known here, where a change finds it.
-        outlet.take_over(&self.config());
+        known.take_over(&self.config());
     }
 
     /// The queues that somebody can take from.

@@ -110,7 +110,7 @@ impl HealthLimits {
         self
     }
 
-    /// What the 95th percentile of latencies, [lately](crate::Latency::recent_p95), is to be below.
+    /// What the 95th percentile of latencies, [lately](crate::metrics::Latency::recent_p95), is to be below.
     pub const fn p95(mut self, limit: Duration) -> Self {
         self.p95 = limit;
         self

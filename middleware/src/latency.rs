@@ -409,6 +409,18 @@ mod tests {
     }
 
     #[test]
+    fn two_are_read_as_one_and_coarse_ones_are_right_to_a_tenth() {
+        let (one, other) = (Track::coarse(MS(1_000)), Track::coarse(MS(1_000)));
+        (1..=50).for_each(|n| one.record(MS(n)));
+        (51..=100).for_each(|n| other.record(MS(n)));
+        let all = one.percentiles_with(&other);
+        assert_eq!((all.count, one.percentiles().count), (100, 50));
+        assert!(all.p95 >= MS(95) && all.p95 <= MS(95) * 110 / 100, "{:?}", all.p95);
+        let bytes = one.histogram.lock().distinct_values() * size_of::<u64>();
+        assert!(bytes < 31_000 / 6, "{bytes}");
+    }
+
+    #[test]
     fn memory_is_bounded_by_the_maximum_and_the_number_of_patterns() {
         let latency = Latency::new().room(8);
         for n in 0..1_000 {

@@ -17,9 +17,7 @@ const FLAGS: u32 = LATER | DRAINING;
 macro_rules! per_thread {
     ($($name:ident: $type:ty = $value:expr;)*) => {
         #[cfg(not(any(sigtree_loom, sigtree_shuttle)))]
-        thread_local! {
-    /// The buses whose held events go on here, the outermost first.
-    static RESUMING: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) }; $( static $name: $type = const { $value }; )* }
+        thread_local! { $( static $name: $type = const { $value }; )* }
         #[cfg(sigtree_loom)]
         loom::thread_local! { $( static $name: $type = $value; )* }
         #[cfg(sigtree_shuttle)]
@@ -30,6 +28,7 @@ macro_rules! per_thread {
 per_thread! {
     DEPTH: Cell<u32> = Cell::new(0);
     PINS: Cell<u32> = Cell::new(0);
+    RESUMING: RefCell<Vec<u64>> = RefCell::new(Vec::new());
     CHAIN: RefCell<Vec<(u32, Topic)>> = RefCell::new(Vec::new());
     QUEUE: RefCell<VecDeque<Box<dyn FnOnce()>>> = RefCell::new(VecDeque::new());
 }
@@ -120,19 +119,21 @@ pub(crate) struct Resuming(std::marker::PhantomData<*const ()>);
 
 impl Resuming {
     pub(crate) fn on(bus: u64) -> Self {
-        RESUMING.with_borrow_mut(|resuming| resuming.push(bus));
+        // A thread that ends may be past that: then it is not known here, and a shutdown waits for it.
+        let _ = RESUMING.try_with(|resuming| resuming.borrow_mut().push(bus));
         Self(std::marker::PhantomData)
     }
 
     /// How many held events of a bus go on in this thread.
     pub(crate) fn here(bus: u64) -> usize {
-        RESUMING.with_borrow(|resuming| resuming.iter().filter(|on| **on == bus).count())
+        let count = |resuming: &RefCell<Vec<u64>>| resuming.borrow().iter().filter(|on| **on == bus).count();
+        RESUMING.try_with(count).unwrap_or(0)
     }
 }
 
 impl Drop for Resuming {
     fn drop(&mut self) {
-        RESUMING.with_borrow_mut(Vec::pop);
+        let _ = RESUMING.try_with(|resuming| resuming.borrow_mut().pop());
     }
 }
 
