@@ -35,6 +35,7 @@ enum Kind {
     WouldDeadlock,
     Timeout,
     Undone { count: usize, what: &'static str },
+    OwnJob,
     Speed(SpeedError),
     QueueFull(Box<QueueFull>),
     ShuttingDown(Arc<str>),
@@ -72,6 +73,11 @@ impl Error {
     /// So many of these were waited for, and not done in time.
     pub(crate) fn undone(count: usize, what: &'static str) -> Self {
         Self(Kind::Undone { count, what })
+    }
+
+    /// A job waits for the pool that runs it.
+    pub(crate) fn own_job() -> Self {
+        Self(Kind::OwnJob)
     }
 
     pub(crate) fn queue_full(full: QueueFull) -> Self {
@@ -121,7 +127,7 @@ impl Error {
     /// Waiting would wait for the waiting thread itself.
     #[must_use]
     pub fn is_would_deadlock(&self) -> bool {
-        matches!(self.0, Kind::WouldDeadlock)
+        matches!(self.0, Kind::WouldDeadlock | Kind::OwnJob)
     }
 
     /// The time to wait ran out.
@@ -222,6 +228,9 @@ impl fmt::Display for Error {
             Kind::WouldDeadlock => f.write_str(
                 "waiting here would wait for this thread: it is inside an emit that holds the handler; \
                  the handler is disconnected all the same",
+            ),
+            Kind::OwnJob => f.write_str(
+                "waiting here would wait for this very job: it is a job of this pool; let another thread wait for the pool",
             ),
             Kind::Timeout => {
                 f.write_str("a call was still running when the time ran out; the handler is disconnected all the same")

@@ -280,8 +280,8 @@ pub use queue::{Overflow, Queue, QueueStats};
 pub use receiver::Receiver;
 pub use reliable::ReliableStats;
 pub use request::{
-    Answer, Answers, Gather, Gathering, IntoResponder, Pending, Question, Questions, Request, RequestError, Responder,
-    Silence, Unanswered,
+    Answer, Answers, Gather, Gathering, IntoResponder, Pending, Question, Questions, RecvQuestion, Request,
+    RequestError, Responder, Silence, Unanswered,
 };
 pub use signal::{Emittable, Pinned, Signal, WeakSignal};
 #[cfg(feature = "async")]

@@ -5,8 +5,10 @@ mod error;
 mod gather;
 mod pending;
 mod question;
+mod questions;
 mod reply;
 mod seating;
+mod signal;
 
 use std::any::Any;
 use std::fmt;
@@ -27,7 +29,8 @@ use pending::Way;
 pub use error::{RequestError, Responder, Silence, Unanswered};
 pub use gather::{Answer, Answers, Gather, Gathering};
 pub use pending::Pending;
-pub use question::{Question, Questions};
+pub use question::Question;
+pub use questions::{Questions, RecvQuestion};
 pub use reply::IntoResponder;
 #[cfg(feature = "async")]
 pub(crate) use reply::{Always, Gives, Perhaps};
@@ -101,6 +104,7 @@ impl Bus {
 ///
 /// Under a [`Correlation`](crate::Correlation) layer the request has a correlation, its own or the one that it was
 /// [given](Self::correlation), and what a responder emits while it answers has the same. A [`Question`] knows it in other threads.
+/// Without that layer responders see the correlation that the request was given, or none: making one costs, and nobody may ask for it.
 /// So an answer needs no tie of its own: it comes to the one request it belongs to.
 #[must_use = "a request is sent when it is waited for, awaited or sent"]
 pub struct Request<'b, Q, A> {

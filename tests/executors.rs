@@ -198,3 +198,79 @@ fn a_full_pool_lets_the_emit_wait() {
     pool.drain(MINUTE).unwrap();
     assert_eq!(log.numbers(), (0..1_000).collect::<Vec<_>>());
 }
+
+#[test]
+fn a_job_that_waits_for_its_own_pool_is_told_so_at_once() {
+    let pool = pool(2);
+    let (said, heard) = mpsc::channel();
+    let own = pool.clone();
+    let asks = Job::new(move || {
+        said.send(own.drain(MINUTE)).unwrap();
+        said.send(own.stop(MINUTE)).unwrap();
+    });
+    sigtree::middleware::Executor::execute(&pool, asks).unwrap();
+    let drained = heard.recv_timeout(MINUTE / 2).expect("it does not wait").unwrap_err();
+    assert!(drained.is_would_deadlock() && drained.to_string().contains("job of this pool"), "{drained}");
+    assert!(heard.recv_timeout(MINUTE / 2).expect("it does not wait").unwrap_err().is_would_deadlock());
+    // It was closed all the same, and another thread can wait for its end.
+    pool.stop(MINUTE).unwrap();
+    let late = sigtree::middleware::Executor::execute(&pool, Job::new(|| ()));
+    assert_eq!(late.unwrap_err().reason(), "the executor is shut down");
+}
+
+#[test]
+fn a_mailbox_that_nobody_can_empty_any_more_keeps_no_bus_alive() {
+    let (bus, mailbox, token) = (Bus::new(), Mailbox::new(), Arc::new(()));
+    let held = token.clone();
+    bus.on("n").on(mailbox.clone()).connect(move |_: &u32| _ = &held).unwrap().detach();
+    bus.on("n").on(mailbox.clone()).serial().connect(|_: &u32| ()).unwrap().detach();
+    assert!(bus.emit("n", 1_u32).is_held());
+    drop(bus);
+    assert_eq!((Arc::strong_count(&token), mailbox.len()), (2, 2));
+    drop(mailbox);
+    assert_eq!(Arc::strong_count(&token), 1, "the bus is freed");
+}
+
+#[test]
+fn a_mailbox_is_closed_when_the_last_who_can_empty_it_is_gone() {
+    let (bus, mailbox) = (Bus::new(), Mailbox::new());
+    let offload = Offload::to(mailbox.clone());
+    bus.layer(offload.clone());
+    let _hears = bus.connect("n", |_: &u32| ()).unwrap();
+    let clone = mailbox.clone();
+    drop(mailbox);
+    assert!(bus.emit("n", 1_u32).is_held());
+    drop(clone);
+    assert_eq!((offload.stats().dropped, offload.stats().held), (1, 0));
+    assert_eq!(bus.emit("n", 2_u32).filtered(), Some("the executor is shut down"));
+}
+
+#[test]
+fn a_job_that_is_refused_while_a_panic_goes_by_did_not_panic() {
+    struct Gives(WorkerPool);
+    impl Drop for Gives {
+        fn drop(&mut self) {
+            drop(sigtree::middleware::Executor::execute(&self.0, Job::new(|| ())));
+        }
+    }
+    let pool = WorkerPool::builder().max_workers(1).queue(Queue::bounded(1)).start().unwrap();
+    let gate = Arc::new(Barrier::new(2));
+    let (begun, begins) = mpsc::channel();
+    let waits = gate.clone();
+    let fills = Job::new(move || {
+        begun.send(()).unwrap();
+        waits.wait();
+    });
+    sigtree::middleware::Executor::execute(&pool, fills).unwrap();
+    begins.recv().unwrap();
+    sigtree::middleware::Executor::execute(&pool, Job::new(|| ())).unwrap();
+    let gives = Gives(pool.clone());
+    let panics = std::panic::AssertUnwindSafe(|| {
+        let _gives = gives;
+        std::panic::resume_unwind(Box::new("as told"));
+    });
+    assert!(std::panic::catch_unwind(panics).is_err());
+    gate.wait();
+    pool.drain(MINUTE).unwrap();
+    assert_eq!((pool.stats().run, pool.stats().panicked, pool.stats().queue.dropped()), (2, 0, 1));
+}

@@ -1,9 +1,11 @@
 //! Two parties, two bounded queues: neither waits for the other, and what is dropped is handed back and counted.
 
+use std::collections::VecDeque;
 use std::thread;
 use std::time::Duration;
 
-use sigtree::{End, Link};
+use parking_lot::Mutex;
+use sigtree::{End, Flow, Link, LinkRecvError, LinkSendError, Transport};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -87,4 +89,79 @@ fn who_waits_for_a_place_is_told_when_the_other_side_goes() {
     let error = sends.join().unwrap();
     assert!(error.is_closed(), "{error}");
     assert_eq!((error.to_string().as_str(), error.into_message()), ("the other side is gone", 2));
+}
+
+/// A broker of the user's own: it keeps what it is given, and counts by itself.
+struct Broker<M>(Mutex<Kept<M>>);
+
+struct Kept<M> {
+    waiting: VecDeque<M>,
+    received: u64,
+    dropped: u64,
+    closed: bool,
+}
+
+impl<M> Broker<M> {
+    fn new() -> Self {
+        Self(Mutex::new(Kept { waiting: VecDeque::new(), received: 0, dropped: 0, closed: false }))
+    }
+}
+
+impl<M: Send> Transport<M> for Broker<M> {
+    fn name(&self) -> &str {
+        "broker"
+    }
+
+    fn send(&self, message: M, _timeout: Duration) -> Result<(), LinkSendError<M>> {
+        let mut kept = self.0.lock();
+        if kept.closed {
+            return Err(LinkSendError::closed(message));
+        }
+        if kept.waiting.len() == 2 {
+            kept.dropped += 1;
+            return Err(LinkSendError::full(message));
+        }
+        kept.waiting.push_back(message);
+        Ok(())
+    }
+
+    fn recv(&self, _timeout: Duration) -> Result<M, LinkRecvError> {
+        let mut kept = self.0.lock();
+        let none = if kept.closed { LinkRecvError::closed() } else { LinkRecvError::empty() };
+        let message = kept.waiting.pop_front().ok_or(none)?;
+        kept.received += 1;
+        Ok(message)
+    }
+
+    fn close(&self) {
+        self.0.lock().closed = true;
+    }
+
+    fn is_closed(&self) -> bool {
+        self.0.lock().closed
+    }
+
+    fn flow(&self) -> Flow {
+        let kept = self.0.lock();
+        Flow::of(kept.received, kept.dropped, kept.waiting.len() as u64)
+    }
+}
+
+#[test]
+fn a_transport_of_ones_own_takes_the_place_of_the_queue() {
+    let (radar, ew) = Link::<u32, String>::over("radar", "ew", Broker::new(), Broker::new()).ends();
+    let full = (0..4).filter_map(|n| radar.send(n).err()).map(LinkSendError::into_message).collect::<Vec<_>>();
+    assert_eq!((full, ew.try_recv().unwrap()), (vec![2, 3], 0));
+    ew.send_timeout("jam".to_owned(), MINUTE).unwrap();
+    assert_eq!(radar.recv_timeout(MINUTE).unwrap(), "jam");
+    let stats = ew.stats();
+    assert_eq!(
+        (&*stats.backend, stats.running, stats.out, stats.back),
+        ("broker", true, Flow::of(1, 0, 0), Flow::of(1, 2, 1))
+    );
+    assert_eq!((stats.back.sent, stats.back.drop_rate), (4, 0.5));
+    drop(radar);
+    assert!(ew.send("late".to_owned()).unwrap_err().is_closed() && !ew.stats().running);
+    assert_eq!(ew.try_recv().unwrap(), 1);
+    assert!(ew.try_recv().unwrap_err().is_closed());
 }

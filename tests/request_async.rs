@@ -103,3 +103,91 @@ fn what_it_emits_is_tied_to_the_request() {
     assert_eq!(bus.request::<u32, usize>("a", 1).correlation("order 7").timeout(MINUTE).wait().unwrap(), 1);
     assert_eq!(seen.take(), ["order 7"]);
 }
+
+/// Requests, gatherings and questions of tasks, whatever runs these.
+async fn everything(bus: Bus) {
+    let weak = bus.downgrade();
+    let sum = move |n: Received<u64>| {
+        let bus = weak.upgrade().unwrap();
+        async move {
+            let rest = if *n == 0 { 0 } else { bus.request::<u64, u64>("sum", *n - 1).timeout(MINUTE).await? };
+            Ok::<_, sigtree::RequestError>(*n + rest)
+        }
+    };
+    let _sum = bus.try_reply_async("sum", sum).unwrap();
+    let _never = bus.on("sum").named("never").reply_async(|_: Received<u64>| pending::<u64>()).unwrap();
+    // Deeper than emits may nest: each is made in a task of its own.
+    assert_eq!(bus.request::<u64, u64>("sum", 100).timeout(MINUTE).await.unwrap(), 5_050);
+    // Of all who are asked, one is missing when the time is up.
+    let all = bus.gather::<u64, u64>("sum", 0).timeout(Duration::from_millis(50)).await.unwrap();
+    assert_eq!((all.timed_out(), all.missing().last().and_then(|by| by.name())), (true, Some("never")));
+
+    // Tasks take questions from a queue, and the last of them ends with the handle of the queue.
+    let questions = bus.questions::<u64, u64>("twice").unwrap();
+    let serve = async {
+        for _ in 0..10 {
+            let question = questions.recv().await.unwrap();
+            let n = *question;
+            assert!(question.answer(2 * n));
+        }
+    };
+    let ask = async {
+        let mut all = 0;
+        for n in 0..10_u64 {
+            all += bus.request::<u64, u64>("twice", n).timeout(MINUTE).await.unwrap();
+        }
+        all
+    };
+    let ((), all) = futures_util::future::join(serve, ask).await;
+    assert_eq!(all, 90);
+    drop(questions);
+    assert!(bus.request::<u64, u64>("twice", 1).timeout(MINUTE).await.unwrap_err().is_unheard());
+}
+
+#[cfg(feature = "tokio")]
+#[test]
+fn on_tokio_with_several_threads_and_with_one() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+    runtime.block_on(everything(Bus::new()));
+    pollster::block_on(everything(Bus::builder().spawner(runtime.handle().clone()).build()));
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(everything(Bus::new()));
+}
+
+#[test]
+fn on_smol_with_its_threads_and_on_one_executor() {
+    smol::block_on(everything(Bus::builder().spawner(|task: Task| smol::spawn(task).detach()).build()));
+    let executor = Arc::new(smol::Executor::new());
+    let spawns = executor.clone();
+    let bus = Bus::builder().spawner(move |task: Task| spawns.spawn(task).detach()).build();
+    smol::block_on(executor.run(everything(bus)));
+}
+
+#[test]
+fn one_at_a_time_answers_in_the_order_of_the_requests() {
+    let executor = Arc::new(smol::Executor::new());
+    let spawns = executor.clone();
+    let bus = Bus::builder().spawner(move |task: Task| spawns.spawn(task).detach()).build();
+    let seen = Recorder::new();
+    let notes = seen.clone();
+    let answers = move |n: Received<u32>| {
+        let notes = notes.clone();
+        async move {
+            notes.note(format!("{} begins", *n));
+            smol::future::yield_now().await;
+            notes.note(format!("{} ends", *n));
+            if *n == 1 { Err("not 1") } else { Ok(*n) }
+        }
+    };
+    let _serial = bus.on("a").serial().try_reply_async(answers).unwrap();
+    let asked: Vec<_> = (0..4).map(|n| bus.request::<u32, u32>("a", n).timeout(MINUTE).send()).collect();
+    let answers = smol::block_on(executor.run(futures_util::future::join_all(asked)));
+    assert_eq!(answers.iter().flatten().copied().collect::<Vec<_>>(), [0, 2, 3]);
+    let in_order: Vec<_> = (0..4).flat_map(|n| [format!("{n} begins"), format!("{n} ends")]).collect();
+    assert_eq!(seen.take(), in_order);
+}
+
+#[test]
+#[should_panic(expected = "a responder has no other mode")]
+fn a_responder_with_a_mode_is_refused() {
+    drop(Bus::new().on("a").mode(sigtree::Mode::LatestOnly).reply_async(|n: Received<u32>| async move { *n }));
+}

@@ -254,3 +254,48 @@ fn tokio_runs_them() {
     }
     assert_eq!(done.load(SeqCst), 3);
 }
+
+#[test]
+fn what_is_emitted_later_is_not_waited_for_either() {
+    let tasks = Arc::new(Mutex::new(Vec::new()));
+    let kept = tasks.clone();
+    let bus = Bus::builder().spawner(move |task: Task| kept.lock().push(task)).build();
+    let later = bus.clone();
+    let _emits = bus.connect("n", move |n: &u32| later.emit_later("later", *n)).unwrap();
+    let _later = bus.connect_async("later", |_: Received<u32>| async {}).unwrap();
+    let _own = bus.connect_async("n", |_: Received<u32>| async {}).unwrap();
+    let mut waits = bus.emit_and_wait("n", 1_u32);
+    assert_eq!((tasks.lock().len(), bus.running()), (1, 2), "one is the spawner's, one is waited for");
+    assert!(poll_once(&mut waits).is_ready());
+    // An emit that is made later may wait for its own.
+    let inside = bus.clone();
+    let waits = move |n: &u32| {
+        let others = inside.running();
+        let delivery = pollster::block_on(inside.emit_and_wait("own", *n));
+        assert_eq!((delivery.called(), inside.running()), (1, others));
+    };
+    let _own = bus.connect_async("own", |_: Received<u32>| async {}).unwrap();
+    let _waits = bus.connect("later", waits).unwrap();
+    bus.emit("n", 2_u32);
+    assert_eq!(bus.failures(), 0);
+    tasks.lock().clear();
+}
+
+#[test]
+fn a_report_that_panics_keeps_nobody_waiting() {
+    use sigtree::Policy;
+    let (bus, tasks) = (Bus::builder(), Arc::new(Mutex::new(Vec::new())));
+    let kept = tasks.clone();
+    let bus = bus.spawner(move |task: Task| kept.lock().push(task)).build();
+    let report = |_: &sigtree::sys::HandlerFailed| bad("the report, too");
+    let _report = bus.on("$sys.handler.failed").policy(Policy::Propagate).connect(report).unwrap();
+    let _fails = bus.on("n").serial().connect_async(|_: Received<u32>| async { Err::<(), _>("as told") }).unwrap();
+    (0..3_u32).for_each(|n| drop(bus.emit("n", n)));
+    // A task never panics: neither when it is run, nor when it is dropped.
+    let [first, second, third] = <[Task; 3]>::try_from(std::mem::take(&mut *tasks.lock())).unwrap();
+    pollster::block_on(first);
+    drop(second);
+    pollster::block_on(third);
+    bus.drain(Duration::ZERO).unwrap();
+    assert_eq!(bus.running(), 0);
+}

@@ -105,7 +105,8 @@ struct Inner {
 impl Offload {
     /// Lets events go on as jobs of this executor.
     #[must_use]
-    pub fn to(executor: impl Executor) -> Self {
+    pub fn to(mut executor: impl Executor) -> Self {
+        executor.settle();
         Self::of(Arc::new(executor), false)
     }
 

@@ -109,6 +109,12 @@ pub(crate) fn depth() -> u32 {
     DEPTH.with(Cell::get) & !FLAGS
 }
 
+/// Whether this thread makes the emits that waited for its outermost one to end.
+#[cfg(feature = "async")]
+pub(crate) fn is_draining() -> bool {
+    DEPTH.with(Cell::get) & DRAINING != 0
+}
+
 /// Whether this thread may be holding handlers alive itself.
 pub(crate) fn holds_handlers() -> bool {
     depth() > 0 || PINS.with(Cell::get) > 0

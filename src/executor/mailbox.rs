@@ -2,19 +2,21 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::fence;
 use std::time::Duration;
 
 use sigtree_middleware::{Executor, Job, Refused, Topic};
 
 use super::{after, run, submit};
 use crate::queue::{Pipe, Queue, QueueStats};
-use crate::sync::{AtomicBool, Ordering};
+use crate::sync::{AtomicBool, AtomicUsize, Ordering};
 
 /// Runs handlers in the thread that empties it: the main thread of a user interface, a game's loop.
 ///
-/// A clone is the same mailbox: one goes to [`On::on`](crate::On::on), one stays with the thread. [Close](Self::close) it when
-/// that thread ends, or jobs wait until it is full and then are refused: it cannot know that nobody comes round any more.
-/// Several threads may empty it; each job runs in one of them.
+/// A clone is the same mailbox: one goes to [`On::on`](crate::On::on), one stays with the thread. Several threads may empty it; each
+/// job runs in one of them. When the last one is dropped that could empty it, those in connections and stacks not counted, it closes:
+/// jobs that wait are dropped, and counted by their [`Offload`](crate::middleware::Offload). A closure around a mailbox keeps it
+/// open; [close](Self::close) it then when nobody comes round any more, or jobs wait until it is full and then are refused.
 ///
 /// # Examples
 ///
@@ -30,10 +32,15 @@ use crate::sync::{AtomicBool, Ordering};
 /// assert_eq!(main_thread.drain(), 1);
 /// # Ok::<(), sigtree::Error>(())
 /// ```
-#[derive(Clone)]
-pub struct Mailbox(Arc<Inner>);
+pub struct Mailbox {
+    inner: Arc<Inner>,
+    /// Whether it only gives jobs: a layer's.
+    is_settled: bool,
+}
 
 struct Inner {
+    /// Those who can empty it.
+    takers: AtomicUsize,
     pipe: Arc<Pipe<Job>>,
     /// Whether several threads empty it: then one can wait for the other to make place.
     is_shared: AtomicBool,
@@ -52,41 +59,43 @@ impl Mailbox {
     pub fn with(queue: Queue) -> Self {
         let pipe = Pipe::new(queue);
         pipe.open_handle();
-        Self(Arc::new(Inner { pipe, is_shared: AtomicBool::new(false), topic: Topic::from_trusted("mailbox".into()) }))
+        let (takers, is_shared) = (AtomicUsize::new(1), AtomicBool::new(false));
+        let inner = Inner { takers, pipe, is_shared, topic: Topic::from_trusted("mailbox".into()) };
+        Self { inner: Arc::new(inner), is_settled: false }
     }
 
     /// Runs what is there, and no more than was there when it began; how many jobs.
     ///
     /// A job that panics is traced, and the next one runs.
     pub fn drain(&self) -> usize {
-        (0..self.0.pipe.len()).take_while(|_| self.run_one()).count()
+        (0..self.inner.pipe.len()).take_while(|_| self.run_one()).count()
     }
 
     /// Runs one job, if one is there.
     #[allow(clippy::must_use_candidate, reason = "it is called for what it does")]
     pub fn run_one(&self) -> bool {
         self.note_taker();
-        self.0.pipe.pop().map(|job| run(job, "mailbox")).is_some()
+        self.inner.pipe.pop().map(|job| run(job, "mailbox")).is_some()
     }
 
     /// Runs one job, and sleeps until one is there or the time is over.
     #[allow(clippy::must_use_candidate, reason = "it is called for what it does")]
     pub fn run_one_within(&self, timeout: Duration) -> bool {
         self.note_taker();
-        let job = self.0.pipe.pop_until(after(timeout));
+        let job = self.inner.pipe.pop_until(after(timeout));
         job.map(|job| run(job, "mailbox")).is_some()
     }
 
     fn note_taker(&self) {
-        if self.0.pipe.note_taker() && !self.0.is_shared.swap(true, Ordering::Relaxed) {
-            self.0.pipe.open_handle();
+        if self.inner.pipe.note_taker() && !self.inner.is_shared.swap(true, Ordering::Relaxed) {
+            self.inner.pipe.open_handle();
         }
     }
 
     /// How many jobs wait.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.pipe.len()
+        self.inner.pipe.len()
     }
 
     /// Whether none waits.
@@ -97,13 +106,44 @@ impl Mailbox {
 
     /// Takes no more jobs; those that wait can still be run.
     pub fn close(&self) {
-        self.0.pipe.close();
+        self.inner.pipe.close();
     }
 
     /// What came, was run and was refused.
     #[must_use]
     pub fn stats(&self) -> QueueStats {
-        self.0.pipe.stats()
+        self.inner.pipe.stats()
+    }
+}
+
+impl Inner {
+    /// One who could empty it does so no more; with the last, it is closed.
+    fn leave(&self) {
+        if self.takers.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.pipe.close();
+            fence(Ordering::SeqCst);
+            self.empty();
+        }
+    }
+
+    /// Drops what waits: it may keep the bus alive, and that this mailbox.
+    fn empty(&self) {
+        while self.pipe.pop().is_some() {}
+    }
+}
+
+impl Clone for Mailbox {
+    fn clone(&self) -> Self {
+        self.inner.takers.fetch_add(1, Ordering::Relaxed);
+        Self { inner: self.inner.clone(), is_settled: false }
+    }
+}
+
+impl Drop for Mailbox {
+    fn drop(&mut self) {
+        if !self.is_settled {
+            self.inner.leave();
+        }
     }
 }
 
@@ -115,7 +155,19 @@ impl Default for Mailbox {
 
 impl Executor for Mailbox {
     fn execute(&self, job: Job) -> Result<(), Refused> {
-        submit(&self.0.pipe, job, &self.0.topic)
+        let given = submit(&self.inner.pipe, job, &self.inner.topic);
+        // The last taker counts itself out and then drops what waits. If that count came first, this one sees it; else the job is seen.
+        fence(Ordering::SeqCst);
+        if self.inner.takers.load(Ordering::Relaxed) == 0 {
+            self.inner.empty();
+        }
+        given
+    }
+
+    fn settle(&mut self) {
+        if !std::mem::replace(&mut self.is_settled, true) {
+            self.inner.leave();
+        }
     }
 
     fn describe(&self) -> std::borrow::Cow<'static, str> {

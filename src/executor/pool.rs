@@ -21,7 +21,8 @@ use crate::sync::{AtomicU64, AtomicUsize, Condvar, Mutex, Ordering, wait};
 /// the same pool. When the last one is dropped, those in connections and stacks among them, the threads run what waits and end; nobody
 /// waits for them. [`stop`](Self::stop) does.
 ///
-/// A handler that panics ends no thread.
+/// A handler that panics ends no thread. One that gives jobs to its own pool waits for a place as others do, and if all threads do so
+/// at once, none comes free before the time of the queue is over: give such a pool a queue that is long enough, or does not wait.
 ///
 /// # Examples
 ///
@@ -42,6 +43,11 @@ use crate::sync::{AtomicU64, AtomicUsize, Condvar, Mutex, Ordering, wait};
 #[derive(Clone)]
 #[doc(alias = "ThreadPool")]
 pub struct WorkerPool(Arc<Handle>);
+
+thread_local! {
+    /// Where the pool is that this thread is one of; it outlives its threads.
+    static POOL_HERE: Cell<usize> = const { Cell::new(0) };
+}
 
 /// The last of these closes the queue; the threads have the rest.
 struct Handle(Arc<Pool>);
@@ -165,8 +171,12 @@ impl WorkerPool {
     ///
     /// # Errors
     ///
-    /// Timeout, if jobs are left then: [`stats`](Self::stats) tells how many wait.
+    /// Timeout, if jobs are left then: [`stats`](Self::stats) tells how many wait. [Would deadlock](Error::is_would_deadlock), at
+    /// once, in one of its own jobs.
     pub fn drain(&self, timeout: Duration) -> Result<(), Error> {
+        if self.0.0.is_here() {
+            return Err(Error::own_job());
+        }
         let rest = &self.0.0.rest;
         if rest.wait_for_none(after(timeout)) { Ok(()) } else { Err(Error::undone(rest.jobs.lock().undone, "jobs")) }
     }
@@ -175,17 +185,15 @@ impl WorkerPool {
     ///
     /// # Errors
     ///
-    /// Timeout, if jobs are left then; the threads run them all the same, and end.
+    /// Timeout, if jobs are left then; the threads run them all the same, and end. So they do if one of its own jobs stops it, which
+    /// waits for nothing: that [would deadlock](Error::is_would_deadlock).
     pub fn stop(&self, timeout: Duration) -> Result<(), Error> {
         let pool = &self.0.0;
         pool.close();
         self.drain(timeout)?;
         let threads = std::mem::take(&mut pool.crew.lock().threads);
         for thread in threads {
-            // A worker that stops its own pool is not waited for.
-            if thread.thread().id() != thread::current().id() {
-                drop(thread.join());
-            }
+            drop(thread.join());
         }
         Ok(())
     }
@@ -258,7 +266,8 @@ impl Pool {
     }
 
     /// What each thread does: it runs jobs until none will come any more, or there are too many threads.
-    fn work(&self) {
+    fn work(self: &Arc<Self>) {
+        POOL_HERE.with(|here| here.set(Arc::as_ptr(self) as usize));
         let dismissed = Cell::new(false);
         let is_wanted = || {
             dismissed.set(self.dismiss());
@@ -274,6 +283,11 @@ impl Pool {
         if !dismissed.get() {
             self.workers.fetch_sub(1, Ordering::SeqCst);
         }
+    }
+
+    /// Whether this thread is one of its own.
+    fn is_here(self: &Arc<Self>) -> bool {
+        POOL_HERE.with(Cell::get) == Arc::as_ptr(self) as usize
     }
 
     /// Takes this thread out of the count, if there are too many.
@@ -342,15 +356,18 @@ impl Rest {
 }
 
 /// A job that is not done yet, until it is dropped: run, or not, or by its panic.
-struct Undone(Arc<Pool>);
+struct Undone {
+    pool: Arc<Pool>,
+    begun: bool,
+}
 
 impl Drop for Undone {
     fn drop(&mut self) {
-        // Before whoever drains is told.
-        if thread::panicking() {
-            self.0.panicked.fetch_add(1, Ordering::Relaxed);
+        // Before whoever drains is told. One that was refused while another panic goes by did not panic.
+        if self.begun && thread::panicking() {
+            self.pool.panicked.fetch_add(1, Ordering::Relaxed);
         }
-        self.0.rest.take();
+        self.pool.rest.take();
     }
 }
 
@@ -372,9 +389,11 @@ impl Executor for WorkerPool {
             return Err(Refused::because("the executor is shut down"));
         }
         let _coming = Coming(pool);
-        let undone = Undone(pool.clone());
+        let undone = Undone { pool: pool.clone(), begun: false };
         let job = Job::new(move || {
-            let _undone = undone;
+            // All of it, not a copy of the flag.
+            let mut undone = undone;
+            undone.begun = true;
             job.run();
         });
         submit(&pool.pipe, job, &pool.topic)

@@ -181,7 +181,8 @@ impl RequestError {
         &self.0.topic
     }
 
-    /// The bus refused it, and nobody was asked; [`refusal`](Self::refusal) says why.
+    /// The bus refused it, and nobody was asked; [`refusal`](Self::refusal) says why: a bus that was shut down, for one, by
+    /// [`Error::is_shutting_down`].
     #[must_use]
     pub fn is_refused(&self) -> bool {
         matches!(self.0.why, Why::Refused(_))

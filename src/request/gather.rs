@@ -43,7 +43,7 @@ impl Bus {
         Q: Any + Send + Sync,
         A: Any + Send,
     {
-        Gather { asking: Asking::new(self.event(topic), question), answer: PhantomData }
+        Gather::of(Asking::new(self.event(topic), question))
     }
 }
 
@@ -60,6 +60,10 @@ pub struct Gather<'b, Q, A> {
 }
 
 impl<'b, Q: Any + Send + Sync, A: Any + Send> Gather<'b, Q, A> {
+    pub(super) fn of(asking: Asking<'b, Q>) -> Self {
+        Self { asking, answer: PhantomData }
+    }
+
     company!();
 
     /// Sends it, and sleeps until all have answered or the time is up.

@@ -14,6 +14,7 @@ use crate::connection::Connection;
 use crate::dispatch::slot::{Call, Called};
 use crate::error::Error;
 use crate::handler::{ByRef, ByRefAndEvent, stopped_or};
+use crate::mode::Mode;
 use crate::on::On;
 use crate::payload::PayloadType;
 use crate::subscription::Label;
@@ -94,6 +95,10 @@ impl On {
     /// # Errors
     ///
     /// As [`connect`](On::connect).
+    ///
+    /// # Panics
+    ///
+    /// If a [mode](On::mode) was chosen: a request has one answer, in its time. So do its siblings.
     #[track_caller]
     pub fn reply<R, F>(self, responder: R) -> Result<Connection, Error>
     where
@@ -120,15 +125,26 @@ impl On {
         self.connect_reply::<R, F, Perhaps>(responder, Location::caller())
     }
 
+    #[track_caller]
     fn connect_reply<R, F, G>(self, responder: R, site: &'static Location<'static>) -> Result<Connection, Error>
     where
         R: IntoResponder<F>,
         G: Gives<R::Output>,
         F: 'static,
     {
+        self.assert_may_reply();
         let label = Arc::new(self.label(site)?);
         let call = Reply::<R, F, G> { responder, label, form: PhantomData };
         self.connect_call(call, Some(PayloadType::of::<R::Question>), site)
+    }
+
+    /// # Panics
+    ///
+    /// If a mode was chosen.
+    #[track_caller]
+    pub(super) fn assert_may_reply(&self) {
+        let is_plain = matches!(self.chosen_mode(), Mode::BestEffort);
+        assert!(is_plain, "a responder has no other mode: a request has one answer, in its time");
     }
 }
 

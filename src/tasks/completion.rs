@@ -177,6 +177,8 @@ pub(super) struct Gathering(());
 
 struct Basket {
     depth: u32,
+    /// Whether its emit is one that was made later; those that are made when its emit ends are as deep as it, and are not it.
+    later: bool,
     calls: Vec<Box<dyn Step>>,
 }
 
@@ -186,7 +188,7 @@ std::thread_local! {
 
 impl Gathering {
     fn begin() -> Self {
-        let basket = Basket { depth: thread::depth() + 1, calls: Vec::new() };
+        let basket = Basket { depth: thread::depth() + 1, later: thread::is_draining(), calls: Vec::new() };
         BASKETS.with_borrow_mut(|baskets| baskets.push(basket));
         Self(())
     }
@@ -203,7 +205,8 @@ impl Gathering {
     ///
     /// The call, if not.
     pub(super) fn take(depth: u32, call: Box<dyn Step>) -> Result<(), Box<dyn Step>> {
-        BASKETS.with_borrow_mut(|baskets| match baskets.last_mut().filter(|basket| basket.depth == depth) {
+        let is_of = |basket: &&mut Basket| basket.depth == depth && basket.later == thread::is_draining();
+        BASKETS.with_borrow_mut(|baskets| match baskets.last_mut().filter(is_of) {
             Some(basket) => {
                 basket.calls.push(call);
                 Ok(())

@@ -11,6 +11,7 @@ use std::task::Poll;
 use sigtree_middleware::{Cause, Event, IntoPattern};
 
 use super::handler::{AsyncFn1, begin};
+use super::line::Line;
 use crate::bus::Bus;
 use crate::connection::Connection;
 use crate::dispatch::slot::Called;
@@ -73,9 +74,15 @@ impl Bus {
 impl On {
     /// Connects an async responder under these conditions: see [`Bus::reply_async`].
     ///
+    /// With [`serial`](Self::serial) it answers one request after the other, in the order in which they came.
+    ///
     /// # Errors
     ///
     /// As [`connect`](On::connect).
+    ///
+    /// # Panics
+    ///
+    /// If a [mode](On::mode) was chosen: a request has one answer, in its time.
     #[track_caller]
     pub fn reply_async<Q, F, A>(self, responder: F) -> Result<Connection, Error>
     where
@@ -91,6 +98,10 @@ impl On {
     /// # Errors
     ///
     /// As [`connect`](On::connect).
+    ///
+    /// # Panics
+    ///
+    /// As there.
     #[track_caller]
     pub fn try_reply_async<Q, F, A, E>(self, responder: F) -> Result<Connection, Error>
     where
@@ -102,8 +113,9 @@ impl On {
         self.connect_async_reply::<Q, F, Result<A, E>, Perhaps>(responder, Location::caller())
     }
 
+    #[track_caller]
     fn connect_async_reply<Q, F, O, G>(
-        self,
+        mut self,
         responder: F,
         site: &'static Location<'static>,
     ) -> Result<Connection, Error>
@@ -113,11 +125,20 @@ impl On {
         O: 'static,
         G: Gives<O>,
     {
+        let line = self.take_serial().then(Line::default);
         let (label, core) = (Arc::new(self.label(site)?), Arc::downgrade(self.core()));
+        let responder = Arc::new(responder);
         let take = move |question: Question<Q, G::Answer>, event: &Event<'_>| {
             let Some(core) = core.upgrade() else { return Called::Skipped };
-            let future = responder.begin(question.event().clone());
-            begin(answer::<Q, O, G>(question, future), None, label.clone(), &core, event)
+            let asked = question.event().clone();
+            match &line {
+                None => begin(answer::<Q, O, G>(question, responder.begin(asked)), None, label.clone(), &core, event),
+                Some(line) => {
+                    let responder = responder.clone();
+                    let later = async move { responder.begin(asked).await };
+                    begin(answer::<Q, O, G>(question, later), Some(line.clone()), label.clone(), &core, event)
+                }
+            }
         };
         self.connect_taker(take, type_name::<G::Answer>(), site)
     }

@@ -33,6 +33,10 @@ pub trait Executor: Send + Sync + 'static {
     /// If it takes none: why. The job is dropped then.
     fn execute(&self, job: Job) -> Result<(), Refused>;
 
+    /// Told that it is a layer's from now on, which gives it jobs and runs none: one that can also be emptied by whoever has it, as a
+    /// mailbox can, knows by this who does not. By default it does nothing.
+    fn settle(&mut self) {}
+
     /// What it is, for people.
     fn describe(&self) -> Cow<'static, str> {
         Cow::Borrowed(short_name(type_name::<Self>()))
