@@ -11,6 +11,9 @@ use sigtree_middleware::{Backoff, DeadLetter};
 /// | [`BestEffort`](Self::BestEffort) | is given once; who fails on it, failed | losing one is no harm, or the handler sees to it |
 /// | [`Reliable`](Self::Reliable) | is given until somebody says that it is done, then kept as a dead letter | none may be lost |
 /// | [`LatestOnly`](Self::LatestOnly) | gives way to a newer one of its topic | only the state of now matters |
+///
+/// An async handler is best effort only: nobody says how many of its calls may be under way, or that a late one is over. A task that
+/// takes from a subscription decides both, and has all modes.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub enum Mode {
@@ -42,7 +45,8 @@ pub enum Mode {
 ///
 /// An event keeps its place in the queue until it is done with, so the queue and what was taken from it are bounded together, and
 /// so is their memory. One that finds no place is refused: the emit says that it failed, unless the queue
-/// [waits](crate::Overflow::Block) for a place.
+/// [waits](crate::Overflow::Block) for a place. A subscription without a [queue](crate::On::queue) of its own has as many places as the
+/// bus says, but what the bus drops when they are full is not for it: it refuses, as [`Error`](crate::Overflow::Error) does.
 ///
 /// When the last handle of the subscription goes, what waits becomes dead letters at once, and what was taken when it is
 /// not done in time.
@@ -60,6 +64,9 @@ pub enum Mode {
 /// As many events wait for another attempt as the connection's [queue](crate::On::queue) has places; what finds none is a dead letter
 /// at once. [`Bus::flush`](crate::Bus::flush) lets them go on now. If the connection ends first, or is muted when their time comes, they
 /// are dead letters. Each attempt is a call for [`times`](crate::On::times).
+///
+/// [`Bus::inspect`](crate::Bus::inspect) shows, at the connection's layers, how many events wait, how many calls were made again and how
+/// many events are dead.
 ///
 /// # Examples
 ///

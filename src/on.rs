@@ -192,6 +192,9 @@ impl On {
     }
 
     /// What is promised of the events: [best effort](Mode::BestEffort) unless chosen otherwise.
+    ///
+    /// A [reliable](Mode::Reliable) subscription without a [queue](Self::queue) of its own refuses what finds no place, whatever the
+    /// bus's default queue does.
     pub fn mode(mut self, mode: Mode) -> Self {
         self.mode = Some(Box::new(mode));
         self
@@ -222,7 +225,8 @@ impl On {
         self
     }
 
-    /// How the queue is that [`subscribe`](On::subscribe) connects; handlers have none.
+    /// How the queue is that [`subscribe`](On::subscribe) or a [batch](On::batch) connects; other handlers have none. Of a
+    /// [reliable](crate::Reliable) handler as many events wait for another attempt as there are places.
     pub fn queue(mut self, queue: Queue) -> Self {
         self.queue = Some(queue);
         self
@@ -349,6 +353,7 @@ impl On {
     }
 
     /// Puts the layers around a handler that its mode asks for.
+    #[track_caller]
     fn in_mode(mut self) -> Self {
         let Some(mode) = self.mode.take() else { return self };
         if self.offload.is_some() {

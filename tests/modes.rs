@@ -81,6 +81,20 @@ fn what_it_never_did_is_a_dead_letter() {
 }
 
 #[test]
+fn who_looks_sees_what_became_of_its_events() {
+    let (bus, clock) = bus();
+    let reliable = bus.on("n").mode(Mode::Reliable(rules())).connect(failing(u64::MAX, &Recorder::new())).unwrap();
+    let shows = |what: &str| assert!(bus.inspect().to_string().contains(what), "{}", bus.inspect());
+    bus.emit("n", 1_u32);
+    shows("holds 1 event; 0 given again, 0 dead");
+    clock.advance(SECOND);
+    clock.advance(SECOND);
+    shows("2 given again, 1 dead");
+    assert!(!bus.inspect().to_string().contains("on.rs"), "its layers were put there by whoever connected it");
+    drop(reliable);
+}
+
+#[test]
 fn a_panic_is_a_failure() {
     let (bus, clock) = bus();
     let connection = bus.on("n").mode(Mode::Reliable(rules())).connect(|_: &u32| boom("as told")).unwrap();

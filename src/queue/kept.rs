@@ -21,8 +21,15 @@ impl<I> Kept<I> {
         self.lanes.resize(capacity);
     }
 
-    /// Puts an item in, if fewer than `capacity` places of its lane are held.
-    pub(crate) fn push(&self, item: I, priority: Priority, capacity: usize) -> Result<(), I> {
+    /// Puts an item in, if fewer than `capacity` places of its lane are held. `given_back` is called if it held a place for a
+    /// moment and then found none: somebody else may have gone to sleep over it.
+    pub(crate) fn push(
+        &self,
+        item: I,
+        priority: Priority,
+        capacity: usize,
+        given_back: impl FnOnce(),
+    ) -> Result<(), I> {
         let held = &self.held[place(priority)];
         let claim = |held: usize| if held < capacity { Some(held + 1) } else { None };
         // Pairs with `give_back`: it is seen here, or the one that pushes is seen asleep there.
@@ -30,7 +37,10 @@ impl<I> Kept<I> {
             return Err(item);
         }
         // A lane has no more items than places held, so it finds one, unless its size is changed just now.
-        self.lanes.push(item, priority).inspect_err(|_| self.give_back(priority))
+        self.lanes.push(item, priority).inspect_err(|_| {
+            self.give_back(priority);
+            given_back();
+        })
     }
 
     /// Takes what is next. Its place is still held.

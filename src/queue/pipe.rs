@@ -153,7 +153,7 @@ impl<I> Pipe<I> {
 
     #[inline(never)]
     fn push_kept(&self, kept: &Kept<I>, item: I, priority: Priority) -> Result<(), I> {
-        kept.push(item, priority, self.capacity())
+        kept.push(item, priority, self.capacity(), || self.pushers.wake())
     }
 
     /// The same, and waits for a place until `deadline`.

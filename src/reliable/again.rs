@@ -14,7 +14,7 @@ use sigtree_middleware::{
 
 use super::{Rules, text_of};
 use crate::dispatch::failure::discard;
-use crate::sync::Mutex;
+use crate::sync::{AtomicU64, Mutex, Ordering};
 
 /// Calls a handler that failed again, later, and keeps what it never did as dead letters.
 ///
@@ -31,6 +31,9 @@ struct Inner {
     offload: Option<Offload>,
     clock: Arc<dyn Clock>,
     line: Mutex<Line>,
+    /// How many calls were made again, and how many events became dead letters.
+    again: AtomicU64,
+    buried: AtomicU64,
     me: Weak<Self>,
 }
 
@@ -72,7 +75,19 @@ impl Redeliver {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let (mark, line) = (Mark::new(), Mutex::new(Line::default()));
-        Self(Arc::new_cyclic(|me| Inner { mark, rules, dead, room, offload, clock, line, me: me.clone() }))
+        let (again, buried) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self(Arc::new_cyclic(|me| Inner {
+            mark,
+            rules,
+            dead,
+            room,
+            offload,
+            clock,
+            line,
+            again,
+            buried,
+            me: me.clone(),
+        }))
     }
 }
 
@@ -141,6 +156,7 @@ impl Inner {
     }
 
     fn bury(&self, entry: Entry, reason: DeadReason, site: Site<'_>, attempts: u32) {
+        self.buried.fetch_add(1, Ordering::Relaxed);
         tracing::warn!(target: "sigtree::reliable", topic = %entry.topic(), attempts, "gave up on an event: {reason}");
         // A payload may panic when it is weighed or dropped.
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.dead.add(entry, reason, site, attempts))) {
@@ -229,6 +245,7 @@ impl Middleware for Redeliver {
         let inner = &*self.0;
         let earlier = if event.resumes(inner.mark) { inner.line.lock().given.remove(&event.id()) } else { None };
         let before = earlier.as_ref().map_or(0, |earlier| earlier.attempts);
+        inner.again.fetch_add(u64::from(before > 0), Ordering::Relaxed);
         let watch = Watch { inner, before, again: RefCell::new(None) };
         next.clone().run_each(event, &watch);
         let Some((attempted, pause)) = watch.again.take() else { return };
@@ -263,7 +280,9 @@ impl Middleware for Redeliver {
     }
 
     fn standing(&self, _now: Duration) -> Standing {
-        Standing::holding(self.0.line.lock().waiting.len() as u64)
+        let waiting = self.0.line.lock().waiting.len();
+        let (again, buried) = (self.0.again.load(Ordering::Relaxed), self.0.buried.load(Ordering::Relaxed));
+        Standing::holding(waiting as u64).noting(format!("{again} given again, {buried} dead"))
     }
 
     fn describe(&self) -> Cow<'static, str> {

@@ -7,6 +7,9 @@ use super::{Received, Receives, RecvError, Subscription};
 impl<T: Receives + ?Sized> Subscription<T> {
     /// Takes up to so many events, in order: it sleeps until there are as many or the time is over, and gives what came.
     ///
+    /// The time that a [reliable](crate::Reliable::timeout) subscription gives for an event begins when that is taken, so it also runs
+    /// while others are waited for.
+    ///
     /// # Errors
     ///
     /// Empty, if none came in time; closed, as with [`try_recv`](Self::try_recv).

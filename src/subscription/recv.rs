@@ -85,7 +85,7 @@ impl RecvError {
         !self.closed
     }
 
-    /// Whether none will come: the bus is gone, or the subscription was disconnected.
+    /// Whether none will come: the bus is gone or shut down, or the subscription was disconnected.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.closed
