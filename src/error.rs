@@ -36,7 +36,7 @@ enum Kind {
     Timeout,
     Undone { count: usize, what: &'static str },
     Speed(SpeedError),
-    QueueFull(Box<QueueFull>),
+    QueueFull(QueueFull),
     ShuttingDown(Arc<str>),
 }
 
@@ -75,7 +75,7 @@ impl Error {
     }
 
     pub(crate) fn queue_full(full: QueueFull) -> Self {
-        Self(Kind::QueueFull(Box::new(full)))
+        Self(Kind::QueueFull(full))
     }
 
     pub(crate) fn shutting_down(bus: &Arc<str>) -> Self {
