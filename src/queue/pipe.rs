@@ -26,18 +26,20 @@ pub(crate) struct Rank<'r> {
 /// pushes more than a push, and it is often about to come.
 const WAYS_GIVEN: u32 = if cfg!(any(sigtree_loom, sigtree_shuttle)) { 0 } else { 4 };
 
+/// What a push looks at stands together in front, so that an emit to many queues touches little memory of each.
+#[repr(C)]
 pub(crate) struct Pipe<I> {
+    /// Those who wait for something to take.
+    takers: Arc<Waiters>,
+    store: Store<I>,
+    /// Those who wait for a place.
+    pushers: Arc<Waiters>,
+    closed: AtomicBool,
     /// As it began.
     queue: Queue,
     capacity: AtomicUsize,
     /// How long a push into a full queue waits, in nanoseconds, if it waits.
     patience: AtomicU64,
-    store: Store<I>,
-    /// Those who wait for something to take.
-    takers: Arc<Waiters>,
-    /// Those who wait for a place.
-    pushers: Arc<Waiters>,
-    closed: AtomicBool,
     /// How many can take from it.
     handles: AtomicUsize,
     losses: Losses,
@@ -73,13 +75,13 @@ impl<I> Pipe<I> {
 
     fn of(queue: Queue, store: Store<I>) -> Arc<Self> {
         Arc::new(Self {
+            takers: Waiters::new(),
+            store,
+            pushers: Waiters::new(),
+            closed: AtomicBool::new(false),
             queue,
             capacity: AtomicUsize::new(queue.capacity()),
             patience: AtomicU64::new(nanos(queue.patience().unwrap_or_default())),
-            store,
-            takers: Waiters::new(),
-            pushers: Waiters::new(),
-            closed: AtomicBool::new(false),
             handles: AtomicUsize::new(0),
             losses: Losses::default(),
             takes: CachePadded::default(),
@@ -184,15 +186,29 @@ impl<I> Pipe<I> {
     /// Takes what is next, and wakes somebody who waits for a place.
     #[inline]
     pub(crate) fn pop(&self) -> Option<I> {
-        self.takes.see(self.len());
         let item = match &self.store {
-            Store::Lanes(lanes) | Store::Rings(lanes) => lanes.pop(),
-            Store::Latest(latest) => latest.pop(),
-            Store::Kept(kept) => kept.pop(),
+            Store::Lanes(lanes) | Store::Rings(lanes) => self.pop_of(lanes),
+            Store::Latest(latest) => {
+                self.takes.see(latest.len());
+                latest.pop()
+            }
+            Store::Kept(kept) => {
+                self.takes.see(kept.len());
+                kept.pop()
+            }
         }?;
         self.takes.count();
         self.pushers.wake();
         Some(item)
+    }
+
+    #[inline]
+    fn pop_of(&self, lanes: &Lanes<I>) -> Option<I> {
+        // To see how many wait is to ask those who push for their cache line. Once it was full it does not become fuller.
+        if !self.takes.saw(lanes.capacity()) || lanes.has_others() {
+            self.takes.see(lanes.len());
+        }
+        lanes.pop()
     }
 
     /// Takes what is next, and sleeps until there is something; `None` when the time is over, or nothing will come any more.
