@@ -37,7 +37,7 @@ enum Kind {
     Undone { count: usize, what: &'static str },
     OwnJob,
     Speed(SpeedError),
-    QueueFull(Box<QueueFull>),
+    QueueFull(QueueFull),
     ShuttingDown(Arc<str>),
 }
 
@@ -81,7 +81,7 @@ impl Error {
     }
 
     pub(crate) fn queue_full(full: QueueFull) -> Self {
-        Self(Kind::QueueFull(Box::new(full)))
+        Self(Kind::QueueFull(full))
     }
 
     pub(crate) fn shutting_down(bus: &Arc<str>) -> Self {

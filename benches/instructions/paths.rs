@@ -7,7 +7,7 @@ mod tracks;
 use std::error::Error;
 use std::hint::black_box;
 
-use sigtree::{Bus, ConnectionSet, Filter, Signal};
+use sigtree::{Bus, ConnectionSet, Filter, Queue, Signal, Subscription};
 use tracks::{TRACK, Track, see};
 
 /// Takes so many turns.
@@ -15,7 +15,7 @@ type Path = fn(u32);
 
 const TOPIC: &str = "radar.track.updated";
 
-pub(crate) const PATHS: [(&str, Path); 8] = [
+pub(crate) const PATHS: [(&str, Path); 13] = [
     ("Signal::emit, no handler", |turns| by_handle(turns, 0)),
     ("Signal::emit, 1 handler", |turns| by_handle(turns, 1)),
     ("Signal::emit, 10 handlers", |turns| by_handle(turns, 10)),
@@ -24,6 +24,11 @@ pub(crate) const PATHS: [(&str, Path); 8] = [
     ("Signal::emit through a filter", through_a_filter),
     ("Signal::emit that bubbles a level", bubbling),
     ("Signal::emit that bubbles to nobody", bubbling_to_nobody),
+    ("Signal::emit to 1 queue", to_a_queue),
+    ("Signal::emit to 1 queue, and taken", |turns| by_queues(turns, 1)),
+    ("Signal::emit to 10 queues, and taken", |turns| by_queues(turns, 10)),
+    ("Signal::emit to a full queue", to_a_full_queue),
+    ("Signal::try_emit to a full queue", told_of_a_full_queue),
 ];
 
 /// Takes so many turns on the path of this name.
@@ -81,4 +86,43 @@ fn bubbling_to_nobody(turns: u32) {
     let site = Bus::new();
     let (signal, _connections) = signal(&site.child("child").expect("a good name"), 1);
     repeat(turns, || signal.emit(black_box(&TRACK)));
+}
+
+/// So many queues of `places` on the topic of a signal.
+fn queues(signal: &Signal<Track>, n: usize, places: usize) -> Vec<Subscription<Track>> {
+    let queue = || signal.on().queue(Queue::bounded(places)).subscribe();
+    (0..n).map(|_| queue().expect("a queue of its type")).collect()
+}
+
+fn to_a_queue(turns: u32) {
+    let (signal, _connections) = signal(&Bus::new(), 0);
+    // Room for all, and the same for few turns as for many.
+    let _queues = queues(&signal, 1, 16_384);
+    repeat(turns, || signal.emit(black_box(TRACK)));
+}
+
+fn by_queues(turns: u32, n: usize) {
+    let (signal, _connections) = signal(&Bus::new(), 0);
+    let queues = queues(&signal, n, Queue::CAPACITY);
+    repeat(turns, || {
+        signal.emit(black_box(TRACK));
+        queues.iter().for_each(|queue| drop(black_box(queue.try_recv())));
+    });
+}
+
+fn full() -> (Signal<Track>, Vec<Subscription<Track>>) {
+    let (signal, _connections) = signal(&Bus::new(), 0);
+    let queues = queues(&signal, 1, 1);
+    signal.emit(TRACK);
+    (signal, queues)
+}
+
+fn to_a_full_queue(turns: u32) {
+    let (signal, _queues) = full();
+    repeat(turns, || signal.emit(black_box(TRACK)));
+}
+
+fn told_of_a_full_queue(turns: u32) {
+    let (signal, _queues) = full();
+    repeat(turns, || signal.try_emit(black_box(TRACK)));
 }

@@ -27,54 +27,69 @@ pub(crate) fn rows(table: &mut Table) {
 
 const PLACES: usize = 1_024;
 
-/// A bounded queue of 1,024 places between threads: how it is tried to put one in, and how the next is taken.
+/// A bounded queue of 1,024 places between threads: events a second with so many producers.
 struct Way {
     name: &'static str,
-    /// Events a second with so many producers.
-    run: fn(usize) -> f64,
+    /// Each event in an `Arc` of its own, as the bus keeps it for all who take it.
+    shared: fn(usize) -> f64,
+    /// Each event by value, which only one can take.
+    by_value: fn(usize) -> f64,
+}
+
+macro_rules! way {
+    ($name:literal, $run:ident) => {
+        Way {
+            name: $name,
+            shared: |producers| $run(producers, shared),
+            by_value: |producers| $run(producers, by_value),
+        }
+    };
 }
 
 const RIVALS: [Way; 5] = [
-    Way {
-        name: "crossbeam-channel",
-        run: |producers| {
-            let (sender, receiver) = crossbeam_channel::bounded(PLACES);
-            per_second(producers, move || sender.try_send(TRACK).is_ok(), || receiver.recv().is_ok())
-        },
-    },
-    Way {
-        name: "flume",
-        run: |producers| {
-            let (sender, receiver) = flume::bounded(PLACES);
-            per_second(producers, move || sender.try_send(TRACK).is_ok(), || receiver.recv().is_ok())
-        },
-    },
-    Way {
-        name: "kanal",
-        run: |producers| {
-            let (sender, receiver) = kanal::bounded(PLACES);
-            per_second(producers, move || sender.try_send(TRACK) == Ok(true), || receiver.recv().is_ok())
-        },
-    },
-    Way {
-        name: "tokio mpsc",
-        run: |producers| {
-            let (sender, mut receiver) = tokio::sync::mpsc::channel(PLACES);
-            per_second(producers, move || sender.try_send(TRACK).is_ok(), || receiver.blocking_recv().is_some())
-        },
-    },
-    Way {
-        name: "std sync_channel",
-        run: |producers| {
-            let (sender, receiver) = std::sync::mpsc::sync_channel(PLACES);
-            per_second(producers, move || sender.try_send(TRACK).is_ok(), || receiver.recv().is_ok())
-        },
-    },
+    way!("crossbeam-channel", crossbeam),
+    way!("flume", through_flume),
+    way!("kanal", through_kanal),
+    way!("tokio mpsc", tokio_mpsc),
+    way!("std sync_channel", sync_channel),
 ];
+
+fn shared() -> Arc<Track> {
+    Arc::new(black_box(TRACK))
+}
+
+fn by_value() -> Track {
+    black_box(TRACK)
+}
+
+fn crossbeam<P: Send>(producers: usize, event: fn() -> P) -> f64 {
+    let (sender, receiver) = crossbeam_channel::bounded(PLACES);
+    per_second(producers, move || sender.try_send(event()).is_ok(), || receiver.recv().is_ok())
+}
+
+fn through_flume<P: Send>(producers: usize, event: fn() -> P) -> f64 {
+    let (sender, receiver) = flume::bounded(PLACES);
+    per_second(producers, move || sender.try_send(event()).is_ok(), || receiver.recv().is_ok())
+}
+
+fn through_kanal<P: Send>(producers: usize, event: fn() -> P) -> f64 {
+    let (sender, receiver) = kanal::bounded(PLACES);
+    per_second(producers, move || matches!(sender.try_send(event()), Ok(true)), || receiver.recv().is_ok())
+}
+
+fn tokio_mpsc<P: Send>(producers: usize, event: fn() -> P) -> f64 {
+    let (sender, mut receiver) = tokio::sync::mpsc::channel(PLACES);
+    per_second(producers, move || sender.try_send(event()).is_ok(), || receiver.blocking_recv().is_some())
+}
+
+fn sync_channel<P: Send>(producers: usize, event: fn() -> P) -> f64 {
+    let (sender, receiver) = std::sync::mpsc::sync_channel(PLACES);
+    per_second(producers, move || sender.try_send(event()).is_ok(), || receiver.recv().is_ok())
+}
 
 fn through_the_bus(producers: usize) -> f64 {
     let (signal, queue) = subscribed();
-    per_second(producers, move || signal.emit(TRACK).called() == 1, || queue.recv_blocking().is_ok())
+    per_second(producers, move || signal.emit(by_value()).called() == 1, || queue.recv_blocking().is_ok())
 }
 
 fn subscribed() -> (Signal<Track>, Subscription<Track>) {
@@ -85,19 +100,21 @@ fn subscribed() -> (Signal<Track>, Subscription<Track>) {
 
 fn throughput(table: &mut Table, producers: usize) {
     const ROUNDS: usize = 11;
-    let mut samples = vec![Vec::new(); RIVALS.len() + 1];
+    let mut samples = vec![Vec::new(); 2 * RIVALS.len() + 1];
     for _ in 0..ROUNDS {
         samples[0].push(through_the_bus(producers));
         for (at, rival) in RIVALS.iter().enumerate() {
-            samples[at + 1].push((rival.run)(producers));
+            samples[2 * at + 1].push((rival.shared)(producers));
+            samples[2 * at + 2].push((rival.by_value)(producers));
         }
     }
     let millions: Vec<f64> = samples.into_iter().map(|samples| median(samples) / 1e6).collect();
     for (at, rival) in RIVALS.iter().enumerate() {
         let what = format!("{producers} to 1 through the bus, against {}", rival.name);
-        table.note(&what, millions[0], millions[at + 1], "M/s");
+        table.note(&what, millions[0], millions[2 * at + 1], "M/s");
+        table.note("  and by value", millions[0], millions[2 * at + 2], "M/s");
     }
-    let fastest = millions[1..].iter().copied().fold(0.0, f64::max);
+    let fastest = millions[1..].iter().step_by(2).copied().fold(0.0, f64::max);
     let what = format!("{producers} to 1 through the bus, against the fastest of them");
     table.least(&what, millions[0], fastest, "M/s", round(0.8 * fastest));
 }
@@ -130,24 +147,38 @@ fn per_second(producers: usize, put: impl Fn() -> bool + Clone + Send, mut take:
 }
 
 /// The median nanoseconds of each of 1,000 turns; what `after` does is not timed.
-fn batches(mut turn: impl FnMut(), mut after: impl FnMut()) -> f64 {
-    let batch = || {
-        let start = Instant::now();
-        (0..1_000).for_each(|_| turn());
-        let took = start.elapsed().as_secs_f64() * 1e9 / 1_000.0;
-        after();
-        took
-    };
-    median(std::iter::repeat_with(batch).take(101).collect())
+fn batches(turn: impl FnMut(), after: impl FnMut()) -> f64 {
+    let [only] = compare_batches([(&mut { turn }, &mut { after })]);
+    only
+}
+
+/// What is done 1,000 times, and what is done then.
+type Batch<'b> = (&'b mut dyn FnMut(), &'b mut dyn FnMut());
+
+/// The same for several, in turns: so what else the machine does is the same for all.
+fn compare_batches<const N: usize>(mut all: [Batch<'_>; N]) -> [f64; N] {
+    let mut samples = [const { Vec::new() }; N];
+    for _ in 0..101 {
+        for ((turn, after), samples) in all.iter_mut().zip(&mut samples) {
+            let start = Instant::now();
+            (0..1_000).for_each(|_| turn());
+            samples.push(start.elapsed().as_secs_f64() * 1e9 / 1_000.0);
+            after();
+        }
+    }
+    samples.map(median)
 }
 
 fn full(table: &mut Table) {
     let (signal, queue) = subscribed();
-    let succeeds = batches(|| drop(signal.emit(black_box(TRACK))), || assert_eq!(queue.drain().count(), 1_000));
-    while signal.emit(TRACK).called() == 1 {}
-    let finds_none = batches(|| drop(signal.emit(black_box(TRACK))), || {});
+    let (to_full, _full) = subscribed();
+    while to_full.emit(TRACK).called() == 1 {}
+    let [succeeds, finds_none, is_told] = compare_batches([
+        (&mut || drop(signal.emit(black_box(TRACK))), &mut || assert_eq!(queue.drain().count(), 1_000)),
+        (&mut || drop(to_full.emit(black_box(TRACK))), &mut || {}),
+        (&mut || drop(to_full.try_emit(black_box(TRACK))), &mut || {}),
+    ]);
     table.ratio("publish to a full queue, against one that succeeds", finds_none, succeeds, 2.0);
-    let is_told = batches(|| drop(signal.try_emit(black_box(TRACK))), || {});
     table.ratio("  and is told which queue is full", is_told, succeeds, 2.0);
 }
 
@@ -179,16 +210,18 @@ fn fan_out(table: &mut Table) {
     let signal = Bus::new().signal::<Track>("radar.track").expect("a good topic");
     let all: Vec<Subscription<Track>> = (0..QUEUES).map(|_| signal.subscribe().expect("good")).collect();
     let raw: Vec<ArrayQueue<Arc<Track>>> = (0..QUEUES).map(|_| ArrayQueue::new(PLACES)).collect();
-    let push_raw = || {
-        let track = Arc::new(black_box(TRACK));
-        raw.iter().for_each(|queue| drop(queue.push(track.clone())));
-    };
-    let empty_raw = || raw.iter().for_each(|queue| while queue.pop().is_some() {});
-    let bare = batches(push_raw, empty_raw);
-    let ours = batches(
-        || drop(signal.emit(black_box(TRACK))),
-        || all.iter().for_each(|queue| assert_eq!(queue.drain().count(), 1_000)),
-    );
+    let [ours, bare] = compare_batches([
+        (&mut || drop(signal.emit(black_box(TRACK))), &mut || {
+            all.iter().for_each(|queue| assert_eq!(queue.drain().count(), 1_000));
+        }),
+        (
+            &mut || {
+                let track = shared();
+                raw.iter().for_each(|queue| assert!(queue.push(track.clone()).is_ok()));
+            },
+            &mut || raw.iter().for_each(|queue| assert_eq!(std::iter::from_fn(|| queue.pop()).count(), 1_000)),
+        ),
+    ]);
     table.ratio("fan-out to 100 subscriptions, against 100 raw pushes", ours, bare, 1.3);
     let allocations = allocations::of(|| drop(signal.emit(TRACK))) as f64;
     table.most("  allocations for an event", allocations, 1.0, "x", 1.0);

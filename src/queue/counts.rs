@@ -107,6 +107,12 @@ impl Takes {
         }
     }
 
+    /// Whether so many waited once.
+    #[inline]
+    pub(crate) fn saw(&self, depth: usize) -> bool {
+        self.high_water.load(Ordering::Relaxed) >= depth
+    }
+
     #[inline]
     pub(crate) fn count(&self) {
         self.received.fetch_add(1, Ordering::Relaxed);

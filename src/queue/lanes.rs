@@ -24,33 +24,35 @@ const TURN: u32 = 16;
 /// In the order in which they are taken from.
 const LANES: [Priority; 4] = [Priority::Critical, Priority::High, Priority::Normal, Priority::Low];
 
+/// What a push looks at stands together in front.
+#[repr(C)]
 pub(crate) struct Lanes<I> {
-    /// The places of a ring.
-    capacity: usize,
-    normal: Ring<I>,
-    /// The place of the normal lane stays empty.
-    others: [OnceLock<Ring<I>>; 4],
+    normal: Box<Ring<I>>,
     /// Whether there is more than the normal ring. Set before the first push to anything else: a consumer that then finds
     /// nothing either saw this, or said that it sleeps before the push looked for sleepers.
     has_others: AtomicBool,
     /// Whether the lists are in use, for good. Set before `has_others`, and before the first push to them.
     is_resized: AtomicBool,
-    /// Never held while code of others runs.
-    lists: OnceLock<Box<Mutex<Lists<I>>>>,
     /// How many were taken since there are others.
     taken: AtomicU32,
+    /// The places of a ring.
+    capacity: usize,
+    /// Never held while code of others runs.
+    lists: OnceLock<Box<Mutex<Lists<I>>>>,
+    /// The place of the normal lane stays empty.
+    others: [OnceLock<Box<Ring<I>>>; 4],
 }
 
 impl<I> Lanes<I> {
     pub(crate) fn new(capacity: usize) -> Self {
         Self {
-            capacity,
-            normal: Ring::new(capacity),
-            others: Default::default(),
+            normal: Box::new(Ring::new(capacity)),
             has_others: AtomicBool::new(false),
             is_resized: AtomicBool::new(false),
-            lists: OnceLock::new(),
             taken: AtomicU32::new(0),
+            capacity,
+            lists: OnceLock::new(),
+            others: Default::default(),
         }
     }
 
@@ -75,13 +77,26 @@ impl<I> Lanes<I> {
         oldest
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn pop(&self) -> Option<I> {
         if self.has_others.load(Ordering::SeqCst) { self.pop_by_rank() } else { self.normal.pop() }
     }
 
+    /// The places of a ring.
+    #[inline]
+    pub(crate) fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Whether more can wait than there are places in a ring.
+    #[inline]
+    pub(crate) fn has_others(&self) -> bool {
+        self.has_others.load(Ordering::Acquire)
+    }
+
+    #[inline]
     pub(crate) fn len(&self) -> usize {
-        if self.has_others.load(Ordering::Acquire) { self.len_of_all() } else { self.normal.len() }
+        if self.has_others() { self.len_of_all() } else { self.normal.len() }
     }
 
     /// Has so many places from now on; what is in stays in, also where it is more.
@@ -106,14 +121,18 @@ impl<I> Lanes<I> {
 
     #[cold]
     fn other(&self, priority: Priority) -> &Ring<I> {
-        let lane = self.others[place(priority)].get_or_init(|| Ring::new(self.capacity));
+        let lane = self.others[place(priority)].get_or_init(|| Box::new(Ring::new(self.capacity)));
         self.has_others.store(true, Ordering::SeqCst);
         lane
     }
 
     /// The ring of a lane, if it has one.
     fn ring(&self, priority: Priority) -> Option<&Ring<I>> {
-        if priority == Priority::Normal { Some(&self.normal) } else { self.others[place(priority)].get() }
+        if priority == Priority::Normal {
+            Some(&self.normal)
+        } else {
+            self.others[place(priority)].get().map(|ring| &**ring)
+        }
     }
 
     /// See the head of this file.

@@ -81,18 +81,19 @@ impl<T: Receives + ?Sized> Feed<T> {
 
     fn lose(&self, loss: Loss, asked: bool, event: &Event<'_>) -> Called {
         let count = self.pipe.count_loss(loss);
-        let full = QueueFull::new(self.label.clone(), self.pipe.queue().capacity(), loss);
+        // Made only for those who want to know.
+        let full = || QueueFull::new(self.label.clone(), self.pipe.capacity(), loss);
         // The first, the second, the fourth, ...: so a flood of losses is no flood of words.
         if count.is_power_of_two() {
-            tracing::warn!(target: "sigtree::queue", topic = %event.topic(), count, "lost an event: {full}");
+            tracing::warn!(target: "sigtree::queue", topic = %event.topic(), count, "lost an event: {}", full());
         }
         if asked {
-            Asked::answer(event.emission().depth(), full);
+            Asked::answer(event.emission().depth(), full());
             return Called::Skipped;
         }
         // A reliable one loses nothing that only a counter knows of.
         if self.ledger.is_some() || matches!(self.pipe.queue().when_full(), Overflow::Block(_) | Overflow::Error) {
-            event.emission().set_error(Box::new(Error::queue_full(full)));
+            event.emission().set_error(Box::new(Error::queue_full(full())));
             return Called::Failed;
         }
         Called::Skipped

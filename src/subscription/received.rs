@@ -97,7 +97,7 @@ pub(crate) struct Addressed {
 
 impl<T: Receives + ?Sized> Parcel<T> {
     /// Keeps an event, if its payload can be kept, and is a `T`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn of(event: &Event<'_>, queue: &Addressed) -> Option<Self> {
         let payload = T::take(event.share_erased()?)?;
         let is_plain =
