@@ -36,10 +36,10 @@ fn the_environment_decides_sizes_times_and_workers() -> Result<(), Box<dyn std::
     let vars = [
         ("SKELLY_EVENT_BUS_QUEUE_SIZE", "10000"),
         ("SKELLY_EVENT_BUS_WORKERS", "8"),
-        ("SKELLY_EVENT_BUS_TIMEOUT", "5"),
+        ("SKELLY_EVENT_BUS_TIMEOUT", "7"),
     ];
     let config = BusConfig::new().with_vars("SKELLY_EVENT_BUS", vars)?;
-    assert_eq!((config.queue_size, config.workers, config.block_timeout), (10_000, 8, 5 * SECOND));
+    assert_eq!((config.queue_size, config.workers, config.delivery_timeout), (10_000, 8, 7 * SECOND));
 
     let bus = Bus::with(&config);
     assert_eq!(bus.pool()?.stats().workers, 8);
@@ -51,8 +51,8 @@ fn the_environment_decides_sizes_times_and_workers() -> Result<(), Box<dyn std::
 
     // Settings that change while events wait.
     bus.emit("raw", RawEvent("key"));
-    let report = bus.reconfigure(&config.queue_size(20_000).block_timeout(10 * SECOND));
-    assert_eq!(report.applied(), ["queue_size", "block_timeout"]);
+    let report = bus.reconfigure(&config.queue_size(20_000).delivery_timeout(10 * SECOND));
+    assert_eq!(report.applied(), ["queue_size", "delivery_timeout"]);
     assert_eq!((raw.stats().capacity, raw.len()), (20_000, 1));
     Ok(())
 }
