@@ -92,8 +92,10 @@ impl Kept {
         &**self.shared.get().expect("made of an `Arc`")
     }
 
+    /// The payload to keep, which is in an `Arc` then; `None` if it stands on the stack and cannot be copied.
     #[inline]
-    fn share(&self, payload: &Erased) -> Option<Arc<Erased>> {
+    #[must_use]
+    pub fn share(&self, payload: &Erased) -> Option<Arc<Erased>> {
         if let Some(shared) = self.shared.get() {
             return Some(shared.clone());
         }

@@ -103,6 +103,6 @@ pub(crate) fn answer_of(caught: std::thread::Result<Called>, event: &Event<'_>) 
         Ok(Called::Dead) => Answer::Skipped(Cow::Borrowed("the handler is gone")),
         Ok(Called::Muted) => Answer::Skipped(Cow::Borrowed("the handler is muted")),
         Ok(Called::Skipped) => Answer::Skipped(Cow::Borrowed("not meant for the handler")),
-        Ok(Called::OtherType) => Answer::of_another_type(),
+        Ok(Called::OtherType | Called::NeedsEvent) => Answer::of_another_type(),
     }
 }

@@ -168,7 +168,7 @@ impl Core {
         if !route.is_quiet() && !rises {
             return self.emit_loudly(route, offer, company, version, inside);
         }
-        offer.give(false, |payload, kept| {
+        offer.give(route.retains, |payload, kept| {
             let errand = Errand::new(self, payload, kept, version, inside.depth());
             self.call_quietly(route, &errand);
             match errand.called.get() {

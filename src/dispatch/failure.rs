@@ -40,7 +40,8 @@ impl Caller<'_> {
     pub(crate) fn note(&self, called: Called, slot: &dyn Slot, event: &Event<'_>) -> Flow {
         let emission = event.emission();
         match called {
-            Called::Done | Called::OtherType => {}
+            // The last of them is the quiet round's to answer.
+            Called::Done | Called::OtherType | Called::NeedsEvent => {}
             Called::Muted => emission.add_muted(1),
             Called::Skipped => {
                 // By a layer around the handler, which may have stopped the level too.

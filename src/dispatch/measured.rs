@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sigtree_middleware::{DeadLetter, Erased, Event, Layer, Pattern};
+use sigtree_middleware::{DeadLetter, Erased, Event, Kept, Layer, Pattern};
 
 use super::core::Core;
 use super::failure::Flow;
@@ -60,7 +60,7 @@ impl Measured {
         let called = || errand.called.get() + errand.emission().map_or(0, |emission| emission.tally().called);
         self.time_each(&called, &mut |part, slot| {
             round.pattern.set(Some(part.node().pattern()));
-            run_slot(slot, round, |slot| slot.invoke_quiet(errand.payload))
+            run_slot(slot, round, |slot| slot.invoke_keeping(errand.payload, errand.kept))
         });
     }
 
@@ -183,6 +183,13 @@ impl Slot for OnlyMeasured {
             return self.timed(|slot| slot.invoke_quiet(payload));
         }
         self.inner.invoke_quiet(payload)
+    }
+
+    fn invoke_keeping(&self, payload: &Erased, kept: &Kept) -> Called {
+        if self.stream.lanes.tick() {
+            return self.timed(|slot| slot.invoke_keeping(payload, kept));
+        }
+        self.inner.invoke_keeping(payload, kept)
     }
 
     fn is_quiet(&self) -> bool {

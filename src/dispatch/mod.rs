@@ -7,6 +7,7 @@
 //! | `route` | the compiled list of handler tables of a topic |
 //! | `round` | calls with an event, and without one where nobody can tell |
 //! | `table`, `slot` | the handlers of a pattern; one handler |
+//! | `sharing` | handlers that keep payloads in one form |
 //! | `cell` | where routes are kept, and the by-name cache |
 //! | `stamps` | counts that say whether a route is still right |
 //! | `node`, `index` | distinct patterns, and which of them match a topic |
@@ -30,6 +31,7 @@ pub(crate) mod node;
 pub(crate) mod plan;
 pub(crate) mod round;
 pub(crate) mod route;
+pub(crate) mod sharing;
 pub(crate) mod slot;
 pub(crate) mod snap;
 pub(crate) mod stamps;

@@ -9,6 +9,7 @@ use sigtree_middleware::{Emission, Erased, Event, Kept, Pattern, Topic};
 use super::core::Core;
 use super::failure::{Caller, Flow};
 use super::slot::{Called, Slot};
+use super::table::run_slot;
 
 /// What a run of handlers reports to.
 pub(crate) trait Round {
@@ -55,7 +56,7 @@ pub(crate) struct Errand<'e> {
     /// The bus it was emitted on.
     core: &'e Core,
     pub(crate) payload: &'e Erased,
-    kept: &'e Kept,
+    pub(crate) kept: &'e Kept,
     version: u64,
     depth: u32,
     pub(crate) called: Cell<u32>,
@@ -118,7 +119,13 @@ impl Round for Quiet<'_, '_> {
     #[cold]
     #[inline(never)]
     fn note(&self, called: Called, slot: &dyn Slot) -> Flow {
-        self.with_caller(|caller, event| caller.note(called, slot, event))
+        self.with_caller(|caller, event| match called {
+            Called::NeedsEvent => {
+                let loud = Loud { core: caller.core, pattern: caller.pattern, event };
+                run_slot(slot, &loud, |slot| slot.invoke(event))
+            }
+            called => caller.note(called, slot, event),
+        })
     }
 
     #[cold]

@@ -52,7 +52,7 @@ pub(crate) struct Route {
     quiet: bool,
     /// Nothing on this bus but quiet handlers, or none; what is above has to be looked at.
     quiet_here: bool,
-    /// The handler, if it is the only one and quiet: most routes are so.
+    /// The handler, if it is the only one, quiet, and keeps nothing: most routes are so.
     only_quiet: Option<Entry>,
     /// Where is counted what layers end, if the bus is measured.
     pub(super) row: Option<Arc<TopicRow>>,
@@ -130,7 +130,7 @@ impl Route {
         let bare = plan.layers.is_empty() && !plan.muted && plan.sinks.is_empty();
         let plain = bare && plan.up.is_none();
         let retains = plan.retains_elsewhere || plan.parts.retain();
-        let only_quiet = plan.parts.only().filter(|entry| plain && entry.is_quiet());
+        let only_quiet = plan.parts.only().filter(|entry| plain && entry.is_quiet() && !entry.retains());
         let quiet_here = bare && plan.parts.are_quiet();
         let quiet = quiet_here && plain && !plan.parts.is_empty();
         Self {

@@ -5,7 +5,7 @@ use std::fmt;
 use std::panic::Location;
 use std::sync::{Arc, Weak};
 
-use sigtree_middleware::{DeadLetter, Erased, Event, Layer, Sealed};
+use sigtree_middleware::{DeadLetter, Erased, Event, Kept, Layer, Sealed};
 
 use super::gate::{self, Gate};
 use super::table::Uniform;
@@ -36,6 +36,8 @@ pub enum Called {
     Skipped,
     /// A payload of another type than it takes.
     OtherType,
+    /// Not called yet: this time it needs more than the payload.
+    NeedsEvent,
 }
 
 impl Called {
@@ -53,7 +55,10 @@ pub trait Slot: Send + Sync {
     /// The same for a handler that is quiet: it sees the payload and nothing else.
     fn invoke_quiet(&self, payload: &Erased) -> Called;
 
-    /// Whether the handler takes a payload by reference and returns nothing, so that it needs no event to be called.
+    /// The same for one that may [keep](Self::retains) the payload.
+    fn invoke_keeping(&self, payload: &Erased, kept: &Kept) -> Called;
+
+    /// Whether the handler needs no event to be called: it takes a payload by reference, or keeps it, and returns nothing.
     fn is_quiet(&self) -> bool;
 
     /// The slot without what more is known of it.
@@ -228,6 +233,11 @@ pub trait Call: Send + Sync + Sized + 'static {
     /// See [`Slot::is_quiet`].
     const QUIET: bool = false;
 
+    /// Whether it needs nothing of an event but a payload to keep. Always the same.
+    fn keeps_quietly(&self) -> bool {
+        false
+    }
+
     /// Whether it answers queries, and is not called for anything else.
     const ANSWERS: bool = false;
 
@@ -244,6 +254,13 @@ pub trait Call: Send + Sync + Sized + 'static {
     fn call_quiet(&self, payload: &Erased) -> Called {
         let _ = payload;
         unreachable!("only quiet handlers are called without an event")
+    }
+
+    /// The same for one that may keep it.
+    #[inline]
+    fn call_keeping(&self, payload: &Erased, kept: &Kept) -> Called {
+        let _ = kept;
+        self.call_quiet(payload)
     }
 
     /// The envelope with which a request goes through the connection's own layers, if it is another than it came with.
@@ -327,6 +344,18 @@ pub trait Call: Send + Sync + Sized + 'static {
     fn offer(_slot: Arc<Holder<Self>>, _place: &mut dyn Any) {}
 }
 
+/// A handler that keeps payloads, in a form that it shares with others of its kind.
+pub trait CallShared: Call {
+    /// What is kept.
+    type Share;
+
+    /// Makes it, once for all of them.
+    fn share(payload: &Erased, kept: &Kept) -> Option<Self::Share>;
+
+    /// Keeps it.
+    fn call_shared(&self, share: &Self::Share) -> Called;
+}
+
 /// A handler that takes a `&T`.
 pub(crate) trait CallTyped<T>: Call {
     /// Calls the handler with a payload whose type is known.
@@ -351,6 +380,21 @@ impl<C: Call> Holder<C> {
     }
 }
 
+impl<C: CallShared> Holder<C> {
+    /// Gives the handler what it shares with others, if it is alive.
+    #[inline]
+    pub(super) fn invoke_shared(&self, share: &C::Share) -> Called {
+        if self.header.is_plain() { self.call.call_shared(share) } else { self.header.why_not() }
+    }
+}
+
+impl<C: Call> Holder<C> {
+    /// What it calls.
+    pub(crate) fn inner(&self) -> &C {
+        &self.call
+    }
+}
+
 impl<C: Call> Slot for Holder<C> {
     #[inline]
     fn invoke(&self, event: &Event<'_>) -> Called {
@@ -362,8 +406,13 @@ impl<C: Call> Slot for Holder<C> {
         if self.header.is_plain() { self.call.call_quiet(payload) } else { self.header.why_not() }
     }
 
+    #[inline]
+    fn invoke_keeping(&self, payload: &Erased, kept: &Kept) -> Called {
+        if self.header.is_plain() { self.call.call_keeping(payload, kept) } else { self.header.why_not() }
+    }
+
     fn is_quiet(&self) -> bool {
-        C::QUIET
+        C::QUIET || self.call.keeps_quietly()
     }
 
     fn seen(&self) -> &dyn Slot {

@@ -67,7 +67,9 @@ impl Table {
     #[inline]
     pub(crate) fn run_quiet(&self, call: &Quiet<'_, '_>) -> Flow {
         match self {
-            Self::One(entry) => run_slot(&**entry, call, |slot| slot.invoke_quiet(call.errand.payload)),
+            Self::One(entry) => {
+                run_slot(&**entry, call, |slot| slot.invoke_keeping(call.errand.payload, call.errand.kept))
+            }
             more => more.run_more_quiet(call),
         }
     }
@@ -336,7 +338,9 @@ impl Leaf {
     #[inline]
     fn run_quiet(&self, call: &Quiet<'_, '_>) -> Flow {
         match self {
-            Self::Mixed(entries) => run_slots(entries, call, |slot| slot.invoke_quiet(call.errand.payload)),
+            Self::Mixed(entries) => {
+                run_slots(entries, call, |slot| slot.invoke_keeping(call.errand.payload, call.errand.kept))
+            }
             Self::Uniform(uniform) => uniform.run_quiet(call),
         }
     }
@@ -409,20 +413,21 @@ impl Leaf {
     }
 }
 
-/// Handlers that take the same payload type by reference: the type is looked at once for all of them.
+/// Handlers of one kind: what all of them do with a payload is done once. They take the same type by reference ([`Typed`]), or keep it in
+/// the same form ([`Sharing`](super::sharing::Sharing)).
 pub trait Uniform: Send + Sync {
     fn run(&self, call: &Loud<'_>) -> Flow;
     fn run_quiet(&self, call: &Quiet<'_, '_>) -> Flow;
     fn len(&self) -> usize;
     fn get(&self, at: usize) -> &dyn Slot;
     fn entry(&self, at: usize) -> Entry;
-    /// With one more, if it takes the same type.
+    /// With one more, if it is of the same kind.
     fn with(&self, entry: &Entry) -> Option<Box<dyn Uniform>>;
     fn without(&self, at: usize) -> Box<dyn Uniform>;
     fn share(&self) -> Box<dyn Uniform>;
 }
 
-/// The one implementation of [`Uniform`].
+/// Handlers that take the same payload type by reference: the type is looked at once for all of them.
 pub(crate) struct Typed<T>(Box<[Arc<dyn TypedSlot<T>>]>);
 
 impl<T: Any> Typed<T> {
@@ -489,7 +494,7 @@ pub(super) fn run_slot<S: Slot + ?Sized, R: Round>(slot: &S, round: &R, call: im
 /// Calls slots in order. A panic is caught around the whole run, which then goes on behind the handler that panicked: so
 /// isolation costs one landing pad a run and one store a handler.
 #[inline]
-fn run_slots<S: Slot + ?Sized, R: Round>(slots: &[Arc<S>], round: &R, call: impl Fn(&S) -> Called) -> Flow {
+pub(super) fn run_slots<S: Slot + ?Sized, R: Round>(slots: &[Arc<S>], round: &R, call: impl Fn(&S) -> Called) -> Flow {
     let at = Cell::new(0);
     let unusual = Cell::new(0);
     let mut from = 0;
@@ -535,7 +540,7 @@ pub(super) fn run_each<'p, T>(parts: &'p [T], mut run: impl FnMut(&'p T) -> Flow
     Flow::Go
 }
 
-fn with_push<T: Clone, B: From<Vec<T>>>(items: &[T], item: T) -> B {
+pub(super) fn with_push<T: Clone, B: From<Vec<T>>>(items: &[T], item: T) -> B {
     let mut copy = Vec::with_capacity(items.len() + 1);
     copy.extend_from_slice(items);
     copy.push(item);
@@ -543,7 +548,7 @@ fn with_push<T: Clone, B: From<Vec<T>>>(items: &[T], item: T) -> B {
 }
 
 /// With the item at `at` replaced, or removed.
-fn with_set<T: Clone, B: From<Vec<T>>>(items: &[T], at: usize, item: Option<T>) -> B {
+pub(super) fn with_set<T: Clone, B: From<Vec<T>>>(items: &[T], at: usize, item: Option<T>) -> B {
     let mut copy = Vec::with_capacity(items.len());
     copy.extend_from_slice(&items[..at]);
     copy.extend(item);

@@ -1,16 +1,19 @@
 //! What puts events into a queue: the handler at the bus's end of a [`Subscription`](super::Subscription).
 
-use std::any::TypeId;
+use std::any::{Any, TypeId};
 use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
 use std::time::Instant;
 
-use sigtree_middleware::{DeadLetter, Event, Pattern};
+use sigtree_middleware::{DeadLetter, Erased, Event, Kept, Pattern, Priority, Topic};
 
 use super::asked::{Asked, Until};
 use super::received::{Addressed, Parcel, Receives};
-use crate::dispatch::slot::{Call, Called};
+use crate::dispatch::sharing::Sharing;
+use crate::dispatch::slot::{Call, CallShared, Called, Holder};
+use crate::dispatch::table::Uniform;
+use crate::dispatch::thread;
 use crate::error::{Error, QueueFull};
 use crate::queue::{Loss, Overflow, Pipe, QueueStats, Rank};
 use crate::reliable::Ledger;
@@ -79,14 +82,24 @@ impl<T: Receives + ?Sized> Feed<T> {
         self.lose(loss, asked.is_some(), event)
     }
 
-    fn lose(&self, loss: Loss, asked: bool, event: &Event<'_>) -> Called {
-        let count = self.pipe.count_loss(loss);
-        // Made only for those who want to know.
-        let full = || QueueFull::new(self.label.clone(), self.pipe.capacity(), loss);
-        // The first, the second, the fourth, ...: so a flood of losses is no flood of words.
-        if count.is_power_of_two() {
-            tracing::warn!(target: "sigtree::queue", topic = %event.topic(), count, "lost an event: {}", full());
+    /// The same where there is no event, and `topic` is the queue's: it is lost, unless that is more than to count it, or it waits.
+    #[cold]
+    #[inline(never)]
+    fn overflowed_quietly(&self, topic: &Topic) -> Called {
+        let depth = thread::depth();
+        match Asked::until(depth) {
+            _ if self.pipe.is_closed() => return Called::NeedsEvent,
+            Some(Until::Now) => Asked::answer(depth, self.full(Loss::Newest)),
+            None if matches!(self.pipe.queue().when_full(), Overflow::DropNewest) => {}
+            _ => return Called::NeedsEvent,
         }
+        self.count(Loss::Newest, topic);
+        Called::Skipped
+    }
+
+    fn lose(&self, loss: Loss, asked: bool, event: &Event<'_>) -> Called {
+        self.count(loss, event.topic());
+        let full = || self.full(loss);
         if asked {
             Asked::answer(event.emission().depth(), full());
             return Called::Skipped;
@@ -98,10 +111,72 @@ impl<T: Receives + ?Sized> Feed<T> {
         }
         Called::Skipped
     }
+
+    /// Counts a loss, and tells of the first, the second, the fourth, ...: so a flood of losses is no flood of words.
+    fn count(&self, loss: Loss, topic: &Topic) {
+        let count = self.pipe.count_loss(loss);
+        if count.is_power_of_two() {
+            tracing::warn!(target: "sigtree::queue", topic = %topic, count, "lost an event: {}", self.full(loss));
+        }
+    }
+
+    /// Made only for those who want to know.
+    fn full(&self, loss: Loss) -> QueueFull {
+        QueueFull::new(self.label.clone(), self.pipe.capacity(), loss)
+    }
+
+    /// The topic, if it needs to know nothing else of an event.
+    #[inline]
+    fn quiet_topic(&self) -> Option<&Topic> {
+        self.addressed.exact.as_ref().filter(|_| !self.addressed.stamped && self.ledger.is_none())
+    }
+}
+
+impl<T: Receives + ?Sized> CallShared for Feed<T> {
+    type Share = Arc<T>;
+
+    #[inline]
+    fn share(payload: &Erased, kept: &Kept) -> Option<Arc<T>> {
+        T::take(kept.share(payload)?)
+    }
+
+    #[inline]
+    fn call_shared(&self, payload: &Arc<T>) -> Called {
+        let Some(topic) = &self.addressed.exact else { return Called::NeedsEvent };
+        match self.pipe.push(Parcel::plain(payload.clone()), Rank { priority: Priority::Normal, topic }) {
+            Ok(()) => Called::Done,
+            Err(parcel) => {
+                drop(parcel);
+                self.overflowed_quietly(topic)
+            }
+        }
+    }
 }
 
 impl<T: Receives + ?Sized> Call for Feed<T> {
     const RETAINS: bool = true;
+
+    fn keeps_quietly(&self) -> bool {
+        self.quiet_topic().is_some()
+    }
+
+    #[inline]
+    fn call_keeping(&self, payload: &Erased, kept: &Kept) -> Called {
+        // The payload stands on the stack only if this was connected after the emit began.
+        Self::share(payload, kept).map_or(Called::Skipped, |payload| self.call_shared(&payload))
+    }
+
+    fn uniform(slot: Arc<Holder<Self>>) -> Option<Box<dyn Uniform>> {
+        slot.inner().keeps_quietly().then(|| Sharing::of(slot))
+    }
+
+    fn offer(slot: Arc<Holder<Self>>, place: &mut dyn Any) {
+        if let Some(place) = place.downcast_mut::<Option<Arc<Holder<Self>>>>()
+            && slot.inner().keeps_quietly()
+        {
+            *place = Some(slot);
+        }
+    }
 
     #[inline]
     fn call(&self, event: &Event<'_>) -> Called {

@@ -96,6 +96,12 @@ pub(crate) struct Addressed {
 }
 
 impl<T: Receives + ?Sized> Parcel<T> {
+    /// Keeps a payload of which nothing else is known.
+    #[inline]
+    pub(crate) fn plain(payload: Arc<T>) -> Self {
+        Self { payload, details: None }
+    }
+
     /// Keeps an event, if its payload can be kept, and is a `T`.
     #[inline(always)]
     pub(crate) fn of(event: &Event<'_>, queue: &Addressed) -> Option<Self> {
