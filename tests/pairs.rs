@@ -2,13 +2,13 @@
 
 mod support;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use sigtree::middleware::{
-    Batch, Calls, CircuitBreaker, CircuitState, Correlation, DeadLetter, Debounce, Deduplicate, Fault, Inspect, Latest,
-    Letter, Retry, Route, Sample, Timeout, Validate,
+    Batch, Calls, CircuitBreaker, CircuitState, Correlation, DeadLetter, Debounce, Deduplicate, Fault, Inspect, Job,
+    Latest, Letter, Offload, Refused, Retry, Route, Sample, Timeout, Validate,
 };
 use sigtree::{Bus, Clock, Event, Filter, History, ManualClock, Middleware, Next, Scoped, Stack, Transform, sys};
 use support::Recorder;
@@ -36,6 +36,12 @@ fn failing(times: u32, seen: &Recorder) -> impl Fn(&u32, &Event<'_>) -> Result<(
         seen.note(format_args!("{n} at {now:?}"));
         if calls.fetch_add(1, Ordering::Relaxed) < times { Err("broken") } else { Ok(()) }
     }
+}
+
+/// A layer whose events go on when somebody runs the jobs.
+fn offload() -> (Offload, mpsc::Receiver<Job>) {
+    let (jobs, waiting) = mpsc::channel();
+    (Offload::to(move |job| jobs.send(job).map_err(|_| Refused::because("nobody runs jobs"))), waiting)
 }
 
 /// Payload and attempts of each letter.
@@ -140,6 +146,21 @@ fn whatever_they_are_packed_into_pieces_keep_hold_and_count_as_they_do_alone() {
         assert!(bus.emit("a", 1_u32).is_held(), "{how}");
         bus.flush();
         assert_eq!((seen.take(), debounce.stats().held), (vec!["behind".to_owned(), "a 1".to_owned()], 0), "{how}");
+    }
+}
+
+#[test]
+fn whatever_an_executor_is_packed_into_what_stands_behind_it_there_is_done_in_its_jobs() {
+    let (offload, waiting) = offload();
+    let pair = Arc::new((offload.clone(), Transform::new(|n: &u32| n + 1)));
+    for (how, stack) in packed(&pair) {
+        let (bus, seen) = (Bus::new(), Recorder::new());
+        bus.set_stack(stack);
+        let _handler = bus.connect("a", seen.events()).unwrap();
+        assert!(bus.emit("a", 1_u32).is_held(), "{how}");
+        assert_eq!(seen.take(), [""; 0], "{how}");
+        waiting.try_iter().for_each(Job::run);
+        assert_eq!((seen.take(), offload.stats().held), (vec!["a 2".to_owned()], 0), "{how}");
     }
 }
 
@@ -347,6 +368,41 @@ fn correlation_before_a_batch_ties_to_what_led_to_an_event_and_behind_it_to_noth
     let [before, behind] = orders(Correlation::new, batch);
     assert_eq!(outcome(before), ["1 by itself", "2 led to"]);
     assert_eq!(outcome(behind), ["1 by itself", "2 by itself"]);
+}
+
+#[test]
+fn correlation_before_an_executor_ties_to_what_led_to_an_event_and_behind_it_to_nothing() {
+    let outcome = |is_behind: bool| {
+        let (offload, waiting) = offload();
+        let [before, behind] = orders(Correlation::new, || offload.clone());
+        let (bus, _) = timed(if is_behind { behind } else { before });
+        let seen = Recorder::new();
+        let (emitter, list) = (bus.downgrade(), seen.clone());
+        let _first = bus.connect("first", move |_: &u32| drop(emitter.upgrade().map(|bus| bus.emit("row", 2_u32))));
+        let _rows = bus.connect("row", move |n: &u32, event: &Event<'_>| {
+            list.note(format_args!("{n} {}", if event.causation().is_some() { "led to" } else { "by itself" }));
+        });
+        bus.emit("row", 1_u32);
+        bus.emit("first", 0_u32);
+        waiting.try_iter().for_each(Job::run);
+        seen.take()
+    };
+    assert_eq!(outcome(false), ["1 by itself", "2 led to"]);
+    assert_eq!(outcome(true), ["1 by itself", "2 by itself"]);
+}
+
+#[test]
+fn dead_letters_before_an_executor_keep_what_it_refuses() {
+    for (is_behind, expected) in [(false, vec![(7, 0)]), (true, vec![])] {
+        let dead = DeadLetter::new().refused();
+        let full = || Offload::to(|_: Job| Err(Refused::because("full")));
+        let [before, behind] = orders(|| dead.clone(), full);
+        let (bus, _) = timed(if is_behind { behind } else { before });
+        let _handler = bus.connect("a", |_: &u32| {}).unwrap();
+        let delivery = bus.emit("a", 7_u32);
+        assert_eq!((delivery.is_held(), delivery.called(), delivery.filtered()), (false, 0, Some("full")));
+        assert_eq!(letters(&dead), expected);
+    }
 }
 
 #[test]

@@ -33,6 +33,7 @@
 //! | let one in so many pass | [`Sample`] |
 //! | hold events, for the last of a burst or the newest in a time | [`Debounce`], [`Latest`] |
 //! | hold events, to let them go on together | [`Batch`] |
+//! | let events go on in another thread | [`Offload`] |
 //! | tie events to those that led to them | [`Correlation`], [`Trail`] |
 //! | send events to another topic or bus too | [`Route`] |
 //! | count what happens, by pattern | [`Counters`] |

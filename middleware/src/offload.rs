@@ -55,7 +55,8 @@ use crate::{Event, Held, Mark, Middleware, Next, Standing, Topic};
 /// Layers before it run in the emitter's thread and see the emit's end before the handlers were called; layers behind it run
 /// where the handlers do. So what looks at the clock, or at what handlers did, when `next.run` is over belongs behind it. Layers that
 /// stand around each call, as [`Retry`](crate::Retry), [`DeadLetter`](crate::DeadLetter) and [`Counters`](crate::Counters) do, may
-/// stand on either side.
+/// stand on either side. What every stock piece does before it and behind it is on the page of
+/// [pairs](crate::pairs#events-that-are-held).
 ///
 /// ```
 /// use std::sync::{Arc, Mutex};

@@ -69,7 +69,7 @@ mod without {
 
     /// Nothing is known of how times are spread.
     #[derive(Default)]
-    pub(crate) struct Recent;
+    pub(crate) struct Recent(());
 
     impl Recent {
         #[allow(clippy::unused_self, reason = "with the feature it does something")]

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::pieces::Piece;
 use crate::script::{
     APART, BATCH, CLOSED, DEADLINE, END, INTERVAL, OPEN, Outcome, QUIET, RATE, TRIES, WINDOW, fails, ms, script,
+    turn_after,
 };
 
 /// An event at a place of the stack.
@@ -70,6 +71,7 @@ fn flow(piece: Piece, place: usize, came: &[Passing]) -> Fate {
         Piece::Debounce => hold(debounce(came)),
         Piece::Latest => latest(came, place),
         Piece::Batch => hold(batch(came)),
+        Piece::Offload => hold(offload(came)),
         Piece::Transform => each(came, |event| vec![Passing { n: event.n + 1, ..event }]),
         Piece::Correlation => each(came, |event| vec![Passing { tied: true, ..event }]),
         Piece::Timeout => each(came, |event| {
@@ -155,20 +157,27 @@ fn batch(came: &[Passing]) -> Vec<(Duration, Passing)> {
     let (size, time) = BATCH;
     let mut batches: Vec<(Duration, Vec<Passing>)> = Vec::new();
     for event in came {
-        let fits = |(due, batch): &&mut (Duration, Vec<Passing>)| {
+        let fits = |(due, batch): &(Duration, Vec<Passing>)| {
             batch[0].topic == event.topic && batch.len() < size && event.at < *due
         };
-        match batches.iter_mut().find(fits) {
-            Some((due, batch)) => {
-                batch.push(event.clone());
-                if batch.len() == size {
-                    *due = event.at;
+        match batches.iter().position(fits) {
+            Some(i) => {
+                batches[i].1.push(event.clone());
+                // Of those that are full at one time, the one that was so first goes first.
+                if batches[i].1.len() == size {
+                    let (_, batch) = batches.remove(i);
+                    batches.push((event.at, batch));
                 }
             }
             None => batches.push((event.at + time, vec![event.clone()])),
         }
     }
     batches.into_iter().flat_map(|(due, batch)| batch.into_iter().map(move |event| (due, event))).collect()
+}
+
+/// At the next turn all that came since the last one, the newest first.
+fn offload(came: &[Passing]) -> Vec<(Duration, Passing)> {
+    came.iter().rev().map(|event| (turn_after(event.at), event.clone())).collect()
 }
 
 /// Of each topic, the first at once, and the newest at the end of each interval in which one came.
@@ -348,7 +357,7 @@ impl World {
             Piece::Deduplicate | Piece::Sample | Piece::Throttle | Piece::RateLimit => {
                 vec![format!("passed {}, dropped {}", went.len(), came.len() - went.len())]
             }
-            Piece::Debounce | Piece::Latest | Piece::Batch => {
+            Piece::Debounce | Piece::Latest | Piece::Batch | Piece::Offload => {
                 vec![format!("passed {}, dropped {}", went.len(), came.len() - went.len())]
             }
             Piece::Timeout => vec![format!("late {late}")],

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::future::ready;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 use metrics::{Counter, CounterFn, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use parking_lot::Mutex;
 use sigtree::middleware::{
     Batch, Calls, CircuitBreaker, CircuitState, Clock, Correlation, Counters, DeadLetter, Debounce, Deduplicate, Event,
-    Fault, Filter, FlowStats, History, Inspect, Latency, Latest, Letter, ManualClock, Metrics, Passing, RateLimit,
-    Retry, Route, Sample, Scoped, Stack, Throttle, Timeout, Tower, Trace, Transform, Validate,
+    Fault, Filter, FlowStats, History, Inspect, Job, Latency, Latest, Letter, ManualClock, Metrics, Offload, Passing,
+    RateLimit, Retry, Route, Sample, Scoped, Stack, Throttle, Timeout, Tower, Trace, Transform, Validate,
 };
 use sigtree::{Bus, Connection};
 use tower::service_fn;
@@ -20,6 +21,7 @@ use tracing::subscriber::{self, Subscriber};
 use crate::model::line_of_call;
 use crate::script::{
     APART, BATCH, CLOSED, DEADLINE, END, INTERVAL, OPEN, Outcome, QUIET, RATE, TRIES, WINDOW, fails, ms, script,
+    turn_after,
 };
 
 macro_rules! pieces {
@@ -35,7 +37,7 @@ macro_rules! pieces {
 
 pieces! {
     Batch Calls CircuitBreaker Correlation Counters DeadLetter Debounce Deduplicate Fault Filter History Inspect Latency
-    Latest Metrics RateLimit Retry Route Sample Scoped Throttle Timeout Tower Trace Transform Validate
+    Latest Metrics Offload RateLimit Retry Route Sample Scoped Throttle Timeout Tower Trace Transform Validate
 }
 
 /// Asks a piece, in the end, what it has to tell.
@@ -106,6 +108,14 @@ impl Piece {
             }
             Self::Batch => {
                 let it = Batch::new(BATCH.0, BATCH.1);
+                (stack.with(it.clone()), flow(move || it.stats()))
+            }
+            Self::Offload => {
+                let book = book.clone();
+                let it = Offload::to(move |job| {
+                    book.jobs.lock().push(job);
+                    Ok(())
+                });
                 (stack.with(it.clone()), flow(move || it.stats()))
             }
             Self::Timeout => {
@@ -247,7 +257,7 @@ pub(crate) fn outcome(pair: [Piece; 2]) -> Outcome {
     bus.set_stack(stack);
     let handlers = Arc::default();
     let _connections = connect(&bus, &handlers);
-    let at_once = listened(pair, &book, || play(&bus, &clock));
+    let at_once = listened(pair, &book, || play(&bus, &clock, &book));
     let handlers = handlers.lock().clone();
     Outcome { handlers, failures: bus.failures(), at_once, pieces: [first(&bus), second(&bus)] }
 }
@@ -270,27 +280,41 @@ fn connect(bus: &Bus, calls: &Arc<Mutex<Vec<String>>>) -> [Connection; 2] {
     [bus.connect("*", move |n: &u32, event: &Event<'_>| first(*n, event)).unwrap(), bus.connect("*", moody).unwrap()]
 }
 
-fn now(event: &Event<'_>) -> std::time::Duration {
+fn now(event: &Event<'_>) -> Duration {
     event.emission().host().clock().elapsed()
 }
 
 /// How many handlers were called before `emit` returned.
-fn play(bus: &Bus, clock: &ManualClock) -> usize {
+fn play(bus: &Bus, clock: &ManualClock, book: &Book) -> usize {
     let mut at_once = 0;
     for (at, topic, n) in script() {
-        clock.advance(at - clock.elapsed());
+        wait(at, clock, book);
         at_once += bus.emit(topic, n).called();
     }
-    clock.advance(END - clock.elapsed());
+    wait(END, clock, book);
     bus.flush();
+    book.run_jobs();
+    assert!(book.jobs.lock().is_empty(), "what is on its way at the end is on its last");
     at_once
 }
 
-/// What the `metrics` facade and `tracing` are told.
+/// Lets time pass, and runs the jobs whenever it is their turn.
+fn wait(until: Duration, clock: &ManualClock, book: &Book) {
+    let mut turn = turn_after(clock.elapsed());
+    while turn <= until {
+        clock.advance(turn - clock.elapsed());
+        book.run_jobs();
+        turn = turn_after(turn);
+    }
+    clock.advance(until - clock.elapsed());
+}
+
+/// What the `metrics` facade and `tracing` are told, and the jobs of an executor.
 #[derive(Default)]
 pub(crate) struct Book {
     lines: Mutex<BTreeMap<String, Arc<Line>>>,
     spans: AtomicU64,
+    jobs: Mutex<Vec<Job>>,
     /// How many tell the same: a piece that stands twice.
     told_by: u64,
 }
@@ -317,6 +341,12 @@ impl Book {
 
     fn spans(&self) -> u64 {
         self.spans.load(Relaxed) / self.told_by
+    }
+
+    /// Runs those that are there, the newest first: an executor owes nobody an order.
+    fn run_jobs(&self) {
+        let jobs = std::mem::take(&mut *self.jobs.lock());
+        jobs.into_iter().rev().for_each(Job::run);
     }
 }
 

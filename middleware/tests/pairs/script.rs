@@ -17,8 +17,15 @@ pub(crate) const BATCH: (usize, Duration) = (3, ms(2_203));
 pub(crate) const APART: Duration = ms(709);
 pub(crate) const RATE: (u32, Duration) = (2, ms(2_618));
 pub(crate) const WINDOW: Duration = ms(2_053);
+pub(crate) const TURN: Duration = ms(1_399);
 pub(crate) const TRIES: usize = 2;
 pub(crate) const OPEN: (u32, Duration) = (2, ms(1_907));
+
+/// When the jobs of an executor are run that are there at this time; what they lead to waits for the turn after that.
+pub(crate) fn turn_after(at: Duration) -> Duration {
+    let turns = at.as_nanos() / TURN.as_nanos() + 1;
+    TURN * u32::try_from(turns).unwrap()
+}
 
 /// When the filter is closed.
 pub(crate) const CLOSED: std::ops::Range<Duration> = ms(12_900)..ms(14_300);
