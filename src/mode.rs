@@ -72,7 +72,8 @@ pub enum Mode {
 /// call dropped where it is; one that keeps its thread goes on until it awaits something, perhaps beside the next attempt.
 ///
 /// Events wait in the connection's queue and keep their place until they are done with, as those of a subscription do: so no more calls
-/// run at once than it has places, and what finds none is refused. With [`serial`](crate::On::serial) one call runs at a time, and an
+/// run at once than it has places, and what finds none is refused. (Do not let an emit in a task [wait](crate::Overflow::Block) for a
+/// place: it may keep the thread that would end a call.) With [`serial`](crate::On::serial) one call runs at a time, and an
 /// event that comes again comes before those that were not given yet, but while it pauses those behind it pass. An emit says
 /// that the handler was called when the event is in the queue, and `emit_and_wait` waits for none of them: they may pause for
 /// longer than who waits would. `Bus::running`, `Bus::drain` and [`Bus::shutdown`](crate::Bus::shutdown) count an event until it is done or

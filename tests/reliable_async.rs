@@ -59,6 +59,16 @@ impl Desk {
     }
 }
 
+/// A bus whose tasks run on two threads.
+fn threaded() -> Bus {
+    let (send, receive) = crossbeam_channel::unbounded();
+    for _ in 0..2 {
+        let tasks = receive.clone();
+        thread::spawn(move || quietly(|| tasks.into_iter().for_each(pollster::block_on)));
+    }
+    Bus::builder().spawner(move |task: Task| send.send(task).unwrap()).build()
+}
+
 /// Five seconds for an attempt, two retries, a second between them.
 fn rules() -> Reliable {
     Reliable::new().timeout(5 * SECOND).retries(2).backoff(Backoff::every(SECOND))
@@ -313,7 +323,7 @@ fn the_end_of_the_connection_leaves_dead_letters() {
     // One waits for its pause, one runs, one was not given.
     connection.disconnect();
     assert_eq!(desk.bus.running(), 1);
-    let ended = "abandoned: the subscription ended";
+    let ended = "abandoned: the connection ended";
     let mut letters = told(&dead);
     letters.sort();
     assert_eq!(letters, [format!("1 1 {ended}"), format!("3 0 {ended}")]);
@@ -328,6 +338,38 @@ fn the_end_of_the_connection_leaves_dead_letters() {
     desk.poll();
     assert_eq!(told(&dead)[2..], [format!("4 1 {ended}; last error: broken 1")]);
     assert_eq!(desk.bus.running(), 0);
+}
+
+#[test]
+fn a_connection_that_ends_with_its_event_makes_one_attempt() {
+    let (desk, seen) = (Desk::new(), Recorder::new());
+    let dead = DeadLetter::new();
+    let on = desk.bus.on("n").once().mode(reliable(rules().dead_letters(&dead)));
+    let _connection = on.connect_async(failing(1, &seen)).unwrap();
+    assert_eq!([1, 2].map(|n: u32| desk.bus.emit("n", n).called()), [1, 0]);
+    desk.poll();
+    assert_eq!(told(&dead), ["1 1 abandoned: the connection ended; last error: broken 1"]);
+    assert_eq!((seen.take(), desk.bus.running(), desk.bus.failures()), (vec!["1.1".to_owned()], 0, 1));
+}
+
+#[test]
+fn what_it_acks_itself_is_done_whatever_comes() {
+    let desk = Desk::new();
+    let early = |n: Received<u32>| async move {
+        assert!(n.clone().ack());
+        smol::future::yield_now().await;
+        Err::<(), _>("too late to say so")
+    };
+    let on = desk.bus.on("n").queue(Queue::bounded(1)).mode(reliable(rules()));
+    let connection = on.connect_async(early).unwrap();
+    for n in 1..=2_u32 {
+        assert_eq!(desk.bus.emit("n", n).failed(), 0, "the first one gave its place back");
+        desk.poll();
+    }
+    desk.clock.advance(MINUTE);
+    desk.poll();
+    assert_eq!((desk.poll(), desk.bus.running(), desk.bus.failures()), (0, 0, 0));
+    assert!(connection.dead_letters().unwrap().is_empty());
 }
 
 #[test]
@@ -357,18 +399,7 @@ fn a_spawner_that_runs_tasks_at_once() {
 #[test]
 fn a_crowd_loses_nothing() {
     let all = count(100_000) / CROWD as u64;
-    let bus = Bus::builder()
-        .spawner({
-            let (send, receive) = crossbeam_channel::unbounded();
-            for _ in 0..2 {
-                let tasks = receive.clone();
-                thread::spawn(move || {
-                    quietly(|| tasks.into_iter().for_each(pollster::block_on));
-                });
-            }
-            move |task: Task| send.send(task).unwrap()
-        })
-        .build();
+    let bus = threaded();
     let (done, failed) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     let (is_done, has_failed) = (done.clone(), failed.clone());
     let (dice, dead) = (Arc::new(Mutex::new(Dice::new(7))), DeadLetter::new().count(usize::MAX));
@@ -458,6 +489,27 @@ fn the_latest_only_one_at_a_time() {
     drop(desk.tasks.lock().remove(0));
     desk.poll();
     assert_eq!(seen.take(), ["dropped", "3"], "and then has its newest");
+}
+
+#[test]
+fn the_last_of_a_crowd_is_never_overtaken() {
+    let (bus, all) = (threaded(), count(100_000));
+    let (at, seen) = (Arc::new([const { AtomicU64::new(0) }; CROWD]), Arc::new([const { AtomicU64::new(0) }; CROWD]));
+    let (is_at, sees) = (at.clone(), seen.clone());
+    let newest = bus.on("n.*").mode(Mode::LatestOnly).connect_async(move |n: Received<(usize, u64)>| {
+        let (is_at, sees) = (is_at.clone(), sees.clone());
+        async move {
+            let (who, n) = *n;
+            assert_eq!(is_at[who].fetch_add(1, SeqCst), 0, "one call of a topic at a time");
+            smol::future::yield_now().await;
+            assert!(sees[who].swap(n, SeqCst) < n, "in order");
+            is_at[who].fetch_sub(1, SeqCst);
+        }
+    });
+    crowd(|who| (1..=all).for_each(|n| drop(bus.emit(format!("n.{who}"), (who, n)))));
+    bus.drain(MINUTE).unwrap();
+    assert_eq!((bus.failures(), seen.each_ref().map(|seen| seen.load(SeqCst))), (0, [all; CROWD]));
+    drop(newest);
 }
 
 #[test]

@@ -196,12 +196,12 @@ impl<T: Receives + ?Sized> Ledger<T> {
         let Dead { parcel, attempts, why } = dead;
         let Some((payload, details)) = parcel.into_parts() else { return };
         let Some((id, stamp)) = details.identity else { return };
+        // Who is told takes nothing himself: a handler.
+        let kind = if self.told.get().is_some() { "connection" } else { "subscription" };
         let reason = match why {
             Why::Failed(error) => DeadReason::Failed(error),
-            Why::Ended(Some(error)) => {
-                DeadReason::Abandoned(format!("the subscription ended; last error: {error}").into())
-            }
-            Why::Ended(None) => DeadReason::Abandoned("the subscription ended".into()),
+            Why::Ended(Some(error)) => DeadReason::Abandoned(format!("the {kind} ended; last error: {error}").into()),
+            Why::Ended(None) => DeadReason::Abandoned(format!("the {kind} ended").into()),
         };
         let entry = Entry::new(0, details.topic.clone(), T::erase(payload), id, stamp);
         let site = Site {
