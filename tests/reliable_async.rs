@@ -19,7 +19,7 @@ use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use sigtree::middleware::{Backoff, DeadLetter};
 use sigtree::sys::HandlerFailed;
-use sigtree::{Bus, ManualClock, Mode, Overflow, Queue, Received, Reliable, Task};
+use sigtree::{Bus, Event, ManualClock, Mode, Next, Overflow, Queue, Received, Reliable, Task};
 use support::{Recorder, boom, quietly};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -350,6 +350,26 @@ fn a_connection_that_ends_with_its_event_makes_one_attempt() {
     desk.poll();
     assert_eq!(told(&dead), ["1 1 abandoned: the connection ended; last error: broken 1"]);
     assert_eq!((seen.take(), desk.bus.running(), desk.bus.failures()), (vec!["1.1".to_owned()], 0, 1));
+}
+
+#[test]
+fn no_call_begins_after_a_disconnect() {
+    let (desk, seen, dead) = (Desk::new(), Recorder::new(), DeadLetter::new());
+    for mode in [reliable(rules().dead_letters(&dead)), Mode::LatestOnly] {
+        let own = Arc::new(Mutex::new(None));
+        let takes = own.clone();
+        let disconnects = move |event: &Event<'_>, next: Next<'_>| {
+            let connection = takes.lock().take();
+            drop(connection);
+            next.run(event);
+        };
+        let connection = desk.bus.on("n").mode(mode).middleware(disconnects).connect_async(failing(0, &seen)).unwrap();
+        *own.lock() = Some(connection);
+        desk.bus.emit("n", 1_u32);
+        desk.poll();
+        assert_eq!((seen.take().len(), desk.bus.running()), (0, 0));
+    }
+    assert_eq!(told(&dead), ["1 0 abandoned: the connection ended"]);
 }
 
 #[test]
