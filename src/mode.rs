@@ -12,8 +12,8 @@ use sigtree_middleware::{Backoff, DeadLetter};
 /// | [`Reliable`](Self::Reliable) | is given until somebody says that it is done, then kept as a dead letter | none may be lost |
 /// | [`LatestOnly`](Self::LatestOnly) | gives way to a newer one of its topic | only the state of now matters |
 ///
-/// An async handler is best effort only: nobody says how many of its calls may be under way, or that a late one is over. A task that
-/// takes from a subscription decides both, and has all modes.
+/// Handlers, async ones among them, and subscriptions have all modes; one who [answers requests](crate::Bus::reply) has none, because a
+/// request has one answer.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub enum Mode {
@@ -64,6 +64,49 @@ pub enum Mode {
 /// As many events wait for another attempt as the connection's [queue](crate::On::queue) has places; what finds none is a dead letter
 /// at once. [`Bus::flush`](crate::Bus::flush) lets them go on now. If the connection ends first, or is muted when their time comes, they
 /// are dead letters. Each attempt is a call for [`times`](crate::On::times).
+///
+/// # Async handlers
+///
+/// With the feature `async`. A call that ends with `Ok`, or nothing, is done. An error, a panic, or a task that the runtime drops is a
+/// failure; only the last one is reported. One that is not done in time has failed, too: its task is woken, and the
+/// call dropped where it is; one that keeps its thread goes on until it awaits something, perhaps beside the next attempt.
+///
+/// Events wait in the connection's queue and keep their place until they are done with, as those of a subscription do: so no more calls
+/// run at once than it has places, and what finds none is refused. (Do not let an emit in a task [wait](crate::Overflow::Block) for a
+/// place: it may keep the thread that would end a call.) With [`serial`](crate::On::serial) one call runs at a time, and an
+/// event that comes again comes before those that were not given yet, but while it pauses those behind it pass. An emit says
+/// that the handler was called when the event is in the queue, and `emit_and_wait` waits for none of them: they may pause for
+/// longer than who waits would. `Bus::running`, `Bus::drain` and [`Bus::shutdown`](crate::Bus::shutdown) count an event until it is done or
+/// dead, pauses included; a shutdown, like a [flush](crate::Bus::flush), ends the pauses.
+///
+/// Conditions like [`times`](crate::On::times) count events, not attempts. When the connection ends no new call begins: what waits is a
+/// dead letter, and so is what fails from then on; so with [`once`](crate::On::once) there is one attempt. A [mute](crate::Connection::mute)
+/// keeps new events away, and not those that were taken. The handler may say [`ack`](crate::Received::ack) itself, early: then the event is
+/// done with, and gives its place back, whatever comes of the call.
+///
+/// ```
+/// # #[cfg(feature = "async")]
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+/// use sigtree::{Bus, Mode, Received, Reliable, Task};
+/// use sigtree::middleware::Backoff;
+///
+/// let bus = Bus::builder().spawner(|task: Task| drop(std::thread::spawn(|| pollster::block_on(task)))).build();
+/// let rules = Reliable::new().retries(2).backoff(Backoff::every(Duration::from_millis(1)));
+/// let upload = bus.on("scan").mode(Mode::Reliable(rules)).connect_async(|scan: Received<u32>| async move {
+///     if scan.attempt() == 3 || *scan == 0 { Ok(()) } else { Err("the network is down") }
+/// })?;
+/// bus.emit("scan", 0_u32);
+/// bus.emit("scan", 7_u32);
+/// bus.drain(Duration::from_secs(60))?;
+/// assert!(upload.dead_letters().unwrap().is_empty());
+/// # Ok(())
+/// # }
+/// # #[cfg(not(feature = "async"))]
+/// # fn main() {}
+/// ```
+///
+/// # What became of them
 ///
 /// [`Bus::inspect`](crate::Bus::inspect) shows, at the connection's layers, how many events wait, how many calls were made again and how
 /// many events are dead.

@@ -193,8 +193,8 @@ impl On {
 
     /// What is promised of the events: [best effort](Mode::BestEffort) unless chosen otherwise.
     ///
-    /// A [reliable](Mode::Reliable) subscription without a [queue](Self::queue) of its own refuses what finds no place, whatever the
-    /// bus's default queue does.
+    /// A [reliable](Mode::Reliable) subscription, or async handler, without a [queue](Self::queue) of its own refuses what finds no
+    /// place, whatever the bus's default queue does.
     pub fn mode(mut self, mode: Mode) -> Self {
         self.mode = Some(Box::new(mode));
         self
@@ -225,8 +225,8 @@ impl On {
         self
     }
 
-    /// How the queue is that [`subscribe`](On::subscribe) or a [batch](On::batch) connects; other handlers have none. Of a
-    /// [reliable](crate::Reliable) handler as many events wait for another attempt as there are places.
+    /// How the queue is that [`subscribe`](On::subscribe) or a [batch](On::batch) connects, or a reliable async handler; other handlers
+    /// have none. Of a [reliable](crate::Reliable) handler as many events wait for another attempt as there are places.
     pub fn queue(mut self, queue: Queue) -> Self {
         self.queue = Some(queue);
         self

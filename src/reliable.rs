@@ -14,7 +14,10 @@ use std::fmt::Display;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use sigtree_middleware::Topic;
+
 use crate::dispatch::failure::discard;
+use crate::subscription::Label;
 
 pub(crate) use again::Redeliver;
 pub(crate) use ledger::Ledger;
@@ -37,4 +40,30 @@ fn text_of(why: impl Display) -> Arc<str> {
 pub(crate) trait Told: Send + Sync {
     /// Something is.
     fn tell(&self);
+}
+
+/// Somebody who is at an event, and can stop.
+pub(crate) trait Late: Send + Sync {
+    /// The time for this attempt is over.
+    fn be_late(&self);
+}
+
+/// Somebody who counts the events of a queue until they are done or dead.
+pub(crate) trait Settles: Send + Sync {
+    /// One of them is.
+    fn settled(&self);
+
+    /// One is about to be dead, because its last attempt was late.
+    fn gave_up(&self, topic: &Topic, label: &Arc<Label>, why: &str);
+}
+
+/// What became of an event whose attempt failed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Failed {
+    /// The attempt was over before.
+    TooLate,
+    /// It is given again.
+    Again,
+    /// It is a dead letter.
+    Dead,
 }

@@ -1,8 +1,13 @@
 //! Async handlers: they run in the background on a [`Spawner`], or in whoever waits for an emit.
 
+mod attempt;
 mod completion;
+mod desk;
 mod handler;
+mod home;
+mod latest;
 mod line;
+mod reliable;
 mod reply;
 mod running;
 mod spawner;

@@ -301,12 +301,3 @@ fn a_job_that_is_dropped_unrun_leaves_the_handler_free() {
     bus.emit("n", 2_u32);
     assert_eq!(seen.take(), ["2"]);
 }
-
-#[cfg(feature = "async")]
-#[test]
-#[should_panic(expected = "an async handler has no other mode")]
-fn an_async_handler_has_no_mode() {
-    let (bus, _clock) = bus();
-    let on = bus.on("n").mode(Mode::LatestOnly);
-    let _ = on.connect_async(|_: sigtree::Received<u32>| async {});
-}

@@ -1,12 +1,12 @@
 //! [`Book`]: the entries of a ledger, when each is due, and what becomes of it.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use slotmap::{SlotMap, new_key_type};
 
-use super::ReliableStats;
+use super::{Late, ReliableStats};
 
 new_key_type! {
     /// One event that was taken; a stale one names no other.
@@ -31,6 +31,8 @@ struct Open<P> {
     parcel: P,
     attempts: u32,
     state: State,
+    /// Who is at it, if he is to be told that he is late.
+    watch: Option<Weak<dyn Late>>,
 }
 
 #[derive(Clone, Copy)]
@@ -69,6 +71,8 @@ pub(super) struct Todo<P> {
     pub(super) dead: Vec<Dead<P>>,
     /// How many became ready to be given again.
     pub(super) ready: usize,
+    /// Who is to be told that he is late.
+    pub(super) late: Vec<Weak<dyn Late>>,
 }
 
 impl<P> Default for Book<P> {
@@ -86,7 +90,7 @@ impl<P> Default for Book<P> {
 
 impl<P> Default for Todo<P> {
     fn default() -> Self {
-        Self { dead: Vec::new(), ready: 0 }
+        Self { dead: Vec::new(), ready: 0, late: Vec::new() }
     }
 }
 
@@ -94,7 +98,7 @@ impl<P: Clone> Book<P> {
     /// Notes that an event is given for the first time.
     pub(super) fn give(&mut self, parcel: P, until: Duration) -> Given<P> {
         let given = parcel.clone();
-        let flight = self.open.insert(Open { parcel, attempts: 1, state: State::Given(until) });
+        let flight = self.open.insert(Open { parcel, attempts: 1, state: State::Given(until), watch: None });
         self.due.insert((until, flight));
         self.stats.delivered += 1;
         Given { flight, attempt: 1, parcel: given }
@@ -104,7 +108,7 @@ impl<P: Clone> Book<P> {
     pub(super) fn give_again(&mut self, until: Duration) -> Option<Given<P>> {
         let flight = self.ready.pop_front()?;
         let open = self.open.get_mut(flight)?;
-        (open.attempts, open.state) = (open.attempts + 1, State::Given(until));
+        (open.attempts, open.state, open.watch) = (open.attempts + 1, State::Given(until), None);
         self.due.insert((until, flight));
         self.stats.delivered += 1;
         self.stats.redelivered += 1;
@@ -155,7 +159,8 @@ impl<P> Book<P> {
         while let Some((_, flight)) = self.due.first().copied().filter(|(due, _)| *due <= now) {
             self.due.pop_first();
             match self.open.get_mut(flight) {
-                Some(Open { state: State::Given(_), .. }) => {
+                Some(Open { state: State::Given(_), watch, .. }) => {
+                    todo.late.extend(watch.take());
                     self.stats.timed_out += 1;
                     self.put_off(flight, late.clone(), now, &pause, &mut todo);
                 }
@@ -165,6 +170,33 @@ impl<P> Book<P> {
                     todo.ready += 1;
                 }
                 None => {}
+            }
+        }
+        todo
+    }
+
+    /// Notes whom to tell when an attempt is late; whether it is under way.
+    #[cfg(feature = "async")]
+    pub(super) fn watch(&mut self, flight: Flight, attempt: u32, who: Weak<dyn Late>) -> bool {
+        match self.open.get_mut(flight) {
+            Some(Open { attempts, state: State::Given(_), watch, .. }) if *attempts == attempt => {
+                *watch = Some(who);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Ends all pauses.
+    #[cfg(feature = "async")]
+    pub(super) fn end_pauses(&mut self) -> Todo<P> {
+        let mut todo = Todo::default();
+        for (flight, open) in &mut self.open {
+            if let State::Pausing(until) = open.state {
+                self.due.remove(&(until, flight));
+                open.state = State::Ready;
+                self.ready.push_back(flight);
+                todo.ready += 1;
             }
         }
         todo

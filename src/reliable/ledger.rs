@@ -5,11 +5,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
-use sigtree_middleware::{Alarm, Clock, DeadLetter, DeadReason, Entry, Site};
+use sigtree_middleware::{Alarm, Clock, DeadLetter, DeadReason, Entry, Priority, Site};
 use slotmap::Key as _;
 
+#[cfg(feature = "async")]
+use super::Late;
 use super::book::{Book, Dead, Flight, Given, Todo, Why};
-use super::{ReliableStats, Rules, Ticket, Told, text_of};
+use super::{Failed, ReliableStats, Rules, Settles, Ticket, Told, text_of};
 use crate::connection::ConnectionId;
 use crate::dispatch::failure::discard;
 use crate::queue::Pipe;
@@ -31,6 +33,8 @@ pub(crate) struct Ledger<T: Receives + ?Sized> {
     connection: OnceLock<ConnectionId>,
     /// Who takes without waiting.
     told: OnceLock<Weak<dyn Told>>,
+    /// Who counts its events.
+    settles: OnceLock<Weak<dyn Settles>>,
     me: Weak<Self>,
 }
 
@@ -52,6 +56,7 @@ impl<T: Receives + ?Sized> Ledger<T> {
             label,
             connection: OnceLock::new(),
             told: OnceLock::new(),
+            settles: OnceLock::new(),
             me: me.clone(),
         })
     }
@@ -64,6 +69,37 @@ impl<T: Receives + ?Sized> Ledger<T> {
     /// Notes who is told that something is to be given again.
     pub(crate) fn tell(&self, told: Weak<dyn Told>) {
         let _ = self.told.set(told);
+    }
+
+    /// Notes who counts its events.
+    #[cfg(feature = "async")]
+    pub(crate) fn settle_with(&self, settles: Weak<dyn Settles>) {
+        let _ = self.settles.set(settles);
+    }
+
+    /// Notes who is told when an attempt is late; whether it is under way.
+    #[cfg(feature = "async")]
+    pub(super) fn watch(&self, flight: Flight, attempt: u32, who: Weak<dyn Late>) -> bool {
+        self.book.lock().watch(flight, attempt, who)
+    }
+
+    /// Has what waits for its pause given again now.
+    #[cfg(feature = "async")]
+    pub(crate) fn end_pauses(&self) {
+        let todo = self.book.lock().end_pauses();
+        self.see_to(todo);
+    }
+
+    fn settles(&self) -> Option<Arc<dyn Settles>> {
+        self.settles.get().and_then(Weak::upgrade)
+    }
+
+    /// An event is done or dead.
+    fn settle(&self, priority: Priority) {
+        self.pipe.give_back(priority);
+        if let Some(settles) = self.settles() {
+            settles.settled();
+        }
     }
 
     /// Takes the next event: one that is to be given again, or else one that was not given yet.
@@ -90,12 +126,12 @@ impl<T: Receives + ?Sized> Ledger<T> {
     pub(super) fn ack(&self, flight: Flight, attempt: u32) -> bool {
         let done = self.book.lock().ack(flight, attempt);
         done.is_some_and(|parcel| {
-            self.pipe.give_back(parcel.priority());
+            self.settle(parcel.priority());
             true
         })
     }
 
-    pub(super) fn fail(&self, flight: Flight, attempt: u32, why: impl Display) -> bool {
+    pub(super) fn fail(&self, flight: Flight, attempt: u32, why: impl Display) -> Failed {
         let (error, now) = (text_of(why), self.clock.elapsed());
         let (todo, alarm) = {
             let mut book = self.book.lock();
@@ -103,10 +139,10 @@ impl<T: Receives + ?Sized> Ledger<T> {
             (todo, book.alarm())
         };
         self.set(alarm);
-        todo.is_some_and(|todo| {
-            self.see_to(todo);
-            true
-        })
+        let Some(todo) = todo else { return Failed::TooLate };
+        let failed = if todo.dead.is_empty() { Failed::Again } else { Failed::Dead };
+        self.see_to(todo);
+        failed
     }
 
     /// Nobody takes any more: what was not given, or waits to be given again, is dead.
@@ -151,7 +187,7 @@ impl<T: Receives + ?Sized> Ledger<T> {
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.bury(dead))) {
                 discard(Some(panic));
             }
-            self.pipe.give_back(priority);
+            self.settle(priority);
         }
     }
 
@@ -160,12 +196,12 @@ impl<T: Receives + ?Sized> Ledger<T> {
         let Dead { parcel, attempts, why } = dead;
         let Some((payload, details)) = parcel.into_parts() else { return };
         let Some((id, stamp)) = details.identity else { return };
+        // Who is told takes nothing himself: a handler.
+        let kind = if self.told.get().is_some() { "connection" } else { "subscription" };
         let reason = match why {
             Why::Failed(error) => DeadReason::Failed(error),
-            Why::Ended(Some(error)) => {
-                DeadReason::Abandoned(format!("the subscription ended; last error: {error}").into())
-            }
-            Why::Ended(None) => DeadReason::Abandoned("the subscription ended".into()),
+            Why::Ended(Some(error)) => DeadReason::Abandoned(format!("the {kind} ended; last error: {error}").into()),
+            Why::Ended(None) => DeadReason::Abandoned(format!("the {kind} ended").into()),
         };
         let entry = Entry::new(0, details.topic.clone(), T::erase(payload), id, stamp);
         let site = Site {
@@ -182,13 +218,20 @@ impl<T: Receives + ?Sized> Ledger<T> {
 impl<T: Receives + ?Sized> Alarm for Ledger<T> {
     fn ring(&self) {
         let now = self.clock.elapsed();
-        let late = format!("not done within {:?}", self.rules.timeout()).into();
+        let late: Arc<str> = format!("not done within {:?}", self.rules.timeout()).into();
         let (todo, alarm) = {
             let mut book = self.book.lock();
             let todo = book.ring(now, &late, |attempts| self.rules.pause_after(attempts));
             (todo, book.alarm())
         };
         self.set(alarm);
+        for taker in todo.late.iter().filter_map(Weak::upgrade) {
+            taker.be_late();
+        }
+        if let Some(settles) = self.settles() {
+            let topics = todo.dead.iter().filter_map(|dead| dead.parcel.topic());
+            topics.for_each(|topic| settles.gave_up(topic, &self.label, &late));
+        }
         self.see_to(todo);
     }
 }

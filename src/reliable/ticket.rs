@@ -2,9 +2,13 @@
 
 use std::fmt::Display;
 use std::sync::Arc;
+#[cfg(feature = "async")]
+use std::sync::Weak;
 
-use super::Ledger;
+#[cfg(feature = "async")]
+use super::Late;
 use super::book::Flight;
+use super::{Failed, Ledger};
 use crate::subscription::Receives;
 use crate::sync::{AtomicBool, Ordering};
 
@@ -33,7 +37,21 @@ impl<T: Receives + ?Sized> Ticket<T> {
 
     /// The attempt failed; whether it was in time, and the first to say so.
     pub(crate) fn fail(&self, why: impl Display) -> bool {
-        !self.used.swap(true, Ordering::AcqRel) && self.ledger.fail(self.flight, self.attempt, why)
+        self.fails(why) != Failed::TooLate
+    }
+
+    /// The same, and what becomes of the event.
+    pub(crate) fn fails(&self, why: impl Display) -> Failed {
+        if self.used.swap(true, Ordering::AcqRel) {
+            return Failed::TooLate;
+        }
+        self.ledger.fail(self.flight, self.attempt, why)
+    }
+
+    /// Notes who is to be told when the attempt is late; whether it is under way.
+    #[cfg(feature = "async")]
+    pub(crate) fn watch(&self, who: Weak<dyn Late>) -> bool {
+        self.ledger.watch(self.flight, self.attempt, who)
     }
 }
 

@@ -119,6 +119,11 @@ impl<T: ?Sized> Parcel<T> {
         envelope.map_or(Priority::Normal, |envelope| envelope.priority)
     }
 
+    /// The topic, if it does not come from the queue.
+    pub(crate) fn topic(&self) -> Option<&Topic> {
+        Some(&self.details.as_ref()?.topic)
+    }
+
     /// Payload and details, if it has any.
     pub(crate) fn into_parts(self) -> Option<(Arc<T>, Arc<Details>)> {
         Some((self.payload, self.details?))
@@ -163,6 +168,12 @@ impl<T: Receives + ?Sized> Received<T> {
     #[must_use]
     pub fn attempt(&self) -> u32 {
         self.ticket.as_ref().map_or(1, |ticket| ticket.attempt())
+    }
+
+    /// What is asked for when it is done, if it is of a reliable queue.
+    #[cfg(feature = "async")]
+    pub(crate) fn ticket(&self) -> Option<&Arc<Ticket<T>>> {
+        self.ticket.as_ref()
     }
 
     pub(crate) fn of(parcel: Parcel<T>, queue: &Addressed) -> Self {

@@ -23,7 +23,7 @@ impl Bus {
     ///
     /// Other handlers are called before this returns, as in any emit. The future runs the async ones at the same time, or
     /// [one after the other](Completion::serial), and gives the delivery with all failures in it. What these handlers
-    /// emit is not waited for.
+    /// emit is not waited for, and neither are handlers with a [mode](crate::On::mode): those run in the background.
     ///
     /// # Examples
     ///

@@ -16,6 +16,7 @@ use crate::dispatch::core::Core;
 use crate::dispatch::slot::{Call, Called};
 use crate::error::Error;
 use crate::handler::Outcome;
+use crate::mode::Mode;
 use crate::on::On;
 use crate::subscription::{Addressed, Label, Parcel, Received, Receives};
 
@@ -26,8 +27,8 @@ impl Bus {
     /// feature `tokio` on the runtime that the emit is made in. With [`emit_and_wait`](Bus::emit_and_wait) they run in
     /// whoever awaits that. Failures and panics are reported as those of other handlers, when they happen.
     ///
-    /// How many calls run at once, or wait in line, has no bound: where events may come faster than they are handled, take them from a
-    /// [subscription](Bus::subscribe) in a task.
+    /// How many calls run at once, or wait in line, has no bound: where events may come faster than they are handled, choose a
+    /// [mode](On::mode), or take them from a [subscription](Bus::subscribe) in a task.
     ///
     /// # Errors
     ///
@@ -68,13 +69,25 @@ impl On {
     /// # Ok::<(), sigtree::Error>(())
     /// ```
     ///
+    /// # Modes
+    ///
+    /// In [reliable](crate::Reliable) mode an event is given until a call of it ends well, or it is a dead letter. With
+    /// [`LatestOnly`](Mode::LatestOnly) there is one call for each topic at a time; the newest event that came meanwhile is next, and what
+    /// it overtook is [counted](Bus::inspect). What waits when the task is dropped is reported as a failure, and when the connection
+    /// ends it is gone.
+    ///
+    /// In both, calls run in the background, so [`emit_and_wait`](Bus::emit_and_wait) does not wait for them. Calls that begin in the
+    /// clock's thread, or in one that ended another, have no runtime at hand: they run on the bus's spawner, else, with the
+    /// feature `tokio`, on the runtime that was at hand when this was connected or, if none was, when an event first came. An emit that
+    /// finds neither counts the handler as failed.
+    ///
     /// # Errors
     ///
     /// As [`connect`](On::connect).
     ///
     /// # Panics
     ///
-    /// If a [mode](On::mode) was chosen: async handlers have each event once. A task that takes from a subscription has all modes.
+    /// If the mode is reliable, and the queue drops its oldest event or keeps the latest only: it would lose what it took.
     #[track_caller]
     pub fn connect_async<T, F, O>(mut self, handler: F) -> Result<Connection, Error>
     where
@@ -83,8 +96,11 @@ impl On {
         O: Outcome + 'static,
     {
         let site = Location::caller();
-        let is_plain = matches!(self.chosen_mode(), crate::Mode::BestEffort);
-        assert!(is_plain, "an async handler has no other mode: take from a subscription in a task");
+        match self.chosen_mode() {
+            Mode::BestEffort => {}
+            Mode::Reliable(_) => return self.connect_async_reliable(handler, site),
+            Mode::LatestOnly => return self.connect_async_latest(handler, site),
+        }
         let line = self.take_serial().then(Line::default);
         let label = Arc::new(self.label(site)?);
         let addressed = Addressed { exact: label.pattern.as_topic().cloned(), stamped: false };

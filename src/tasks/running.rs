@@ -33,11 +33,11 @@ impl Default for Tasks {
 }
 
 impl Tasks {
-    fn begin(&self) {
+    pub(super) fn begin(&self) {
         self.undone.fetch_add(1, Ordering::SeqCst);
     }
 
-    fn end(&self) {
+    pub(super) fn end(&self) {
         if self.undone.fetch_sub(1, Ordering::SeqCst) == 1 {
             self.none.wake_all();
         }
@@ -61,7 +61,8 @@ impl Tasks {
 }
 
 impl Bus {
-    /// Waits until all async handlers of this bus that were called are done.
+    /// Waits until all async handlers of this bus that were called are done; of [reliable](crate::Reliable) ones until each event is done
+    /// or a dead letter, pauses included. [`flush`](Self::flush) ends the pauses.
     ///
     /// Do not call it in a task: it keeps the thread.
     ///
@@ -77,10 +78,29 @@ impl Bus {
         }
     }
 
-    /// How many calls of async handlers are not done yet.
+    /// How many calls of async handlers are not done yet. Of a [reliable](crate::Reliable) one each event counts until it is done or dead,
+    /// of one that has the [latest only](crate::Mode::LatestOnly) each topic it is at.
     #[must_use]
     pub fn running(&self) -> usize {
         self.core().tasks.undone.load(Ordering::SeqCst)
+    }
+}
+
+/// That something is not done yet, until it is dropped.
+pub(super) struct Undone(Weak<Core>);
+
+impl Undone {
+    pub(super) fn new(core: &Arc<Core>) -> Self {
+        core.tasks.begin();
+        Self(Arc::downgrade(core))
+    }
+}
+
+impl Drop for Undone {
+    fn drop(&mut self) {
+        if let Some(core) = self.0.upgrade() {
+            core.tasks.end();
+        }
     }
 }
 
@@ -91,6 +111,19 @@ pub(super) struct CallOf {
     pub(super) label: Arc<Label>,
 }
 
+impl CallOf {
+    pub(super) fn failure(&self, cause: Cause) -> Arc<Failure> {
+        let Self { topic, label } = self;
+        Arc::new(Failure {
+            topic: topic.clone(),
+            pattern: Some(label.pattern.as_str().into()),
+            name: label.name.clone(),
+            site: Some(label.site),
+            cause,
+        })
+    }
+}
+
 /// One call of an async handler: it reports how it ends, also if it is dropped before.
 pub(super) struct Running<F> {
     future: Option<Pin<Box<F>>>,
@@ -99,6 +132,8 @@ pub(super) struct Running<F> {
     /// Set with the first poll that was its turn.
     began: bool,
     place: Place,
+    /// Unless somebody else counts it.
+    undone: Option<Undone>,
 }
 
 /// Where a call stands that waits for others of its connection.
@@ -117,9 +152,15 @@ where
     O: Outcome,
 {
     pub(super) fn new(future: F, line: Option<Line>, of: CallOf, core: &Arc<Core>) -> Self {
-        core.tasks.begin();
+        let mut running = Self::uncounted(future, line, of, Arc::downgrade(core));
+        running.undone = Some(Undone::new(core));
+        running
+    }
+
+    /// One that somebody else counts.
+    pub(super) fn uncounted(future: F, line: Option<Line>, of: CallOf, core: Weak<Core>) -> Self {
         let place = line.map_or(Place::Free, Place::Outside);
-        Self { future: Some(Box::pin(future)), of, core: Arc::downgrade(core), began: false, place }
+        Self { future: Some(Box::pin(future)), of, core, began: false, place, undone: None }
     }
 }
 
@@ -184,23 +225,11 @@ where
 
 impl<F> Running<F> {
     fn end(&mut self, cause: Option<Cause>) -> Ended {
-        let core = self.core.upgrade();
-        let failed = cause.map(|cause| {
-            let CallOf { topic, label } = &self.of;
-            Arc::new(Failure {
-                topic: topic.clone(),
-                pattern: Some(label.pattern.as_str().into()),
-                name: label.name.clone(),
-                site: Some(label.site),
-                cause,
-            })
-        });
-        if let Some(core) = core {
-            if let Some(failure) = &failed {
-                core.report_failure(failure);
-            }
-            core.tasks.end();
+        let failed = cause.map(|cause| self.of.failure(cause));
+        if let (Some(failure), Some(core)) = (&failed, self.core.upgrade()) {
+            core.report_failure(failure);
         }
+        self.undone = None;
         self.place = Place::Free;
         failed.map_or(Ok(()), Err)
     }
@@ -215,13 +244,13 @@ impl<F> Drop for Running<F> {
     }
 }
 
-fn cause_of(panic: Box<dyn Any + Send>) -> Cause {
+pub(super) fn cause_of(panic: Box<dyn Any + Send>) -> Cause {
     let cause = Cause::of_panic(&*panic);
     discard(Some(panic));
     cause
 }
 
-fn discard_future<F>(future: Option<Pin<Box<F>>>) {
+pub(super) fn discard_future<F>(future: Option<Pin<Box<F>>>) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(future))) {
         discard(Some(panic));
     }
