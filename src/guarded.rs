@@ -31,7 +31,8 @@ pub(crate) struct Conditions {
     pub(crate) times: Option<u64>,
     pub(crate) until: Option<Predicate>,
     pub(crate) filter: Option<Predicate>,
-    pub(crate) from: Option<Source>,
+    /// Any of these; if there are none, everybody.
+    pub(crate) from: Vec<Source>,
     pub(crate) owner: Option<Source>,
     pub(crate) target: Option<Arc<str>>,
     pub(crate) name: Option<Arc<str>>,
@@ -49,7 +50,7 @@ impl Conditions {
         times.is_none()
             && until.is_none()
             && filter.is_none()
-            && from.is_none()
+            && from.is_empty()
             && owner.is_none()
             && target.is_none()
             && name.is_none()
@@ -69,7 +70,8 @@ impl Conditions {
         });
         notes.extend(given("until", until.is_some()));
         notes.extend(given("filter", filter.is_some()));
-        notes.extend(from.as_ref().map(|source| format!("from `{source}`")));
+        let sources: Vec<_> = from.iter().map(|source| format!("`{source}`")).collect();
+        notes.extend((!from.is_empty()).then(|| format!("from {}", sources.join(" or "))));
         notes.extend(owner.as_ref().map(|source| format!("owned by `{source}`")));
         notes.extend(target.as_ref().map(|target| format!("target `{target}`")));
         notes.extend(policy.map(|policy| format!("policy {policy:?}")));
@@ -79,9 +81,7 @@ impl Conditions {
 
     /// Whether the event is meant for this connection.
     fn admit(&self, event: &Event<'_>) -> bool {
-        if let Some(from) = &self.from
-            && event.source() != Some(from)
-        {
+        if !self.from.is_empty() && !event.source().is_some_and(|source| self.from.contains(source)) {
             return false;
         }
         if let Some(envelope) = event.envelope() {

@@ -137,9 +137,19 @@ impl On {
         self.filter(move |event: &Event<'_>| event.payload().is_none_or(&predicate))
     }
 
-    /// Calls the handler only with events of this source.
+    /// Calls the handler only with events of this source; of several, any.
+    ///
+    /// ```
+    /// use sigtree::Bus;
+    ///
+    /// let bus = Bus::new();
+    /// let _screen = bus.on("track").from("radar").from("sonar").connect(|_: &u32| {})?;
+    /// let called = |source: &str| bus.event("track").source(source).emit(7_u32).called();
+    /// assert_eq!((called("radar"), called("sonar"), called("lidar")), (1, 1, 0));
+    /// # Ok::<(), sigtree::Error>(())
+    /// ```
     pub fn from(mut self, source: impl Into<Source>) -> Self {
-        self.conditions.from = Some(source.into());
+        self.conditions.from.push(source.into());
         self
     }
 
