@@ -227,6 +227,11 @@ impl On {
     /// Keeps the calls on the [executor](Self::on), or those of an [async handler](Self::connect_async), in the order of the events,
     /// and never two at once.
     ///
+    /// So a call must not wait for the next one, which waits for it. An async handler that awaits an
+    /// [`emit_and_wait`](crate::Bus::emit_and_wait) that comes back to itself is told so: that call fails, as one that
+    /// [would deadlock](Error::is_would_deadlock), and the emit ends without it. It is not seen where the emit is awaited in another task,
+    /// nor that the answer to a [request](crate::Bus::request) would come from the handler that asks: its timeout ends that.
+    ///
     /// # Panics
     ///
     /// [`connect`](Self::connect) does, if there is no executor: handlers that run in the emitters' threads are not kept in order.

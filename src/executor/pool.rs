@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use sigtree_middleware::{Executor, Job, Refused, Topic};
 
 use super::{after, run, submit};
-use crate::error::Error;
+use crate::error::{Error, Waited};
 use crate::queue::{Overflow, Pipe, Queue, QueueStats};
 use crate::sync::{AtomicU64, AtomicUsize, Condvar, Mutex, Ordering, wait};
 
@@ -178,7 +178,7 @@ impl WorkerPool {
             return Err(Error::own_job());
         }
         let rest = &self.0.0.rest;
-        if rest.wait_for_none(after(timeout)) { Ok(()) } else { Err(Error::undone(rest.jobs.lock().undone, "jobs")) }
+        if rest.wait_for_none(after(timeout)) { Ok(()) } else { Err(Error::undone(rest.jobs.lock().undone, Waited::Jobs)) }
     }
 
     /// Takes no more jobs, waits until those that it has are done, and ends the threads.
