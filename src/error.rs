@@ -27,14 +27,24 @@ pub struct Error(Kind);
 #[derive(Clone)]
 enum Kind {
     Parse(ParseError),
-    TypeMismatch { topic: Box<str>, fixed: &'static str, given: &'static str },
+    TypeMismatch {
+        topic: Box<str>,
+        fixed: &'static str,
+        given: &'static str,
+    },
     Reserved(Box<str>),
-    TooDeep { limit: u32, chain: Box<[Topic]> },
+    TooDeep {
+        limit: u32,
+        chain: Box<[Topic]>,
+    },
     NotUnique(Arc<str>),
     ChildExists(Box<str>),
     WouldDeadlock,
     Timeout,
-    Undone { count: u64, of: Waited },
+    Undone {
+        count: u64,
+        of: Waited,
+    },
     OwnJob,
     #[cfg(feature = "async")]
     OwnCall,

@@ -35,12 +35,10 @@ fn submit<H: Hope>(pipe: &Pipe<Job>, job: Job, topic: &Topic, hope: &H) -> Resul
     }
     let Err(job) = pipe.push(job, rank(topic)) else { return Ok(()) };
     let (job, loss) = match pipe.queue().when_full() {
-        Overflow::Block(timeout) => {
-            match pipe.push_unless(job, rank(topic), after(timeout), || hope.is_vain()) {
-                Ok(()) => return Ok(()),
-                Err(lost) => lost,
-            }
-        }
+        Overflow::Block(timeout) => match pipe.push_unless(job, rank(topic), after(timeout), || hope.is_vain()) {
+            Ok(()) => return Ok(()),
+            Err(lost) => lost,
+        },
         _ => (job, Loss::Newest),
     };
     drop(job);

@@ -8,8 +8,8 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use sigtree::middleware::{Backoff, DeadLetter};
 use sigtree::{
-    Bus, BusConfig, Error, HealthReason, ManualClock, Metering, Mode, Overflow, Priority, Queue, Received,
-    Reliable, Subscription,
+    Bus, BusConfig, Error, HealthReason, ManualClock, Metering, Mode, Overflow, Priority, Queue, Received, Reliable,
+    Subscription,
 };
 
 const SECOND: Duration = Duration::from_secs(1);

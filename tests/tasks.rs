@@ -3,14 +3,14 @@
 
 use std::future::{Future, IntoFuture, pending, poll_fn};
 use std::pin::{Pin, pin};
-use std::sync::{Arc, mpsc};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use sigtree::{Bus, ManualClock, Received, Task};
+use sigtree::{Bus, Cause, ManualClock, Received, Task};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -327,8 +327,10 @@ fn a_serial_handler_that_waits_for_its_own_next_call_is_told_so() {
     for n in [1_u32, 2] {
         bus.emit("own", n);
         let inner = heard.recv_timeout(MINUTE).expect("it does not wait");
-        let cause = inner.failures()[0].cause.to_string();
-        assert!(cause.contains("would wait for this very call"), "{cause}");
+        let Cause::Error(cause) = &inner.failures()[0].cause else { panic!("{inner}") };
+        assert!(cause.to_string().contains("would wait for this very call"), "{cause}");
+        // What the other handler tells of it is a text.
+        assert_eq!(cause.downcast_ref().is_some_and(sigtree::Error::is_would_deadlock), n == 1);
         bus.drain(MINUTE).unwrap();
     }
     // A call that waits for another handler's does not wait for itself, and the line goes on.

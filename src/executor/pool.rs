@@ -17,8 +17,9 @@ use crate::sync::{AtomicU64, AtomicUsize, Condvar, Mutex, Ordering, wait};
 
 /// Threads that run handlers, for [`On::on`](crate::On::on) and [`Offload`](crate::middleware::Offload).
 ///
-/// It has 4 threads unless told otherwise, and a queue of 1,024 jobs. A clone is the same pool. When the last one is dropped, those in connections and stacks among them, the threads run what waits and end; nobody
-/// waits for them. [`stop`](Self::stop) does.
+/// It has 4 threads unless told otherwise, and a queue of 1,024 jobs. A clone is the same pool. When the last one is dropped,
+/// those in connections and stacks among them, the threads run what waits and end; nobody waits for them. [`stop`](Self::stop)
+/// does.
 ///
 /// A handler that panics ends no thread.
 ///
@@ -42,9 +43,10 @@ use crate::sync::{AtomicU64, AtomicUsize, Condvar, Mutex, Ordering, wait};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Then a handler that gives jobs to its own pool waits for a place as others do, unless all other threads of the pool wait so already: nobody
-/// would make a place, so this one is refused at once, and counted as
-/// [`would_deadlock`](crate::QueueStats::would_deadlock). Two pools that wait for each other are not told apart from two that are busy.
+/// Then a handler that gives jobs to its own pool waits for a place as others do, unless all other threads of the pool wait so
+/// already: nobody would make a place, so this one is refused at once, and counted as
+/// [`would_deadlock`](crate::QueueStats::would_deadlock). Two pools that wait for each other are not told apart from two that
+/// are busy: there the time of the queue ends it.
 ///
 /// # Examples
 ///
@@ -202,7 +204,11 @@ impl WorkerPool {
             return Err(Error::own_job());
         }
         let rest = &self.0.0.rest;
-        if rest.wait_for_none(after(timeout)) { Ok(()) } else { Err(Error::undone(rest.jobs.lock().undone, Waited::Jobs)) }
+        if rest.wait_for_none(after(timeout)) {
+            Ok(())
+        } else {
+            Err(Error::undone(rest.jobs.lock().undone, Waited::Jobs))
+        }
     }
 
     /// Takes no more jobs, waits until those that it has are done, and ends the threads.
