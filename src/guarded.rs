@@ -162,10 +162,15 @@ impl<C: Call> Guarded<C> {
         let event = event.with_advice(None);
         let Some(slot) = self.slot.get().and_then(Weak::upgrade) else { return self.call.call(&event) };
         let site = site_of(&*slot, &self.pattern);
-        let call = || answer_of(catch_unwind(AssertUnwindSafe(|| self.call.call(&event))), &event);
+        let is_reached = Cell::new(false);
+        let call = || {
+            is_reached.set(true);
+            answer_of(catch_unwind(AssertUnwindSafe(|| self.call.call(&event))), &event)
+        };
         match advised.run(site, &event, &call) {
             Answer::Done => stopped_or(Called::Done, &event),
-            Answer::Skipped(_) => Called::Skipped,
+            Answer::Skipped(_) if is_reached.get() => Called::Skipped,
+            Answer::Skipped(_) => Called::Filtered,
             Answer::Failed(Problem::Error(error)) => {
                 event.emission().set_error(error);
                 Called::Failed
@@ -176,12 +181,13 @@ impl<C: Call> Guarded<C> {
 
     /// Runs the connection's own layers around the handler.
     fn run_layers(&self, event: &Event<'_>) -> Called {
-        let end = End { guarded: self, called: Cell::new(Called::Skipped), core: OnceCell::new() };
+        let end = End { guarded: self, called: Cell::new(Called::Filtered), core: OnceCell::new() };
         let sealed = self.call.envelope_inside(event);
         let event = &sealed.as_ref().map_or(*event, |sealed| event.with_envelope(Some(sealed)));
         let aside = event.emission().enter_connection();
         Next::new(self.conditions.layers.layers(), &end).run(event);
-        if C::REPLIES && !event.emission().is_held() {
+        let is_held = event.emission().is_held();
+        if C::REPLIES && !is_held {
             request::give_back(event);
         }
         event.emission().leave_connection(aside);
@@ -189,7 +195,11 @@ impl<C: Call> Guarded<C> {
             // A layer broke a rule, or the handler's own error is still to be taken.
             return Called::Failed;
         }
-        end.called.get()
+        match end.called.get() {
+            // It comes later.
+            Called::Filtered if is_held => Called::Skipped,
+            called => called,
+        }
     }
 }
 
@@ -212,7 +222,7 @@ impl<C: Call> Call for Guarded<C> {
         }
         // An event that one of its layers held was admitted before.
         if event.emission().resuming().is_none() && !self.conditions.admit(event) {
-            return Called::Skipped;
+            return Called::Filtered;
         }
         let layered = !self.conditions.layers.is_empty();
         let called = if layered { self.run_layers(event) } else { self.call_handler(event) };
