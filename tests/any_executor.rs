@@ -167,19 +167,27 @@ fn the_only_worker_does_not_wait_for_itself() {
     assert_eq!((&**said.lock(), pool.stats().queue.would_deadlock), (&[true, false][..], 1));
 }
 
-/// A pool of two threads with one place, both of them busy, which is taken; and a bus whose `meet` is run on it: it says that it began,
-/// waits to be let go, and gives the pool another job if it was told to.
-fn two_busy_threads() -> (Bus, WorkerPool, mpsc::Receiver<u32>, [mpsc::Sender<()>; 2], Arc<Mutex<Vec<bool>>>) {
+/// A pool of two threads, both busy, and of one place, which is taken. A thread that is told to go gives the pool another job.
+struct TwoBusyThreads {
+    _bus: Bus,
+    pool: WorkerPool,
+    go: [mpsc::Sender<()>; 2],
+    /// Whether a job that was given was taken.
+    said: Arc<Mutex<Vec<bool>>>,
+}
+
+fn two_busy_threads() -> TwoBusyThreads {
     let bus = Bus::new();
     let queue = Queue::bounded(1).overflow(Overflow::Block(MINUTE * 60));
     let pool = WorkerPool::builder().max_workers(2).queue(queue).start().unwrap();
     let (weak, said) = (bus.downgrade(), Arc::new(Mutex::new(Vec::new())));
     bus.on("leaf").on(pool.clone()).connect(|_: &u32| {}).unwrap().detach();
     let ((began, begins), says) = (mpsc::channel(), said.clone());
+    let began = move || began.send(()).unwrap();
     let (go, gone): (Vec<_>, Vec<_>) = (0..2).map(|_| mpsc::channel::<()>()).unzip();
     let gone: Vec<_> = gone.into_iter().map(Mutex::new).collect();
     let meets = move |n: &u32| {
-        began.send(*n).unwrap();
+        began();
         let gives = gone[*n as usize].lock().recv().is_ok();
         if gives {
             let held = weak.upgrade().unwrap().emit("leaf", *n).is_held();
@@ -191,12 +199,12 @@ fn two_busy_threads() -> (Bus, WorkerPool, mpsc::Receiver<u32>, [mpsc::Sender<()
     begins.recv().unwrap();
     begins.recv().unwrap();
     assert!(bus.emit("leaf", 9_u32).is_held());
-    (bus, pool, begins, go.try_into().unwrap(), said)
+    TwoBusyThreads { _bus: bus, pool, go: go.try_into().unwrap(), said }
 }
 
 #[test]
 fn of_all_threads_that_would_wait_for_their_own_pool_the_last_does_not() {
-    let (_bus, pool, _begins, go, said) = two_busy_threads();
+    let TwoBusyThreads { _bus, pool, go, said } = two_busy_threads();
     go.iter().for_each(|go| go.send(()).unwrap());
     pool.drain(MINUTE).expect("one goes on, and makes a place for the other");
     let mut said = std::mem::take(&mut *said.lock());
@@ -206,7 +214,7 @@ fn of_all_threads_that_would_wait_for_their_own_pool_the_last_does_not() {
 
 #[test]
 fn a_thread_that_waits_for_its_own_pool_is_told_when_the_others_have_ended() {
-    let (_bus, pool, _begins, [gives, ends], said) = two_busy_threads();
+    let TwoBusyThreads { _bus, pool, go: [gives, ends], said } = two_busy_threads();
     pool.resize(1).unwrap();
     gives.send(()).unwrap();
     (0..1_000).for_each(|_| thread::yield_now());
