@@ -112,7 +112,7 @@ impl<'b> EventBuilder<'b> {
     /// let id = placed.id().unwrap();
     /// bus.event("order.paid").causation(id).emit(7_u32);
     /// assert_eq!(orders.try_recv().unwrap().id(), Some(id));
-    /// assert_eq!(orders.try_recv().unwrap().envelope().causation, Some(id));
+    /// assert_eq!(orders.try_recv().unwrap().envelope().unwrap().causation, Some(id));
     /// # Ok::<(), sigtree::Error>(())
     /// ```
     pub fn stamped(mut self) -> Self {
