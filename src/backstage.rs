@@ -148,6 +148,7 @@ impl Backstage {
             keep_overflow += usize::from(!outlet.overflows_as(config.overflow));
         }
         let workers = self.pool().and_then(|pool| {
+            keep_overflow += usize::from(!pool.overflow().is_like(config.pool_queue().when_full()));
             pool.resize_queue(config.queue_size.max(1));
             pool.set_patience(config.block_timeout);
             pool.resize(config.workers).err()

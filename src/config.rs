@@ -47,8 +47,8 @@ pub struct BusConfig {
     /// The places of the queue of a [`Subscription`](crate::Subscription) that was given no other, and of the bus's
     /// [pool](crate::Bus::pool): 1,024; at least 1. A running bus changes it.
     pub queue_size: usize,
-    /// What such a queue of a subscription does when it is full: `drop_newest`. Others are `drop_oldest`, `latest`, `block` and
-    /// `error`. A running bus has it for queues to come.
+    /// What such a queue does when it is full: `drop_newest`. Others are `drop_oldest`, `latest`, `block` and `error`; the pool's, whose
+    /// jobs have no topics, drops the oldest for `latest`. A running bus has it for queues to come.
     pub overflow: Overflow,
     /// How long an emit waits for a place, where it does: 1 s. A number of seconds, `0.5`, or `"500ms"`. A running bus changes it.
     pub block_timeout: Duration,
@@ -206,9 +206,10 @@ impl BusConfig {
         Queue::bounded(self.queue_size.max(1)).overflow(overflow)
     }
 
-    /// The queue of the pool, in which emits wait.
+    /// The queue of the pool. Jobs have no topics, so the newest takes the oldest's place where a topic's newest takes its older's.
     pub(crate) fn pool_queue(&self) -> Queue {
-        self.queue().overflow(Overflow::Block(self.block_timeout))
+        let queue = self.queue();
+        if self.overflow == Overflow::Latest { queue.overflow(Overflow::DropOldest) } else { queue }
     }
 }
 

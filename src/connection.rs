@@ -125,6 +125,13 @@ impl Connection {
         drop(self);
     }
 
+    /// Disconnects what others have a share of, too.
+    pub(crate) fn end(&self) {
+        if let Some(core) = self.link().core.upgrade() {
+            core.disconnect(self.link().id);
+        }
+    }
+
     /// Disconnects and waits until no call of the handler is running and what it captured is freed.
     ///
     /// It waits also if the connection has ended already, by itself or by its id.

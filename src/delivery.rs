@@ -1,7 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use sigtree_middleware::{Emission, Ended, Failure, Tally};
+use sigtree_middleware::{Emission, Ended, EventId, Failure, Tally};
 
 use crate::error::Error;
 
@@ -34,6 +34,7 @@ pub struct Delivery {
 struct Rare {
     failures: Vec<Arc<Failure>>,
     refused: Option<Arc<Error>>,
+    id: Option<EventId>,
     /// A reason that was computed.
     reason: Option<Box<str>>,
 }
@@ -45,7 +46,7 @@ impl Rare {
         let computed = emission.static_reason().is_none().then(|| emission.reason()).flatten();
         let is_any = !failures.is_empty() || computed.is_some();
         let reason = computed.map(|reason| reason.into_owned().into());
-        is_any.then(|| Box::new(Self { failures, refused: None, reason }))
+        is_any.then(|| Box::new(Self { failures, reason, ..Self::default() }))
     }
 }
 
@@ -72,8 +73,23 @@ impl Delivery {
         self
     }
 
+    /// The same of an event that was given its id, unless it was refused.
+    pub(crate) fn with_id(mut self, id: EventId) -> Self {
+        if self.refusal().is_none() {
+            self.rare.get_or_insert_default().id = Some(id);
+        }
+        self
+    }
+
     pub(crate) fn refused(error: Arc<Error>) -> Self {
         Self { rare: Some(Box::new(Rare { refused: Some(error), ..Rare::default() })), ..Self::default() }
+    }
+
+    /// The event's id, if it was emitted [`stamped`](crate::EventBuilder::stamped) and not refused; an emit that nobody asks for one makes
+    /// none.
+    #[must_use]
+    pub fn id(&self) -> Option<EventId> {
+        self.rare.as_ref()?.id
     }
 
     /// How many handlers were called, those that failed included, on all buses the event reached.

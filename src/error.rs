@@ -2,7 +2,7 @@ use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
 
-use sigtree_middleware::{ParseError, Pattern, SpeedError, Topic};
+use sigtree_middleware::{Counted, ParseError, Pattern, SpeedError, Topic};
 
 use crate::queue::Loss;
 use crate::subscription::Label;
@@ -27,18 +27,38 @@ pub struct Error(Kind);
 #[derive(Clone)]
 enum Kind {
     Parse(ParseError),
-    TypeMismatch { topic: Box<str>, fixed: &'static str, given: &'static str },
+    TypeMismatch {
+        topic: Box<str>,
+        fixed: &'static str,
+        given: &'static str,
+    },
     Reserved(Box<str>),
-    TooDeep { limit: u32, chain: Box<[Topic]> },
+    TooDeep {
+        limit: u32,
+        chain: Box<[Topic]>,
+    },
     NotUnique(Arc<str>),
     ChildExists(Box<str>),
     WouldDeadlock,
     Timeout,
-    Undone { count: usize, what: &'static str },
+    Undone {
+        count: u64,
+        of: Waited,
+    },
     OwnJob,
+    #[cfg(feature = "async")]
+    OwnCall,
     Speed(SpeedError),
     QueueFull(QueueFull),
     ShuttingDown(Arc<str>),
+}
+
+/// What was waited for, and not done in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Waited {
+    Jobs,
+    #[cfg(feature = "async")]
+    Calls,
 }
 
 impl Error {
@@ -71,13 +91,19 @@ impl Error {
     }
 
     /// So many of these were waited for, and not done in time.
-    pub(crate) fn undone(count: usize, what: &'static str) -> Self {
-        Self(Kind::Undone { count, what })
+    pub(crate) fn undone(count: usize, of: Waited) -> Self {
+        Self(Kind::Undone { count: count as u64, of })
     }
 
     /// A job waits for the pool that runs it.
     pub(crate) fn own_job() -> Self {
         Self(Kind::OwnJob)
+    }
+
+    /// A call of a serial async handler waits for the next one.
+    #[cfg(feature = "async")]
+    pub(crate) fn own_call() -> Self {
+        Self(Kind::OwnCall)
     }
 
     pub(crate) fn queue_full(full: QueueFull) -> Self {
@@ -127,6 +153,10 @@ impl Error {
     /// Waiting would wait for the waiting thread itself.
     #[must_use]
     pub fn is_would_deadlock(&self) -> bool {
+        #[cfg(feature = "async")]
+        if matches!(self.0, Kind::OwnCall) {
+            return true;
+        }
         matches!(self.0, Kind::WouldDeadlock | Kind::OwnJob)
     }
 
@@ -232,14 +262,26 @@ impl fmt::Display for Error {
             Kind::OwnJob => f.write_str(
                 "waiting here would wait for this very job: it is a job of this pool; let another thread wait for the pool",
             ),
+            #[cfg(feature = "async")]
+            Kind::OwnCall => f.write_str(
+                "waiting here would wait for this very call: the handler is serial, and this event would be its next; \
+                 emit without waiting, or on another topic",
+            ),
             Kind::Timeout => {
                 f.write_str("a call was still running when the time ran out; the handler is disconnected all the same")
             }
-            Kind::Undone { count, what } => {
-                write!(
-                    f,
-                    "{what} were not done when the time ran out: {count} are left, and go on; wait longer for them"
-                )
+            Kind::Undone { count, of } => {
+                let (all, one) = match of {
+                    Waited::Jobs => ("jobs", "job"),
+                    #[cfg(feature = "async")]
+                    Waited::Calls => ("calls of async handlers", "call"),
+                };
+                let left = Counted(*count, one);
+                write!(f, "{all} were not done when the time ran out: {left} ")?;
+                f.write_str(match count {
+                    1 => "is left, and goes on; wait longer for it",
+                    _ => "are left, and go on; wait longer for them",
+                })
             }
         }
     }

@@ -19,14 +19,23 @@ fn rank(topic: &Topic) -> Rank<'_> {
     Rank { priority: Priority::Normal, topic }
 }
 
+/// Who is left to make a place in a full queue.
+trait Hope {
+    /// Whether waiting for a place is in vain.
+    fn is_vain(&self) -> bool;
+
+    /// What a job is refused with then.
+    const VAIN: &'static str;
+}
+
 /// Puts a job into a queue, as that is set.
-fn submit(pipe: &Pipe<Job>, job: Job, topic: &Topic) -> Result<(), Refused> {
+fn submit<H: Hope>(pipe: &Pipe<Job>, job: Job, topic: &Topic, hope: &H) -> Result<(), Refused> {
     if pipe.is_closed() {
         return Err(Refused::because("the executor is shut down"));
     }
     let Err(job) = pipe.push(job, rank(topic)) else { return Ok(()) };
     let (job, loss) = match pipe.queue().when_full() {
-        Overflow::Block(timeout) => match pipe.push_until(job, rank(topic), Instant::now().checked_add(timeout)) {
+        Overflow::Block(timeout) => match pipe.push_unless(job, rank(topic), after(timeout), || hope.is_vain()) {
             Ok(()) => return Ok(()),
             Err(lost) => lost,
         },
@@ -36,7 +45,7 @@ fn submit(pipe: &Pipe<Job>, job: Job, topic: &Topic) -> Result<(), Refused> {
     pipe.count_loss(loss);
     Err(Refused::because(match loss {
         Loss::TimedOut => "the executor's queue is full, and no place came free in time",
-        Loss::WouldDeadlock => "the executor's queue is full, and only this thread takes from it",
+        Loss::WouldDeadlock => H::VAIN,
         _ => "the executor's queue is full",
     }))
 }

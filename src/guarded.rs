@@ -31,7 +31,8 @@ pub(crate) struct Conditions {
     pub(crate) times: Option<u64>,
     pub(crate) until: Option<Predicate>,
     pub(crate) filter: Option<Predicate>,
-    pub(crate) from: Option<Source>,
+    /// Any of these; if there are none, everybody.
+    pub(crate) from: Vec<Source>,
     pub(crate) owner: Option<Source>,
     pub(crate) target: Option<Arc<str>>,
     pub(crate) name: Option<Arc<str>>,
@@ -49,7 +50,7 @@ impl Conditions {
         times.is_none()
             && until.is_none()
             && filter.is_none()
-            && from.is_none()
+            && from.is_empty()
             && owner.is_none()
             && target.is_none()
             && name.is_none()
@@ -69,7 +70,8 @@ impl Conditions {
         });
         notes.extend(given("until", until.is_some()));
         notes.extend(given("filter", filter.is_some()));
-        notes.extend(from.as_ref().map(|source| format!("from `{source}`")));
+        let sources: Vec<_> = from.iter().map(|source| format!("`{source}`")).collect();
+        notes.extend((!from.is_empty()).then(|| format!("from {}", sources.join(" or "))));
         notes.extend(owner.as_ref().map(|source| format!("owned by `{source}`")));
         notes.extend(target.as_ref().map(|target| format!("target `{target}`")));
         notes.extend(policy.map(|policy| format!("policy {policy:?}")));
@@ -79,9 +81,7 @@ impl Conditions {
 
     /// Whether the event is meant for this connection.
     fn admit(&self, event: &Event<'_>) -> bool {
-        if let Some(from) = &self.from
-            && event.source() != Some(from)
-        {
+        if !self.from.is_empty() && !event.source().is_some_and(|source| self.from.contains(source)) {
             return false;
         }
         if let Some(envelope) = event.envelope() {
@@ -162,10 +162,15 @@ impl<C: Call> Guarded<C> {
         let event = event.with_advice(None);
         let Some(slot) = self.slot.get().and_then(Weak::upgrade) else { return self.call.call(&event) };
         let site = site_of(&*slot, &self.pattern);
-        let call = || answer_of(catch_unwind(AssertUnwindSafe(|| self.call.call(&event))), &event);
+        let is_reached = Cell::new(false);
+        let call = || {
+            is_reached.set(true);
+            answer_of(catch_unwind(AssertUnwindSafe(|| self.call.call(&event))), &event)
+        };
         match advised.run(site, &event, &call) {
             Answer::Done => stopped_or(Called::Done, &event),
-            Answer::Skipped(_) => Called::Skipped,
+            Answer::Skipped(_) if is_reached.get() => Called::Skipped,
+            Answer::Skipped(_) => Called::Filtered,
             Answer::Failed(Problem::Error(error)) => {
                 event.emission().set_error(error);
                 Called::Failed
@@ -176,12 +181,13 @@ impl<C: Call> Guarded<C> {
 
     /// Runs the connection's own layers around the handler.
     fn run_layers(&self, event: &Event<'_>) -> Called {
-        let end = End { guarded: self, called: Cell::new(Called::Skipped), core: OnceCell::new() };
+        let end = End { guarded: self, called: Cell::new(Called::Filtered), core: OnceCell::new() };
         let sealed = self.call.envelope_inside(event);
         let event = &sealed.as_ref().map_or(*event, |sealed| event.with_envelope(Some(sealed)));
         let aside = event.emission().enter_connection();
         Next::new(self.conditions.layers.layers(), &end).run(event);
-        if C::REPLIES && !event.emission().is_held() {
+        let is_held = event.emission().is_held();
+        if C::REPLIES && !is_held {
             request::give_back(event);
         }
         event.emission().leave_connection(aside);
@@ -189,7 +195,11 @@ impl<C: Call> Guarded<C> {
             // A layer broke a rule, or the handler's own error is still to be taken.
             return Called::Failed;
         }
-        end.called.get()
+        match end.called.get() {
+            // It comes later.
+            Called::Filtered if is_held => Called::Skipped,
+            called => called,
+        }
     }
 }
 
@@ -212,7 +222,7 @@ impl<C: Call> Call for Guarded<C> {
         }
         // An event that one of its layers held was admitted before.
         if event.emission().resuming().is_none() && !self.conditions.admit(event) {
-            return Called::Skipped;
+            return Called::Filtered;
         }
         let layered = !self.conditions.layers.is_empty();
         let called = if layered { self.run_layers(event) } else { self.call_handler(event) };

@@ -1,5 +1,6 @@
 //! Where events go on that a layer held: behind that layer, on their bus or at their connection.
 
+use std::cell::Cell;
 use std::sync::{Arc, Weak};
 
 use sigtree_middleware::{
@@ -126,11 +127,18 @@ impl Home for ConnectionHome {
             is_redirected: held.is_redirected(),
         };
         let caller = Caller { core: &self.core, pattern: &self.pattern };
-        let called = call_resumed(&self.core, &*slot, &self.pattern, || {
-            parcel.hand_over(caller, &*slot, &emission, |event| slot.invoke(event))
+        // A panic is a call, too.
+        let called = Cell::new(Called::Failed);
+        let mut is_there = false;
+        call_resumed(&self.core, &*slot, &self.pattern, || {
+            is_there = parcel.hand_over(caller, &*slot, &emission, |event| {
+                called.set(slot.invoke(event));
+                called.get()
+            });
+            if is_there { called.get() } else { Called::Skipped }
         });
         self.core.pass_panic_on(&emission);
-        called
+        is_there
     }
 }
 

@@ -33,9 +33,9 @@ use crate::queue::QueueStats;
 /// | figure | is |
 /// |---|---|
 /// | `emitted` | exact: the events that came to handlers of this bus, and those that its layers ended; not those that met nobody, nor those muted |
-/// | `filtered`, `failed` | exact |
-/// | `dropped`, `depth`, all of [`QueueStats`] | exact |
-/// | `delivered` | exact for the first 64 events of a topic on each thread; then an estimate from the events that were timed, which lags by up to one in 32 |
+/// | `failed`; `filtered` of topics and buses: what the bus's layers ended | exact |
+/// | `dropped`, `depth`, all of [`QueueStats`] | exact; a topic has those of the queues of that very topic |
+/// | `delivered`; `filtered` of patterns and connections: what their own conditions and layers kept from handlers | exact for the first 64 events of a topic on each thread; then an estimate from the events that were timed, which lags by up to one in 32 |
 /// | `latency` | of the events that were timed, all of the first 64 and then fewer, as [`Metering`](crate::Metering) says; right to 1 % |
 /// | slow handlers | of the events that were timed: one that is slow once in a thousand calls may go unseen |
 ///
@@ -51,7 +51,10 @@ use crate::queue::QueueStats;
 ///
 /// # What is not here
 ///
-/// Events that met nobody or were muted; [`Inspection`](crate::Inspection) tells of those who connect. Pools that are not the bus's
+/// Which events of a topic wait in, or were lost by, queues of patterns that are more than this topic: they count for the pattern.
+/// What a connection's layer held and did not let go on, as an event that a newer one took the place of: it stands in that layer's
+/// own figures. What [advice](crate::middleware::Advice) of the bus's layers kept from a handler. Events that met nobody or were
+/// muted; [`Inspection`](crate::Inspection) tells of those who connect. Pools that are not the bus's
 /// ([`WorkerPool::stats`](crate::WorkerPool::stats)), links ([`Link`](crate::Link) stands beside buses), requests under way, and what is given again
 /// ([`ReliableStats`](crate::ReliableStats)) are counted where they are held. A batch counts as its events do: in its queue, one by one.
 ///
@@ -122,7 +125,7 @@ pub struct BusMetrics {
 pub struct TopicMetrics {
     /// The topic; `None` for all others together.
     pub topic: Option<Topic>,
-    /// Its figures. Queues are no topic's: `dropped` and `depth` are 0.
+    /// Its figures; `dropped` and `depth` of the queues that are connected to this very topic now.
     pub figures: Figures,
 }
 
@@ -133,7 +136,8 @@ pub struct TopicMetrics {
 pub struct PatternMetrics {
     /// The pattern. Of more than there is [room](crate::Metering::room) for, the further ones have 0 events.
     pub pattern: Pattern,
-    /// Its figures: events that came to its handlers, and calls of those.
+    /// Its figures: events that came to its handlers, calls of those, and how often an event was kept from one by its own conditions
+    /// or layers.
     pub figures: Figures,
     /// Its connections in the order of their calls.
     pub connections: Vec<ConnectionMetrics>,
@@ -154,6 +158,8 @@ pub struct ConnectionMetrics {
     pub site: &'static Location<'static>,
     /// Calls.
     pub delivered: u64,
+    /// Events that its own conditions and layers kept from it, for good.
+    pub filtered: u64,
     /// Calls that failed, since it was connected.
     pub failed: u64,
     /// How long calls took, to put an event into a queue or hand it to an executor among them.
@@ -197,7 +203,7 @@ pub struct Figures {
     pub failed: u64,
     /// Events that full queues lost, or that newer ones replaced there.
     pub dropped: u64,
-    /// Events that layers ended.
+    /// Events that layers ended; of a pattern, that were kept from a handler by its own conditions and layers.
     pub filtered: u64,
     /// Events that wait in queues.
     pub depth: u64,
@@ -252,8 +258,8 @@ impl BusMetrics {
         let mut tables = core.writer.lock().tables();
         tables.sort_by_cached_key(|(node, ..)| node.rank());
         let meter = core.meter();
-        let topics = meter.as_deref().map(topics).unwrap_or_default();
         let patterns = patterns(&tables, meter.as_deref());
+        let topics = meter.as_deref().map(|meter| topics(meter, &patterns)).unwrap_or_default();
         Self {
             bus: core.name.clone(),
             measured: meter.is_some(),
@@ -268,15 +274,23 @@ impl BusMetrics {
     }
 }
 
-fn topics(meter: &Meter) -> Vec<TopicMetrics> {
+fn topics(meter: &Meter, patterns: &[PatternMetrics]) -> Vec<TopicMetrics> {
+    let exact = patterns.iter().filter_map(|pattern| Some((pattern.pattern.as_topic()?, &pattern.figures)));
+    let mut queued: HashMap<_, _> = exact.map(|(topic, figures)| (topic, (figures.dropped, figures.depth))).collect();
     let topic = |(topic, row, counts): (Option<Topic>, Arc<TopicRow>, Counts)| {
+        // The others come last, and have what is left.
+        let (dropped, depth) = match &topic {
+            Some(topic) => queued.remove(topic).unwrap_or_default(),
+            None => queued.drain().fold((0, 0), |sum, (_, queue)| (sum.0 + queue.0, sum.1 + queue.1)),
+        };
         let figures = Figures {
+            dropped,
+            depth,
             emitted: counts.emitted,
             delivered: row.calls.delivered(),
             failed: counts.failed,
             filtered: counts.filtered,
             latency: row.calls.times.read(),
-            ..Figures::default()
         };
         TopicMetrics { topic, figures }
     };
@@ -313,6 +327,7 @@ fn patterns(tables: &Tables, meter: Option<&Meter>) -> Vec<PatternMetrics> {
             figures.emitted = counts.emitted;
             figures.failed = counts.failed;
             figures.delivered = row.calls.delivered();
+            figures.filtered = row.calls.filtered();
             figures.latency = row.calls.times.read();
         }
         PatternMetrics { pattern: node.pattern().clone(), figures, connections }
@@ -327,6 +342,7 @@ impl ConnectionMetrics {
             name: slot.name().cloned(),
             site: slot.header().site(),
             delivered: row.map_or(0, |row| row.delivered()),
+            filtered: row.map_or(0, |row| row.filtered()),
             failed: slot.header().failures().into(),
             latency: row.zip(meter).map(|(row, meter)| meter.latency_of(row)).unwrap_or_default(),
             queue: slot.queue_stats(),

@@ -137,9 +137,19 @@ impl On {
         self.filter(move |event: &Event<'_>| event.payload().is_none_or(&predicate))
     }
 
-    /// Calls the handler only with events of this source.
+    /// Calls the handler only with events of this source; of several, any.
+    ///
+    /// ```
+    /// use sigtree::Bus;
+    ///
+    /// let bus = Bus::new();
+    /// let _screen = bus.on("track").from("radar").from("sonar").connect(|_: &u32| {})?;
+    /// let called = |source: &str| bus.event("track").source(source).emit(7_u32).called();
+    /// assert_eq!((called("radar"), called("sonar"), called("lidar")), (1, 1, 0));
+    /// # Ok::<(), sigtree::Error>(())
+    /// ```
     pub fn from(mut self, source: impl Into<Source>) -> Self {
-        self.conditions.from = Some(source.into());
+        self.conditions.from.push(source.into());
         self
     }
 
@@ -216,6 +226,11 @@ impl On {
 
     /// Keeps the calls on the [executor](Self::on), or those of an [async handler](Self::connect_async), in the order of the events,
     /// and never two at once.
+    ///
+    /// So a call must not wait for the next one, which waits for it. An async handler that awaits an
+    /// [`emit_and_wait`](crate::Bus::emit_and_wait) that comes back to itself is told so: that call fails, as one that
+    /// [would deadlock](Error::is_would_deadlock), and the emit ends without it. It is not seen where the emit is awaited in another task,
+    /// nor that the answer to a [request](crate::Bus::request) would come from the handler that asks: its timeout ends that.
     ///
     /// # Panics
     ///

@@ -132,6 +132,13 @@ impl Queue {
     }
 }
 
+impl Overflow {
+    /// Whether both do the same, whatever the time.
+    pub(crate) fn is_like(self, other: Self) -> bool {
+        std::mem::discriminant(&self) == std::mem::discriminant(&other)
+    }
+}
+
 impl Default for Queue {
     fn default() -> Self {
         Self::bounded(Self::CAPACITY)

@@ -20,7 +20,7 @@ use sigtree_middleware::Clock;
 use sigtree_middleware::{DeadLetter, Erased, IntoPattern};
 
 use crate::bus::Bus;
-use crate::connection::{Connection, Mute};
+use crate::connection::{Connection, ConnectionId, Mute};
 use crate::error::Error;
 use crate::lifecycle::Life;
 use crate::on::On;
@@ -44,7 +44,7 @@ pub use recv::{Recv, RecvError};
 /// Emitting threads put events in and go on; what happens when the queue is full is for [`Overflow`](crate::Overflow) to
 /// say. A clone takes from the same queue, so several threads or tasks share the load and each event goes to one of them.
 /// Dropped, with all clones, it ends; what still waits is dropped with it, or becomes dead letters if it is
-/// [reliable](crate::Reliable).
+/// [reliable](crate::Reliable). [`disconnect`](Self::disconnect) ends it for all clones at once, and what waits can still be taken.
 ///
 /// | to take | |
 /// |---|---|
@@ -187,6 +187,49 @@ impl On {
 }
 
 impl<T: Receives + ?Sized> Subscription<T> {
+    /// The connection's id on its bus, as in [`Bus::disconnect`] and in the figures of [`Bus::metrics`].
+    #[must_use]
+    pub fn id(&self) -> ConnectionId {
+        self.link.id()
+    }
+
+    /// Ends it for all clones: nothing more comes, what waits can still be taken, and then each of them is told that it is closed.
+    ///
+    /// Who sleeps in one of them is woken, and so is an emit that waits for a place. What was taken from a
+    /// [reliable](crate::Reliable) one and fails is still given again; what is left when the last clone is dropped becomes dead
+    /// letters, as ever.
+    ///
+    /// # Concurrency
+    ///
+    /// When it returns no emit that begins finds it. One that was under way may still put its event in: whoever looks again has it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::thread;
+    /// use sigtree::Bus;
+    ///
+    /// let bus = Bus::new();
+    /// let plots = bus.subscribe::<u32>("plot")?;
+    /// let workers: Vec<_> = (0..2)
+    ///     .map(|_| {
+    ///         let plots = plots.clone();
+    ///         thread::spawn(move || plots.into_iter().map(|plot| *plot).sum::<u32>())
+    ///     })
+    ///     .collect();
+    /// bus.emit("plot", 3_u32);
+    /// bus.emit("plot", 4_u32);
+    /// plots.disconnect();
+    /// assert_eq!(bus.emit("plot", 5_u32).called(), 0);
+    /// assert_eq!(workers.into_iter().map(|worker| worker.join().unwrap()).sum::<u32>(), 7);
+    /// # Ok::<(), sigtree::Error>(())
+    /// ```
+    pub fn disconnect(&self) {
+        self.link.end();
+        // The bus's end closes it, too, but not before the last emit that is inside it has ended, which may wait for a place.
+        self.pipe.close();
+    }
+
     fn pop(&self) -> Option<Received<T>> {
         match &self.ledger {
             None => self.pipe.pop().map(|parcel| Received::of(parcel, &self.addressed)),

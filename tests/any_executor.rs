@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use sigtree::middleware::{Executor, Job, Offload, Refused};
-use sigtree::{Bus, Mailbox, Overflow, Queue, WorkerPool};
+use sigtree::{Bus, BusConfig, Mailbox, Overflow, Queue, WorkerPool};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -165,6 +165,87 @@ fn the_only_worker_does_not_wait_for_itself() {
     pool.drain(MINUTE).unwrap();
     // The second one is refused at once, and counted.
     assert_eq!((&**said.lock(), pool.stats().queue.would_deadlock), (&[true, false][..], 1));
+}
+
+/// A pool of two threads, both busy, and of one place, which is taken. A thread that is told to go gives the pool another job.
+struct TwoBusyThreads {
+    _bus: Bus,
+    pool: WorkerPool,
+    go: [mpsc::Sender<()>; 2],
+    /// Whether a job that was given was taken.
+    said: Arc<Mutex<Vec<bool>>>,
+}
+
+fn two_busy_threads() -> TwoBusyThreads {
+    let bus = Bus::new();
+    let queue = Queue::bounded(1).overflow(Overflow::Block(MINUTE * 60));
+    let pool = WorkerPool::builder().max_workers(2).queue(queue).start().unwrap();
+    let (weak, said) = (bus.downgrade(), Arc::new(Mutex::new(Vec::new())));
+    bus.on("leaf").on(pool.clone()).connect(|_: &u32| {}).unwrap().detach();
+    let ((began, begins), says) = (mpsc::channel(), said.clone());
+    let began = move || began.send(()).unwrap();
+    let (go, gone): (Vec<_>, Vec<_>) = (0..2).map(|_| mpsc::channel::<()>()).unzip();
+    let gone: Vec<_> = gone.into_iter().map(Mutex::new).collect();
+    let meets = move |n: &u32| {
+        began();
+        let gives = gone[*n as usize].lock().recv().is_ok();
+        if gives {
+            let held = weak.upgrade().unwrap().emit("leaf", *n).is_held();
+            says.lock().push(held);
+        }
+    };
+    bus.on("meet").on(pool.clone()).connect(meets).unwrap().detach();
+    (0..2_u32).for_each(|n| drop(bus.emit("meet", n)));
+    begins.recv().unwrap();
+    begins.recv().unwrap();
+    assert!(bus.emit("leaf", 9_u32).is_held());
+    TwoBusyThreads { _bus: bus, pool, go: go.try_into().unwrap(), said }
+}
+
+#[test]
+fn of_all_threads_that_would_wait_for_their_own_pool_the_last_does_not() {
+    let TwoBusyThreads { _bus, pool, go, said } = two_busy_threads();
+    go.iter().for_each(|go| go.send(()).unwrap());
+    pool.drain(MINUTE).expect("one goes on, and makes a place for the other");
+    let mut said = std::mem::take(&mut *said.lock());
+    said.sort_unstable();
+    assert_eq!((said, pool.stats().queue.would_deadlock, pool.stats().run), (vec![false, true], 1, 4));
+}
+
+#[test]
+fn a_thread_that_waits_for_its_own_pool_is_told_when_the_others_have_ended() {
+    let TwoBusyThreads { _bus, pool, go: [gives, ends], said } = two_busy_threads();
+    pool.resize(1).unwrap();
+    gives.send(()).unwrap();
+    (0..1_000).for_each(|_| thread::yield_now());
+    drop(ends);
+    pool.drain(MINUTE).expect("it waits for nobody");
+    assert_eq!((&**said.lock(), pool.stats().queue.would_deadlock, pool.stats().run), (&[false][..], 1, 3));
+}
+
+#[test]
+fn a_full_pool_refuses_at_once_unless_it_is_told_to_wait() {
+    let small = |overflow| Bus::with(&BusConfig::new().queue_size(1).workers(1).overflow(overflow)).pool().unwrap();
+    let default = WorkerPool::builder().max_workers(1).start().unwrap();
+    let pools = [(default, 1_024_u32, 1), (small(Overflow::DropNewest), 1, 1), (small(Overflow::Latest), 1, 0)];
+    for (pool, places, newest) in pools {
+        let (bus, (go, gone), (began, begins)) = (Bus::new(), mpsc::channel::<()>(), mpsc::channel());
+        let gone = Mutex::new(gone);
+        let waits = move |_: &u32| {
+            let _ = began.send(());
+            let _ = gone.lock().recv();
+        };
+        let _on = bus.on("n").on(pool.clone()).connect(waits).unwrap();
+        assert!(bus.emit("n", 0_u32).is_held());
+        begins.recv().unwrap();
+        (0..places).for_each(|n| assert!(bus.emit("n", n).is_held()));
+        let delivery = bus.emit("n", 9_u32);
+        assert_eq!((delivery.is_held(), delivery.called()), (newest == 0, 0));
+        let stats = pool.stats().queue;
+        assert_eq!((stats.dropped_newest, stats.dropped_oldest, stats.timed_out), (newest, 1 - newest, 0));
+        drop(go);
+        pool.drain(MINUTE).unwrap();
+    }
 }
 
 #[test]

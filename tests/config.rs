@@ -166,12 +166,12 @@ fn a_running_bus_takes_over_what_it_can_and_loses_nothing() {
     let refused: Vec<_> = report.refused().collect();
     assert_eq!(
         refused,
-        [("max_bytes", "it is decided when the bus is built"), ("overflow", "queues that are there keep theirs (1)")]
+        [("max_bytes", "it is decided when the bus is built"), ("overflow", "queues that are there keep theirs (2)")]
     );
     assert_eq!(
         report.to_string(),
         "changed queue_size, overflow, block_timeout, workers; not max_bytes: it is decided when the bus is built; \
-         not overflow: queues that are there keep theirs (1)"
+         not overflow: queues that are there keep theirs (2)"
     );
     (3..=5_u32).for_each(|n| drop(bus.emit("n", n)));
     assert_eq!(waits.drain().map(|n| *n).collect::<Vec<_>>(), [1, 2, 3, 4]);

@@ -101,7 +101,7 @@ fn jobs_that_are_not_done_in_time() {
     pool.execute(Job::new(|| {})).unwrap();
     let undone = pool.drain(Duration::ZERO).unwrap_err();
     assert!(undone.is_timeout());
-    let mend = "2 are left, and go on; wait longer for them";
+    let mend = "2 jobs are left, and go on; wait longer for them";
     assert_eq!(text(undone), format!("jobs were not done when the time ran out: {mend}"));
     drop(open);
     pool.stop(MINUTE).unwrap();
@@ -128,7 +128,7 @@ fn tasks() {
     let _async = bus.connect_async("n", |_: Received<u32>| async {}).unwrap();
     bus.emit("n", 1_u32);
     let undone = bus.drain(Duration::ZERO).unwrap_err();
-    let mend = "1 are left, and go on; wait longer for them";
+    let mend = "1 call is left, and goes on; wait longer for it";
     assert_eq!(text(undone), format!("calls of async handlers were not done when the time ran out: {mend}"));
 
     let late =

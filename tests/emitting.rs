@@ -408,3 +408,21 @@ fn every_form_can_be_emitted_later() {
     signal.emit_later(5);
     assert_eq!(seen.take(), ["5 None None"]);
 }
+
+#[test]
+fn an_event_that_is_stamped_has_its_id_from_the_start() {
+    let bus = Bus::new();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let sees = seen.clone();
+    let _hears = bus.connect("a", move |event: &Event<'_>| sees.lock().push(event.id())).unwrap();
+    let ids: Vec<_> = (0..3_u32).map(|n| bus.event("a").stamped().emit(n).id().unwrap()).collect();
+    assert!(ids.is_sorted() && *seen.lock() == ids);
+    // Nobody there is no refusal; a refused event is none, and others make no id.
+    assert!(bus.event("b").stamped().emit(1_u32).id().is_some_and(|id| id > ids[2]));
+    assert_eq!(bus.event("a..b").stamped().emit(1_u32).id(), None);
+    assert_eq!((bus.event("a").emit(1_u32).id(), bus.emit("a", 1_u32).id()), (None, None));
+    let failing = bus.connect("a", |_: &u32| Err("no")).unwrap();
+    let failed = bus.event("a").stamped().emit(1_u32);
+    assert_eq!((failed.id(), failed.failed()), (seen.lock().last().copied(), 1));
+    drop(failing);
+}

@@ -57,7 +57,8 @@ fn a_handler_tells_its_conditions() {
     let once = line_before();
     let _times = bus.on("a").times(3).until(|_| false).filter(|_| true).connect(|_: &u32| {}).unwrap();
     let times = line_before();
-    let _tied = bus.on("a").from("radar").owned_by("screen").target("x").keeps().connect(|_: &u32| {}).unwrap();
+    let _tied =
+        bus.on("a").from("radar").from("sonar").owned_by("screen").target("x").keeps().connect(|_: &u32| {}).unwrap();
     let tied = line_before();
     let layered = bus.on("a").policy(Policy::FailFast).middleware(Trace::new());
     let inside = line_before();
@@ -69,7 +70,7 @@ fn a_handler_tells_its_conditions() {
         [
             "`a` on bus `site`".to_owned(),
             format!("  1. `a` {times}, 2 of 3 times left, until, filter"),
-            format!("  2. `a` {tied}, from `radar`, owned by `screen`, target `x`, keeps"),
+            format!("  2. `a` {tied}, from `radar` or `sonar`, owned by `screen`, target `x`, keeps"),
             format!("  3. `a` {outside}, policy FailFast, inside trace at TRACE {inside}"),
         ]
     );

@@ -238,7 +238,7 @@ fn a_handler_that_runs_elsewhere_is_waited_for() {
     bus.emit("n", 1_u32);
     inside.wait();
     let report = bus.shutdown(Duration::ZERO);
-    assert_eq!(report.to_string(), "bus `bus`: handlers run, 1 events that were held");
+    assert_eq!(report.to_string(), "bus `bus`: handlers run, 1 event that was held");
     go.wait();
     assert!(bus.shutdown(LONG).is_clean());
 }

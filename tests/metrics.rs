@@ -54,6 +54,51 @@ fn few_events_are_counted_one_by_one() {
     assert_eq!((seen.total.emitted, seen.total.delivered, seen.total.failed, seen.total.filtered), (5, 11, 2, 1));
 }
 
+#[test]
+fn what_conditions_and_layers_of_a_connection_keep_from_it_is_counted() {
+    let bus = Bus::builder().metered(Metering::new().every(1)).build();
+    let few = |n: &u32| *n < 2;
+    let _from = bus.on("job").named("from").from("radar").connect(|_: &u32| {}).unwrap();
+    let _own = bus.on("job").named("own").middleware(Filter::payload(few)).connect(|_: &u32| {}).unwrap();
+    let mailbox = Mailbox::new();
+    let behind = bus.on("job").named("behind").middleware(Filter::payload(few)).on(mailbox.clone());
+    let _behind = behind.connect(|_: &u32| {}).unwrap();
+    // What its queue has no place for is dropped, and what another layer holds comes later: neither is filtered.
+    let full = bus.on("job").named("full").filter_payload(|n: &u32| *n > 0).queue(Queue::bounded(2));
+    let _full = full.subscribe::<u32>().unwrap();
+    let _wild = bus.on("*").filter_payload(few).subscribe::<u32>().unwrap();
+    for n in 0..2_000_u32 {
+        bus.emit("job", n);
+    }
+    while mailbox.run_one() {}
+
+    let seen = own(&bus);
+    let exact = pattern(&seen, "job");
+    let of = |name: &str| exact.connections.iter().find(|seen| seen.name.as_deref() == Some(name)).unwrap();
+    let counts = |name: &str| (of(name).delivered, of(name).filtered);
+    assert_eq!((counts("from"), counts("own"), counts("full")), ((0, 2_000), (2, 1_998), (2, 1)));
+    assert_eq!(of("full").queue.unwrap().dropped_newest, 1_997);
+    // Of the 1,024 that the mailbox ran the layer behind it let two by; what it refused is ended by the connection's own layer, too.
+    assert_eq!((counts("behind"), mailbox.stats().received), ((2, 1_998), 1_024));
+    assert_eq!((exact.figures.filtered, exact.figures.delivered), (2_000 + 1_998 + 1 + 1_998, 6));
+    assert_eq!(pattern(&seen, "*").figures.filtered, 1_998);
+    // A topic has the figures of the queues that are its own, and no others; what its bus's layers ended is another count.
+    let job = topic(&seen, "job");
+    assert_eq!((job.dropped, job.depth, job.filtered), (1_997, 2, 0));
+    assert_eq!((seen.total.dropped, seen.total.depth), (1_997, 4));
+}
+
+#[test]
+fn queues_of_topics_beyond_the_room_count_for_the_others() {
+    let bus = Bus::builder().metered(Metering::new().room(1)).build();
+    let _queues = ["a", "b", "c"].map(|topic| bus.on(topic).queue(Queue::bounded(1)).subscribe::<u32>().unwrap());
+    ["a", "b", "b", "c"].into_iter().for_each(|topic| drop(bus.emit(topic, 1_u32)));
+    let seen = own(&bus);
+    let figures: Vec<_> = seen.topics.iter().map(|of| (of.topic.as_deref(), of.figures)).collect();
+    let counts = figures.iter().map(|(topic, of)| (*topic, of.emitted, of.dropped, of.depth));
+    assert_eq!(counts.collect::<Vec<_>>(), [(Some("a"), 1, 0, 1), (None, 3, 1, 2)]);
+}
+
 /// Every way an emit can go: one quiet handler, several, loud ones, by name, by signal, pinned, from below.
 #[test]
 fn every_way_is_counted() {
@@ -344,8 +389,8 @@ fn it_prints_as_a_table() {
     assert_eq!(rows[1][..7], ["all", "2", "2", "0", "0", "0", "0"][..]);
     assert_eq!(rows[2][..4], ["bus", "`site`", "0", "0"]);
     assert_eq!(rows[3][..4], ["bus", "`site.radar`", "2", "2"]);
-    assert_eq!(rows[4][..8], ["topic", "`track`", "2", "2", "0", "-", "0", "-"]);
-    assert_eq!(rows[5][..8], ["pattern", "`track`", "2", "2", "0", "0", "-", "0"]);
+    assert_eq!(rows[4][..8], ["topic", "`track`", "2", "2", "0", "0", "0", "0"]);
+    assert_eq!(rows[5][..8], ["pattern", "`track`", "2", "2", "0", "0", "0", "0"]);
     assert_eq!(rows[6][..4], ["`work`", &*format!("{}:{line}", file!()), "-", "2"]);
     assert_eq!(rows[6].last(), Some(&"60.0ms"));
     assert_eq!(

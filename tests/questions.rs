@@ -35,6 +35,19 @@ fn a_thread_that_answers_ends_when_the_bus_is_shut_down() {
 }
 
 #[test]
+fn a_disconnect_ends_all_who_take_and_what_waits_is_answered() {
+    let bus = Bus::new();
+    let questions = bus.questions::<u32, u32>("a").unwrap();
+    assert_eq!(questions.id(), questions.clone().id());
+    let early = bus.request::<u32, u32>("a", 1).timeout(MINUTE).send();
+    let servers = [questions.clone(), questions.clone()].map(|questions| thread::spawn(move || serve(&questions)));
+    questions.disconnect();
+    assert_eq!(servers.map(|server| server.join().unwrap()).iter().sum::<usize>(), 1);
+    assert_eq!(early.wait().unwrap(), 2);
+    assert!(bus.request::<u32, u32>("a", 2).wait().is_err() && questions.try_recv().unwrap_err().is_closed());
+}
+
+#[test]
 fn questions_that_nobody_takes_are_in_the_report_and_can_still_be_answered() {
     let bus = Bus::new();
     let questions = bus.on("a").named("desk").questions::<u32, u32>().unwrap();

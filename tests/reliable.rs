@@ -302,6 +302,25 @@ fn with_the_last_handle_what_waits_becomes_dead_letters() {
 }
 
 #[test]
+fn disconnected_it_goes_on_until_all_is_done_and_the_last_handle_leaves_nothing() {
+    let (bus, _) = bus();
+    let dead = DeadLetter::new();
+    let numbers = subscribe(&bus, rules().dead_letters(&dead));
+    emit(&bus, 1..=3);
+    let (clone, taken) = (numbers.clone(), numbers.try_recv().unwrap());
+    numbers.disconnect();
+    assert_eq!(bus.emit("n.a", 4_u32).called(), 0);
+    assert!(*clone.try_recv().unwrap() == 2 && dead.is_empty());
+    // The last event is out, but what somebody is at may come back.
+    assert_eq!(clone.drain().map(|event| *event).collect::<Vec<_>>(), [3]);
+    assert!(clone.try_recv().unwrap_err().is_empty() && clone.is_closed());
+    assert!(taken.ack());
+    drop((numbers, clone));
+    let letters: Vec<_> = dead.letters().iter().map(|letter| *letter.payload::<u32>().unwrap()).collect();
+    assert_eq!(letters.len(), 2, "what was given and not done with: {letters:?}");
+}
+
+#[test]
 fn without_the_bus_it_goes_on_until_all_is_done() {
     let (bus, clock) = bus();
     let numbers = subscribe(&bus, rules());

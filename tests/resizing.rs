@@ -231,7 +231,7 @@ fn a_pool_grows_and_shrinks() {
 #[test]
 fn jobs_outlive_the_threads_that_are_too_many() {
     let bus = Bus::new();
-    let pool = WorkerPool::builder().max_workers(4).start().unwrap();
+    let pool = WorkerPool::builder().max_workers(4).queue(Queue::bounded(2_000)).start().unwrap();
     let (said, heard) = mpsc::channel();
     let said = Mutex::new(said);
     let _says = bus.on("say").on(pool.clone()).connect(move |n: &u32| said.lock().unwrap().send(*n).unwrap()).unwrap();

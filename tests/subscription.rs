@@ -1,6 +1,6 @@
 //! Events wait in a subscription until somebody takes them.
 
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -200,4 +200,35 @@ fn a_queue_looks_at_no_event_of_an_emit_it_came_too_late_for() {
     bus.emit("n", 1_u32);
     bus.emit("n", 2_u32);
     assert_eq!(late.lock().as_ref().unwrap().drain().map(|n| *n).collect::<Vec<_>>(), [2]);
+}
+
+#[test]
+fn a_disconnect_ends_all_clones_and_what_waits_can_still_be_taken() {
+    let bus = Bus::new();
+    let queue = Queue::bounded(1).overflow(Overflow::Block(MINUTE));
+    let (began, begins) = mpsc::channel();
+    // An emit that says this is past the look whether the connection is there.
+    let filter = move |_: &Event<'_>| began.send(()).is_ok();
+    let numbers = bus.on("n").queue(queue).filter(filter).subscribe::<u32>().unwrap();
+    let (clone, idle) = (numbers.clone(), bus.subscribe::<u32>("m").unwrap());
+    assert_eq!(numbers.id(), bus.inspect().patterns[0].connections[0].id);
+    assert!(numbers.id() == clone.id() && numbers.id() != idle.id());
+    bus.emit("n", 1_u32);
+    begins.recv().unwrap();
+    thread::scope(|threads| {
+        let sleeps = idle.clone();
+        let sleeper = threads.spawn(move || sleeps.recv_blocking().unwrap_err().is_closed());
+        let waits = threads.spawn(|| bus.emit("n", 2_u32));
+        begins.recv().unwrap();
+        idle.disconnect();
+        numbers.disconnect();
+        assert!(sleeper.join().unwrap(), "it is woken");
+        let delivery = waits.join().unwrap();
+        assert_eq!((delivery.called(), delivery.skipped(), delivery.failed()), (0, 1, 0), "it waits no longer");
+    });
+    assert!(clone.is_closed() && !bus.disconnect(clone.id()));
+    assert_eq!(bus.emit("n", 3_u32).called(), 0);
+    assert_eq!(*clone.try_recv().unwrap(), 1);
+    assert!(numbers.try_recv().unwrap_err().is_closed() && clone.try_recv().unwrap_err().is_closed());
+    numbers.disconnect();
 }

@@ -3,14 +3,14 @@
 
 use std::future::{Future, IntoFuture, pending, poll_fn};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use sigtree::{Bus, ManualClock, Received, Task};
+use sigtree::{Bus, Cause, ManualClock, Received, Task};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -298,4 +298,42 @@ fn a_report_that_panics_keeps_nobody_waiting() {
     pollster::block_on(third);
     bus.drain(Duration::ZERO).unwrap();
     assert_eq!(bus.running(), 0);
+}
+
+#[test]
+fn a_serial_handler_that_waits_for_its_own_next_call_is_told_so() {
+    let bus = threaded();
+    let (weak, (said, heard)) = (bus.downgrade(), mpsc::channel());
+    let (relays, asks) = (weak.clone(), weak.clone());
+    // By another serial handler, too.
+    let relay = move |n: Received<u32>| {
+        let bus = relays.upgrade().unwrap();
+        async move {
+            let inner = bus.emit_and_wait("own", *n).await;
+            if inner.failed() > 0 { Err(inner.failures()[0].cause.to_string()) } else { Ok(()) }
+        }
+    };
+    let _relay = bus.on("relay").serial().connect_async(relay).unwrap();
+    let own = move |n: Received<u32>| {
+        let (bus, said) = (asks.upgrade().unwrap(), said.clone());
+        async move {
+            let topic = ["", "own", "relay"][*n as usize];
+            if *n > 0 {
+                said.send(bus.emit_and_wait(topic, 0_u32).await).unwrap();
+            }
+        }
+    };
+    let _own = bus.on("own").serial().connect_async(own).unwrap();
+    for n in [1_u32, 2] {
+        bus.emit("own", n);
+        let inner = heard.recv_timeout(MINUTE).expect("it does not wait");
+        let Cause::Error(cause) = &inner.failures()[0].cause else { panic!("{inner}") };
+        assert!(cause.to_string().contains("would wait for this very call"), "{cause}");
+        // What the other handler tells of it is a text.
+        assert_eq!(cause.downcast_ref().is_some_and(sigtree::Error::is_would_deadlock), n == 1);
+        bus.drain(MINUTE).unwrap();
+    }
+    // A call that waits for another handler's does not wait for itself, and the line goes on.
+    assert!(pollster::block_on(bus.emit_and_wait("relay", 0_u32)).ok().is_ok());
+    assert!(pollster::block_on(bus.emit_and_wait("own", 0_u32)).ok().is_ok());
 }

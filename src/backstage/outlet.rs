@@ -81,6 +81,6 @@ impl<I: Send + Sync> Outlet for PipeOutlet<I> {
     }
 
     fn overflows_as(&self, overflow: Overflow) -> bool {
-        std::mem::discriminant(&self.queue.when_full()) == std::mem::discriminant(&overflow)
+        self.queue.when_full().is_like(overflow)
     }
 }

@@ -28,13 +28,17 @@ impl Core {
         if let Parts::Measured(measured) = parts
             && measured.counts()
         {
-            return measured.time_each(&|| event.emission().tally().called, &mut |part, slot| {
-                Caller { core: self, pattern: part.node().pattern() }.call_advised(slot, &event, advised)
+            return measured.time_each(&|| event.emission().tally().called, &mut |part, slot, last| {
+                Caller { core: self, pattern: part.node().pattern() }.call_advised(slot, &event, advised, last)
             });
         }
         for part in parts.iter() {
             let caller = Caller { core: self, pattern: part.node().pattern() };
-            if part.table().try_each(&mut |slot| caller.call_advised(slot, &event, advised)) == Flow::End {
+            if part
+                .table()
+                .try_each(&mut |slot| caller.call_advised(slot, &event, advised, &Cell::new(Called::Skipped)))
+                == Flow::End
+            {
                 return;
             }
         }
@@ -42,7 +46,8 @@ impl Core {
 }
 
 impl Caller<'_> {
-    fn call_advised(&self, slot: &dyn Slot, event: &Event<'_>, advised: &Advised<'_>) -> Flow {
+    /// `last` gets what the last call was, beyond what the advice is told; there may be none.
+    fn call_advised(&self, slot: &dyn Slot, event: &Event<'_>, advised: &Advised<'_>, last: &Cell<Called>) -> Flow {
         if !slot.header().is_plain() {
             return self.note(slot.header().why_not(), slot, event);
         }
@@ -50,8 +55,6 @@ impl Caller<'_> {
             return Flow::Go;
         }
         let site = site_of(slot, self.pattern);
-        // What the last call was, beyond what the advice is told.
-        let last = Cell::new(Called::Skipped);
         let call = || {
             let caught = catch_unwind(AssertUnwindSafe(|| slot.invoke(event)));
             last.set(caught.as_ref().map_or(Called::Failed, |called| *called));
@@ -102,7 +105,7 @@ pub(crate) fn answer_of(caught: std::thread::Result<Called>, event: &Event<'_>) 
         Ok(Called::Done | Called::Last | Called::Stop) => Answer::Done,
         Ok(Called::Dead) => Answer::Skipped(Cow::Borrowed("the handler is gone")),
         Ok(Called::Muted) => Answer::Skipped(Cow::Borrowed("the handler is muted")),
-        Ok(Called::Skipped) => Answer::Skipped(Cow::Borrowed("not meant for the handler")),
+        Ok(Called::Skipped | Called::Filtered) => Answer::Skipped(Cow::Borrowed("not meant for the handler")),
         Ok(Called::OtherType | Called::NeedsEvent) => Answer::of_another_type(),
     }
 }

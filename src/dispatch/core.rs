@@ -220,6 +220,14 @@ fn find(children: &[(Topic, Weak<Core>)], prefix: &Topic) -> Option<Arc<Core>> {
     children.iter().find(|(name, _)| name == prefix).and_then(|(_, child)| child.upgrade())
 }
 
+impl Core {
+    /// The id and time of an event that is emitted now.
+    pub(crate) fn identify(&self) -> (EventId, Stamp) {
+        let stamp = Stamp { offset: self.clock.elapsed(), wall: self.clock.wall() };
+        (self.ids.next_id(stamp), stamp)
+    }
+}
+
 impl Host for Core {
     fn name(&self) -> &str {
         &self.name

@@ -43,7 +43,7 @@ impl Caller<'_> {
             // The last of them is the quiet round's to answer.
             Called::Done | Called::OtherType | Called::NeedsEvent => {}
             Called::Muted => emission.add_muted(1),
-            Called::Skipped => {
+            Called::Skipped | Called::Filtered => {
                 // By a layer around the handler, which may have stopped the level too.
                 emission.add_skipped(1);
                 return flow_of(event);

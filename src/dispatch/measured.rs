@@ -4,6 +4,7 @@
 //! measured looks nowhere whether it is.
 
 use std::any::{Any, TypeId};
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,9 +47,13 @@ impl Measured {
     #[inline(never)]
     pub(super) fn run_timed(&self, core: &Core, event: &Event<'_>) {
         let called = || event.emission().tally().called;
-        self.time_each(&called, &mut |part, slot| {
+        self.time_each(&called, &mut |part, slot, last| {
             let loud = Loud { core, pattern: part.node().pattern(), event };
-            run_slot(slot, &loud, |slot| slot.invoke(event))
+            run_slot(slot, &loud, |slot| {
+                let called = slot.invoke(event);
+                last.set(called);
+                called
+            })
         });
     }
 
@@ -58,15 +63,17 @@ impl Measured {
     pub(super) fn run_quiet_timed<'r>(&'r self, round: &Quiet<'r, '_>) {
         let errand = round.errand;
         let called = || errand.called.get() + errand.emission().map_or(0, |emission| emission.tally().called);
-        self.time_each(&called, &mut |part, slot| {
+        // Who has conditions or layers is not quiet.
+        self.time_each(&called, &mut |part, slot, _| {
             round.pattern.set(Some(part.node().pattern()));
             run_slot(slot, round, |slot| slot.invoke_keeping(errand.payload, errand.kept))
         });
     }
 
     /// Times all handlers together, and each of them while looks are frequent, else one, which stands for all: so a look at many costs no
-    /// more than one at few. `call` calls a handler, `called` says how many were called so far.
-    pub(super) fn time_each<'r>(&'r self, called: &dyn Fn() -> u32, call: &mut dyn FnMut(&'r Part, &dyn Slot) -> Flow) {
+    /// more than one at few. `call` calls a handler, and notes how that went where it may have been filtered; `called` says how many
+    /// were called so far.
+    pub(super) fn time_each<'r>(&'r self, called: &dyn Fn() -> u32, call: CallEach<'_, 'r>) {
         let mut look = Look::begin(&self.meter, &self.stream.lanes);
         let (share, chosen) = match look.weight {
             1 => (1, None),
@@ -76,13 +83,15 @@ impl Measured {
         for part in self.parts.iter() {
             let flow = part.table().try_each(&mut |slot| {
                 at += 1;
+                let last = Cell::new(Called::Skipped);
                 if chosen.is_some_and(|chosen| chosen + 1 != at) {
-                    return call(part, slot);
+                    return call(part, slot, &last);
                 }
                 let before = called();
                 look.now = self.meter.clock.elapsed();
-                let flow = call(part, slot);
-                look.note(called() > before, share, slot, part.node().pattern());
+                let flow = call(part, slot, &last);
+                let last = if called() > before { Called::Done } else { last.get() };
+                look.note(last, share, slot, part.node().pattern());
                 flow
             });
             if flow == Flow::End {
@@ -101,6 +110,9 @@ impl Measured {
     }
 }
 
+/// Calls a handler, and notes how that went.
+type CallEach<'c, 'r> = &'c mut dyn FnMut(&'r Part, &dyn Slot, &Cell<Called>) -> Flow;
+
 /// One event that is looked at: reads the clock around each handler, and books what it sees.
 struct Look<'m> {
     meter: &'m Meter,
@@ -117,9 +129,12 @@ impl<'m> Look<'m> {
     }
 
     /// Notes a handler that was called, or passed over, and stands for so many in each event.
-    fn note(&mut self, called: bool, share: u64, slot: &dyn Slot, pattern: &Pattern) {
+    fn note(&mut self, called: Called, share: u64, slot: &dyn Slot, pattern: &Pattern) {
         let now = self.meter.clock.elapsed();
-        if called {
+        if called == Called::Filtered {
+            self.meter.add_filtered(slot, pattern, self.weight * share);
+        }
+        if called.is_call() {
             let took = now.saturating_sub(self.now);
             self.meter.pattern(pattern).calls.add(self.weight * share, took);
             self.meter.add_calls(slot, self.weight * share, took, now);
@@ -139,13 +154,15 @@ impl<'m> Look<'m> {
     }
 }
 
-/// Calls a handler with what a layer around its connection held, counted and now and then timed; `call` says whether it was called.
-pub(crate) fn call_resumed(core: &Core, slot: &dyn Slot, pattern: &Pattern, call: impl FnOnce() -> bool) -> bool {
-    let Some(meter) = core.meter().filter(|meter| meter.resumed.tick()) else { return call() };
+/// Calls a handler with what a layer around its connection held, counted and now and then timed; `call` says what became of it.
+pub(crate) fn call_resumed(core: &Core, slot: &dyn Slot, pattern: &Pattern, call: impl FnOnce() -> Called) {
+    let Some(meter) = core.meter().filter(|meter| meter.resumed.tick()) else {
+        call();
+        return;
+    };
     let mut look = Look::begin(&meter, &meter.resumed);
     let called = call();
     look.note(called, 1, slot, pattern);
-    called
 }
 
 /// The only handler of a route of a bus that is measured.
@@ -162,9 +179,9 @@ impl OnlyMeasured {
     fn timed(&self, call: impl FnOnce(&dyn Slot) -> Called) -> Called {
         let mut look = Look::begin(&self.meter, &self.stream.lanes);
         let caught = catch_unwind(AssertUnwindSafe(|| call(&*self.inner)));
-        let called = caught.as_ref().map_or(true, |called| called.is_call());
+        let called = caught.as_ref().map_or(Called::Failed, |called| *called);
         look.note(called, 1, &*self.inner, &self.pattern);
-        look.end(called.into(), &self.stream);
+        look.end(called.is_call().into(), &self.stream);
         caught.unwrap_or_else(|panic| resume_unwind(panic))
     }
 }

@@ -32,8 +32,10 @@ pub enum Called {
     Dead,
     /// Muted.
     Muted,
-    /// Not meant for it: filtered, another source or target.
+    /// Not taken: its queue is full, or it needs what is not there.
     Skipped,
+    /// Not meant for it: kept from it by its own conditions or layers.
+    Filtered,
     /// A payload of another type than it takes.
     OtherType,
     /// Not called yet: this time it needs more than the payload.

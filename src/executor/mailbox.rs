@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use sigtree_middleware::{Executor, Job, Refused, Topic};
 
-use super::{after, run, submit};
+use super::{Hope, after, run, submit};
 use crate::queue::{Pipe, Queue, QueueStats};
 use crate::sync::{AtomicBool, AtomicUsize, Ordering};
 
@@ -132,6 +132,14 @@ impl Inner {
     }
 }
 
+impl Hope for Inner {
+    fn is_vain(&self) -> bool {
+        self.pipe.is_taken_from_here_only()
+    }
+
+    const VAIN: &'static str = "the executor's queue is full, and only this thread takes from it";
+}
+
 impl Clone for Mailbox {
     fn clone(&self) -> Self {
         self.inner.takers.fetch_add(1, Ordering::Relaxed);
@@ -155,7 +163,7 @@ impl Default for Mailbox {
 
 impl Executor for Mailbox {
     fn execute(&self, job: Job) -> Result<(), Refused> {
-        let given = submit(&self.inner.pipe, job, &self.inner.topic);
+        let given = submit(&self.inner.pipe, job, &self.inner.topic, &*self.inner);
         // The last taker counts itself out and then drops what waits. If that count came first, this one sees it; else the job is seen.
         fence(Ordering::SeqCst);
         if self.inner.takers.load(Ordering::Relaxed) == 0 {

@@ -10,19 +10,43 @@ use std::time::{Duration, Instant};
 
 use sigtree_middleware::{Executor, Job, Refused, Topic};
 
-use super::{after, run, submit};
-use crate::error::Error;
+use super::{Hope, after, run, submit};
+use crate::error::{Error, Waited};
 use crate::queue::{Overflow, Pipe, Queue, QueueStats};
 use crate::sync::{AtomicU64, AtomicUsize, Condvar, Mutex, Ordering, wait};
 
 /// Threads that run handlers, for [`On::on`](crate::On::on) and [`Offload`](crate::middleware::Offload).
 ///
-/// It has 4 threads unless told otherwise, and a queue of 1,024 jobs, in which an emit waits up to a second for a place. A clone is
-/// the same pool. When the last one is dropped, those in connections and stacks among them, the threads run what waits and end; nobody
-/// waits for them. [`stop`](Self::stop) does.
+/// It has 4 threads unless told otherwise, and a queue of 1,024 jobs. A clone is the same pool. When the last one is dropped,
+/// those in connections and stacks among them, the threads run what waits and end; nobody waits for them. [`stop`](Self::stop)
+/// does.
 ///
-/// A handler that panics ends no thread. One that gives jobs to its own pool waits for a place as others do, and if all threads do so
-/// at once, none comes free before the time of the queue is over: give such a pool a queue that is long enough, or does not wait.
+/// A handler that panics ends no thread.
+///
+/// # When it is full
+///
+/// An emit does not wait for the pool unless told so, no more than for a [subscription](crate::Subscription) or a
+/// [`Mailbox`](crate::Mailbox): what finds no place is lost for that handler, is counted, and the delivery says that nobody
+/// [holds](crate::Delivery::is_held) it. Where nothing may be lost, and emitters may stall instead, let them wait:
+///
+/// ```
+/// use std::time::Duration;
+/// use sigtree::{Bus, Overflow, Queue, WorkerPool};
+///
+/// let queue = Queue::bounded(8).overflow(Overflow::Block(Duration::from_secs(60)));
+/// let pool = WorkerPool::builder().queue(queue).start()?;
+/// let bus = Bus::new();
+/// let _all = bus.on("row").on(pool.clone()).connect(|_: &u64| {})?;
+/// (0..1_000_u64).for_each(|row| drop(bus.emit("row", row)));
+/// pool.drain(Duration::from_secs(60))?;
+/// assert_eq!((pool.stats().run, pool.stats().queue.dropped()), (1_000, 0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Then a handler that gives jobs to its own pool waits for a place as others do, unless all other threads of the pool wait so
+/// already: nobody would make a place, so this one is refused at once, and counted as
+/// [`would_deadlock`](crate::QueueStats::would_deadlock). Two pools that wait for each other are not told apart from two that
+/// are busy: there the time of the queue ends it.
 ///
 /// # Examples
 ///
@@ -61,6 +85,8 @@ struct Pool {
     max_workers: AtomicUsize,
     /// How many there are, those among them that have not seen yet that they are too many.
     workers: AtomicUsize,
+    /// How many of them wait for a place in their own queue: fewer than there are, but for the moment in which one ends.
+    waiting: AtomicUsize,
     panicked: AtomicU64,
     rest: Rest,
 }
@@ -128,8 +154,8 @@ impl PoolBuilder {
 
     /// How many jobs wait, and what happens to more.
     ///
-    /// [`Overflow::DropOldest`] drops the oldest job, whose event is then counted as dropped by its
-    /// [`Offload`](crate::middleware::Offload); jobs have no topics, so [`Overflow::Latest`] keeps one job.
+    /// [`Overflow::DropOldest`](crate::Overflow::DropOldest) drops the oldest job, whose event is then counted as dropped by its
+    /// [`Offload`](crate::middleware::Offload); jobs have no topics, so [`Overflow::Latest`](crate::Overflow::Latest) keeps one job.
     pub fn queue(mut self, queue: Queue) -> Self {
         self.queue = queue;
         self
@@ -151,6 +177,7 @@ impl PoolBuilder {
             crew: Mutex::default(),
             max_workers: AtomicUsize::new(max_workers),
             workers: AtomicUsize::new(0),
+            waiting: AtomicUsize::new(0),
             panicked: AtomicU64::new(0),
             rest: Rest::default(),
         });
@@ -161,10 +188,9 @@ impl PoolBuilder {
 }
 
 impl WorkerPool {
-    /// A pool to be set up: 4 threads, and a queue of 1,024 jobs, in which an emit waits up to a second for a place.
+    /// A pool to be set up: 4 threads, and a queue of 1,024 jobs, which refuses the newest job when it is full.
     pub fn builder() -> PoolBuilder {
-        let queue = Queue::default().overflow(Overflow::Block(Duration::from_secs(1)));
-        PoolBuilder { name: "sigtree".into(), max_workers: 4, queue }
+        PoolBuilder { name: "sigtree".into(), max_workers: 4, queue: Queue::default() }
     }
 
     /// Waits until every job that it was given is done.
@@ -178,7 +204,11 @@ impl WorkerPool {
             return Err(Error::own_job());
         }
         let rest = &self.0.0.rest;
-        if rest.wait_for_none(after(timeout)) { Ok(()) } else { Err(Error::undone(rest.jobs.lock().undone, "jobs")) }
+        if rest.wait_for_none(after(timeout)) {
+            Ok(())
+        } else {
+            Err(Error::undone(rest.jobs.lock().undone, Waited::Jobs))
+        }
     }
 
     /// Takes no more jobs, waits until those that it has are done, and ends the threads.
@@ -228,6 +258,11 @@ impl WorkerPool {
         self.0.0.crew.lock().threads.iter().any(|thread| thread.thread().id() == this)
     }
 
+    /// What its queue does when it is full.
+    pub(crate) fn overflow(&self) -> Overflow {
+        self.0.0.pipe.queue().when_full()
+    }
+
     pub(crate) fn set_patience(&self, patience: Duration) {
         self.0.0.pipe.set_patience(patience);
     }
@@ -249,8 +284,6 @@ impl Pool {
     /// Starts the threads that are missing, unless it is closed, and forgets those that have ended.
     fn hire(self: &Arc<Self>) -> io::Result<()> {
         let mut crew = self.crew.lock();
-        // Who was alone is so no more.
-        self.pipe.forget_taker();
         crew.threads.retain(|thread| !thread.is_finished());
         while !self.pipe.is_closed() && self.workers.load(Ordering::SeqCst) < self.max_workers.load(Ordering::SeqCst) {
             let worker = self.clone();
@@ -274,10 +307,6 @@ impl Pool {
             !dismissed.get()
         };
         while let Some(job) = self.pipe.pop_while(None, is_wanted) {
-            if self.workers.load(Ordering::Relaxed) == 1 {
-                // A job that gives this pool another does not wait for a place that only this thread can make.
-                self.pipe.note_taker();
-            }
             run(job, &self.name);
         }
         if !dismissed.get() {
@@ -294,7 +323,12 @@ impl Pool {
     fn dismiss(&self) -> bool {
         let most = self.max_workers.load(Ordering::SeqCst);
         let less = |workers: usize| (workers > most).then(|| workers - 1);
-        self.workers.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok()
+        let dismissed = self.workers.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok();
+        if dismissed {
+            // Those that are left may all wait for a place by now.
+            self.pipe.wake_pushers();
+        }
+        dismissed
     }
 
     fn stats(&self) -> PoolStats {
@@ -371,6 +405,45 @@ impl Drop for Undone {
     }
 }
 
+/// Whoever gives the pool a job, and may wait for a place: one of its own threads counts while it does.
+struct Giver<'p> {
+    pool: &'p Pool,
+    is_own: bool,
+    is_counted: Cell<bool>,
+}
+
+impl Hope for Giver<'_> {
+    /// The last thread that would begin to wait does not; and if one ended meanwhile that did not wait, one that does gives up.
+    fn is_vain(&self) -> bool {
+        let Pool { waiting, workers, .. } = self.pool;
+        let workers = workers.load(Ordering::SeqCst);
+        let change = |from: fn(usize, usize) -> Option<usize>| {
+            waiting.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |waiting| from(waiting, workers)).is_ok()
+        };
+        if !self.is_own {
+            return false;
+        }
+        if self.is_counted.get() {
+            let is_vain = change(|waiting, workers| if waiting >= workers { waiting.checked_sub(1) } else { None });
+            self.is_counted.set(!is_vain);
+            return is_vain;
+        }
+        let waits = change(|waiting, workers| (waiting + 1 < workers).then_some(waiting + 1));
+        self.is_counted.set(waits);
+        !waits
+    }
+
+    const VAIN: &'static str = "the pool's queue is full, and all its threads wait for a place in it";
+}
+
+impl Drop for Giver<'_> {
+    fn drop(&mut self) {
+        if self.is_counted.get() {
+            self.pool.waiting.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+}
+
 /// A job that is on its way into the queue, until it is there, or refused.
 struct Coming<'p>(&'p Pool);
 
@@ -396,7 +469,7 @@ impl Executor for WorkerPool {
             undone.begun = true;
             job.run();
         });
-        submit(&pool.pipe, job, &pool.topic)
+        submit(&pool.pipe, job, &pool.topic, &Giver { pool, is_own: pool.is_here(), is_counted: Cell::new(false) })
     }
 
     fn describe(&self) -> Cow<'static, str> {

@@ -1,6 +1,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use sigtree_middleware::Counted;
+
 /// What did not end in time: from [`Bus::shutdown`](crate::Bus::shutdown). [`Display`](fmt::Display) writes a line for each.
 ///
 /// # Examples
@@ -95,8 +97,11 @@ impl fmt::Display for Left {
             Self::Held { bus, layer, connection: Some(connection), count } => {
                 write!(f, "bus `{bus}`: {layer} holds {count} for {connection}")
             }
+            Self::Running { bus, count: 1 } => write!(f, "bus `{bus}`: handlers run, 1 event that was held"),
             Self::Running { bus, count } => write!(f, "bus `{bus}`: handlers run, {count} events that were held"),
-            Self::Calls { bus, count } => write!(f, "bus `{bus}`: async handlers run, {count} calls"),
+            Self::Calls { bus, count } => {
+                write!(f, "bus `{bus}`: async handlers run, {}", Counted(*count as u64, "call"))
+            }
             Self::Events { bus, queue, count } => {
                 write!(f, "bus `{bus}`: {count} {} in {queue}", if *count == 1 { "waits" } else { "wait" })
             }

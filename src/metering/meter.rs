@@ -72,6 +72,8 @@ pub(crate) struct PatternRow {
 #[derive(Default)]
 pub(crate) struct CallRow {
     delivered: AtomicU64,
+    /// Kept from the handler by its own conditions or layers.
+    filtered: AtomicU64,
     pub(crate) times: Times,
     /// Of a connection.
     recent: Recent,
@@ -128,6 +130,14 @@ impl Meter {
         if let Some(row) = self.connection(slot) {
             row.add(delivered, took);
             row.recent.record(took, at, self.span());
+        }
+    }
+
+    /// Notes that an event, which stands for so many, was kept from a connection by its own conditions or layers.
+    pub(crate) fn add_filtered(&self, slot: &dyn Slot, pattern: &Pattern, count: u64) {
+        self.pattern(pattern).calls.filtered.fetch_add(count, Ordering::Relaxed);
+        if let Some(row) = self.connection(slot) {
+            row.filtered.fetch_add(count, Ordering::Relaxed);
         }
     }
 
@@ -282,6 +292,10 @@ impl CallRow {
 
     pub(crate) fn delivered(&self) -> u64 {
         self.delivered.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn filtered(&self) -> u64 {
+        self.filtered.load(Ordering::Relaxed)
     }
 }
 

@@ -31,17 +31,18 @@ impl BusMetrics {
         for topic in &self.topics {
             let name =
                 topic.topic.as_ref().map_or("  other topics".into(), |name| format!("  topic `{}`", OneLine(name)));
-            let mut columns = topic.figures.columns();
-            columns[3] = "-".into();
-            columns[5] = "-".into();
-            lines.push((name, columns));
+            lines.push((name, topic.figures.columns()));
         }
         lines.extend(self.pool.map(|pool| ("  pool".to_owned(), pool_columns(&pool))));
         for pattern in &self.patterns {
-            let mut columns = pattern.figures.columns();
-            columns[4] = "-".into();
-            lines.push((format!("  pattern `{}`", OneLine(&pattern.pattern)), columns));
-            lines.extend(pattern.connections.iter().map(ConnectionMetrics::line));
+            let of_pattern = (format!("  pattern `{}`", OneLine(&pattern.pattern)), pattern.figures.columns());
+            let of_connections = pattern.connections.iter().map(ConnectionMetrics::line);
+            lines.extend(std::iter::once(of_pattern).chain(of_connections).map(|(name, mut columns)| {
+                if !self.measured {
+                    columns[4] = "-".into();
+                }
+                (name, columns)
+            }));
         }
         lines
     }
@@ -53,7 +54,8 @@ impl ConnectionMetrics {
         let queue =
             self.queue.map(|queue| [queue.dropped().to_string(), format!("{}/{}", queue.depth, queue.capacity)]);
         let [dropped, depth] = queue.unwrap_or_else(|| ["-".into(), "-".into()]);
-        let counts = ["-".into(), self.delivered.to_string(), self.failed.to_string(), dropped, "-".into(), depth];
+        let [delivered, failed, filtered] = [self.delivered, self.failed, self.filtered].map(|count| count.to_string());
+        let counts = ["-".into(), delivered, failed, dropped, filtered, depth];
         let columns = counts.into_iter().chain(self.latency.columns()).collect();
         (format!("    {name}{}:{}", self.site.file(), self.site.line()), columns)
     }

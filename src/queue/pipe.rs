@@ -164,14 +164,27 @@ impl<I> Pipe<I> {
     ///
     /// The item, and why it has no place: time ran out, or this thread would wait for itself.
     #[cold]
-    pub(crate) fn push_until(&self, mut item: I, rank: Rank<'_>, deadline: Option<Instant>) -> Result<(), (I, Loss)> {
+    pub(crate) fn push_until(&self, item: I, rank: Rank<'_>, deadline: Option<Instant>) -> Result<(), (I, Loss)> {
+        self.push_unless(item, rank, deadline, || self.is_taken_from_here_only())
+    }
+
+    /// The same, where `in_vain` says that nobody would ever make a place. It is asked before each sleep, when who changes its answer
+    /// and then [wakes those who wait](Self::wake_pushers) wakes this one, too.
+    #[cold]
+    pub(crate) fn push_unless(
+        &self,
+        mut item: I,
+        rank: Rank<'_>,
+        deadline: Option<Instant>,
+        in_vain: impl Fn() -> bool,
+    ) -> Result<(), (I, Loss)> {
         loop {
             let Err(back) = self.push(item, rank) else { return Ok(()) };
-            if self.is_taken_from_here_only() {
-                return Err((back, Loss::WouldDeadlock));
-            }
             let nap = self.pushers.nap();
             let Err(back) = self.push(back, rank) else { return Ok(()) };
+            if in_vain() {
+                return Err((back, Loss::WouldDeadlock));
+            }
             if self.is_closed() || !nap.sleep(deadline) {
                 return self.push(back, rank).map_err(|item| (item, Loss::TimedOut));
             }
@@ -317,6 +330,11 @@ impl<I> Pipe<I> {
     /// Wakes those who wait for something to take, to see whether they are wanted.
     pub(crate) fn wake_takers(&self) {
         self.takers.wake_all();
+    }
+
+    /// Wakes those who wait for a place, to see whether they still wait for somebody.
+    pub(crate) fn wake_pushers(&self) {
+        self.pushers.wake_all();
     }
 
     /// Ends it: what is in can still be taken, nobody waits any more. Who slept, or is about to, sees it.

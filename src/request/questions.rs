@@ -14,7 +14,7 @@ use sigtree_middleware::IntoPattern;
 use super::question::Question;
 use crate::backstage::PipeOutlet;
 use crate::bus::Bus;
-use crate::connection::Connection;
+use crate::connection::{Connection, ConnectionId};
 use crate::error::Error;
 use crate::lifecycle::Life;
 use crate::on::On;
@@ -73,7 +73,8 @@ impl On {
 /// at once, and it is counted. So it is with what still waits when the last clone is dropped. Questions of one lane are taken in the
 /// order in which they came.
 ///
-/// When the bus is gone, or [shut down](Bus::shutdown), what waits can still be taken and answered; then it ends.
+/// When the bus is gone, or [shut down](Bus::shutdown), or it was [disconnected](Self::disconnect), what waits can still be taken and
+/// answered; then it ends.
 ///
 /// # Examples
 ///
@@ -104,11 +105,25 @@ pub struct Questions<Q: Any + Send + Sync, A> {
 }
 
 impl<Q: Any + Send + Sync, A: Any + Send> Questions<Q, A> {
+    /// The connection's id on its bus.
+    #[must_use]
+    pub fn id(&self) -> ConnectionId {
+        self.link.id()
+    }
+
+    /// Ends it for all clones: no question comes any more, those that wait can still be taken and answered, and then each clone is
+    /// told that it is closed. See [`Subscription::disconnect`](crate::Subscription::disconnect).
+    pub fn disconnect(&self) {
+        self.link.end();
+        self.pipe.close();
+    }
+
     /// Takes the next question, if one is there.
     ///
     /// # Errors
     ///
-    /// Empty, if none waits; closed, if none waits and none will come, because the bus is gone or shut down.
+    /// Empty, if none waits; closed, if none waits and none will come, because the bus is gone or shut down, or it was
+    /// [disconnected](Self::disconnect).
     pub fn try_recv(&self) -> Result<Question<Q, A>, RecvError> {
         self.pipe.note_taker();
         match self.pipe.pop() {

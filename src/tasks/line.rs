@@ -1,5 +1,6 @@
 //! [`Line`]: calls that are made one after the other, in the order in which they got in line.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -25,7 +26,30 @@ pub(super) struct Turn {
     number: u64,
 }
 
+std::thread_local! {
+    /// The lines whose calls this thread polls, the outermost first, by their places.
+    static SERVED: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
+}
+
+/// That this thread polls the call that has its turn, until it is dropped.
+pub(super) struct Serving(());
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        SERVED.with_borrow_mut(Vec::pop);
+    }
+}
+
 impl Line {
+    /// Whether this thread polls the call that has its turn: whoever is polled now is inside of it, and its end waits for him.
+    pub(super) fn is_served_here(&self) -> bool {
+        SERVED.with_borrow(|served| served.contains(&self.place()))
+    }
+
+    fn place(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
+    }
+
     pub(super) fn join(&self) -> Turn {
         let mut waiting = self.0.lock();
         let number = waiting.next;
@@ -37,6 +61,12 @@ impl Line {
 }
 
 impl Turn {
+    /// Notes that the call is polled.
+    pub(super) fn serve(&self) -> Serving {
+        SERVED.with_borrow_mut(|served| served.push(self.line.place()));
+        Serving(())
+    }
+
     /// Ready when all before it are gone; until then the task is to be woken.
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         // Cloned and dropped outside of the lock: a waker is code of others.

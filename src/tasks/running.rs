@@ -14,7 +14,7 @@ use super::line::{Line, Turn};
 use crate::bus::Bus;
 use crate::dispatch::core::Core;
 use crate::dispatch::failure::discard;
-use crate::error::Error;
+use crate::error::{Error, Waited};
 use crate::handler::Outcome;
 use crate::queue::Waiters;
 use crate::subscription::Label;
@@ -74,7 +74,7 @@ impl Bus {
         if self.core().tasks.wait_for_none(deadline) {
             Ok(())
         } else {
-            Err(Error::undone(self.running(), "calls of async handlers"))
+            Err(Error::undone(self.running(), Waited::Calls))
         }
     }
 
@@ -186,9 +186,17 @@ where
     O: Outcome,
 {
     fn step(&mut self, context: &mut Context<'_>) -> Poll<Ended> {
+        if let Place::Outside(line) = &self.place
+            && line.is_served_here()
+        {
+            discard_future(self.future.take());
+            return Poll::Ready(self.end(Some(Cause::Error(Error::own_call().into()))));
+        }
         self.line_up();
+        let mut serving = None;
         if let Place::InLine(turn) = &mut self.place {
             ready!(turn.poll(context));
+            serving = Some(turn.serve());
         }
         self.began = true;
         let Some(future) = &mut self.future else { return Poll::Ready(Ok(())) };
@@ -200,6 +208,7 @@ where
         };
         // Its drop may panic, too.
         discard_future(self.future.take());
+        drop(serving);
         Poll::Ready(self.end(cause))
     }
 
