@@ -7,8 +7,8 @@ use std::sync::{Arc, Weak};
 
 use sigtree_middleware::{Erased, Event};
 
+use crate::dispatch::alike::{Alike, Uniform};
 use crate::dispatch::slot::{Call, CallTyped, Called, Holder, TypedSlot};
-use crate::dispatch::table::{Typed, Uniform};
 use crate::payload::PayloadType;
 
 /// What a handler may be: a closure or function of one of four forms.
@@ -228,7 +228,7 @@ where
     }
 
     fn uniform(slot: Arc<Holder<Self>>) -> Option<Box<dyn Uniform>> {
-        Some(Typed::<T>::of(slot))
+        Some(Alike::<dyn TypedSlot<T>>::of(slot))
     }
 
     fn offer(slot: Arc<Holder<Self>>, place: &mut dyn Any) {

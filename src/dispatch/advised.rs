@@ -34,11 +34,8 @@ impl Core {
         }
         for part in parts.iter() {
             let caller = Caller { core: self, pattern: part.node().pattern() };
-            if part
-                .table()
-                .try_each(&mut |slot| caller.call_advised(slot, &event, advised, &Cell::new(Called::Skipped)))
-                == Flow::End
-            {
+            let mut call = |slot: &dyn Slot| caller.call_advised(slot, &event, advised, &Cell::new(Called::Skipped));
+            if part.table().try_each(&mut call) == Flow::End {
                 return;
             }
         }

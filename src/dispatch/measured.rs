@@ -11,12 +11,13 @@ use std::time::Duration;
 
 use sigtree_middleware::{DeadLetter, Erased, Event, Kept, Layer, Pattern};
 
+use super::alike::Uniform;
 use super::core::Core;
 use super::failure::Flow;
 use super::round::{Loud, Quiet};
 use super::route::{Part, Parts};
 use super::slot::{Called, Entry, Header, Slot};
-use super::table::{Uniform, run_slot};
+use super::table::run_slot;
 use crate::metering::{Lanes, Meter, Stream};
 use crate::payload::PayloadType;
 use crate::policy::Policy;

@@ -7,7 +7,7 @@
 //! | `route` | the compiled list of handler tables of a topic |
 //! | `round` | calls with an event, and without one where nobody can tell |
 //! | `table`, `slot` | the handlers of a pattern; one handler |
-//! | `sharing` | handlers that keep payloads in one form |
+//! | `alike` | handlers of one kind in a leaf |
 //! | `cell` | where routes are kept, and the by-name cache |
 //! | `stamps` | counts that say whether a route is still right |
 //! | `node`, `index` | distinct patterns, and which of them match a topic |
@@ -19,6 +19,7 @@
 //! | `snap` | the only file that names arc-swap |
 
 pub(crate) mod advised;
+pub(crate) mod alike;
 pub(crate) mod books;
 pub(crate) mod cell;
 pub(crate) mod core;
@@ -31,7 +32,6 @@ pub(crate) mod node;
 pub(crate) mod plan;
 pub(crate) mod round;
 pub(crate) mod route;
-pub(crate) mod sharing;
 pub(crate) mod slot;
 pub(crate) mod snap;
 pub(crate) mod stamps;

@@ -206,19 +206,9 @@ impl Core {
             let (layers, sinks) = Default::default();
             // Mutes of everything concern the bus's own reports too.
             let muted = is_reserved(&topic) && self.is_muted(&topic);
-            let (life, token) = if is_reserved(&topic) { (Life::Running, None) } else { (Life::Running, self.token()) };
-            return Surroundings {
-                topic,
-                settings,
-                layers,
-                muted,
-                sinks,
-                up,
-                retains: false,
-                meter: None,
-                life,
-                token,
-            };
+            let (life, meter, retains) = (Life::Running, None, false);
+            let token = if is_reserved(&topic) { None } else { self.token() };
+            return Surroundings { topic, settings, layers, muted, sinks, up, retains, meter, life, token };
         };
         let layers = settings.stack.for_topic(&topic);
         #[cfg(feature = "testing")]

@@ -7,8 +7,8 @@ use std::sync::{Arc, Weak};
 
 use sigtree_middleware::{DeadLetter, Erased, Event, Kept, Layer, Sealed};
 
+use super::alike::Uniform;
 use super::gate::{self, Gate};
-use super::table::Uniform;
 use crate::connection::ConnectionId;
 use crate::payload::PayloadType;
 use crate::policy::Policy;
@@ -380,6 +380,11 @@ impl<C: Call> Holder<C> {
         slot.call.placed(Arc::downgrade(&entry));
         entry
     }
+
+    /// What it calls.
+    pub(crate) fn inner(&self) -> &C {
+        &self.call
+    }
 }
 
 impl<C: CallShared> Holder<C> {
@@ -387,13 +392,6 @@ impl<C: CallShared> Holder<C> {
     #[inline]
     pub(super) fn invoke_shared(&self, share: &C::Share) -> Called {
         if self.header.is_plain() { self.call.call_shared(share) } else { self.header.why_not() }
-    }
-}
-
-impl<C: Call> Holder<C> {
-    /// What it calls.
-    pub(crate) fn inner(&self) -> &C {
-        &self.call
     }
 }
 

@@ -5,14 +5,14 @@
 //! changes there are most of copy one leaf. Handlers stand in order of age. Other priorities than 0 make a list of such
 //! tables, highest first.
 
-use std::any::Any;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use super::alike::Uniform;
 use super::failure::Flow;
 use super::round::{Loud, Quiet, Round};
-use super::slot::{Called, Entry, Slot, TypedSlot};
+use super::slot::{Called, Entry, Slot};
 
 const FAN_OUT: usize = 32;
 
@@ -410,71 +410,6 @@ impl Leaf {
             Self::Mixed(entries) => Self::Mixed(entries.clone()),
             Self::Uniform(uniform) => Self::Uniform(uniform.share()),
         }
-    }
-}
-
-/// Handlers of one kind: what all of them do with a payload is done once. They take the same type by reference ([`Typed`]), or keep it in
-/// the same form ([`Sharing`](super::sharing::Sharing)).
-pub trait Uniform: Send + Sync {
-    fn run(&self, call: &Loud<'_>) -> Flow;
-    fn run_quiet(&self, call: &Quiet<'_, '_>) -> Flow;
-    fn len(&self) -> usize;
-    fn get(&self, at: usize) -> &dyn Slot;
-    fn entry(&self, at: usize) -> Entry;
-    /// With one more, if it is of the same kind.
-    fn with(&self, entry: &Entry) -> Option<Box<dyn Uniform>>;
-    fn without(&self, at: usize) -> Box<dyn Uniform>;
-    fn share(&self) -> Box<dyn Uniform>;
-}
-
-/// Handlers that take the same payload type by reference: the type is looked at once for all of them.
-pub(crate) struct Typed<T>(Box<[Arc<dyn TypedSlot<T>>]>);
-
-impl<T: Any> Typed<T> {
-    pub(crate) fn of(slot: Arc<dyn TypedSlot<T>>) -> Box<dyn Uniform> {
-        Box::new(Self(Box::new([slot])))
-    }
-}
-
-impl<T: Any> Uniform for Typed<T> {
-    fn run(&self, call: &Loud<'_>) -> Flow {
-        match call.event.payload::<T>() {
-            Some(payload) => run_slots(&self.0, call, |slot| slot.call(payload, call.event)),
-            None => Flow::Go,
-        }
-    }
-
-    fn run_quiet(&self, call: &Quiet<'_, '_>) -> Flow {
-        match call.errand.payload.downcast_ref::<T>() {
-            Some(payload) => run_slots(&self.0, call, |slot| slot.call_quiet(payload)),
-            None => Flow::Go,
-        }
-    }
-
-    fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    fn get(&self, at: usize) -> &dyn Slot {
-        &*self.0[at]
-    }
-
-    fn entry(&self, at: usize) -> Entry {
-        self.0[at].clone()
-    }
-
-    fn with(&self, entry: &Entry) -> Option<Box<dyn Uniform>> {
-        let mut typed: Option<Arc<dyn TypedSlot<T>>> = None;
-        entry.clone().offer(&mut typed);
-        typed.map(|slot| Box::new(Self(with_push(&self.0, slot))) as Box<dyn Uniform>)
-    }
-
-    fn without(&self, at: usize) -> Box<dyn Uniform> {
-        Box::new(Self(with_set(&self.0, at, None)))
-    }
-
-    fn share(&self) -> Box<dyn Uniform> {
-        Box::new(Self(self.0.clone()))
     }
 }
 

@@ -10,9 +10,8 @@ use sigtree_middleware::{DeadLetter, Erased, Event, Kept, Pattern, Priority, Top
 
 use super::asked::{Asked, Until};
 use super::received::{Addressed, Parcel, Receives};
-use crate::dispatch::sharing::Sharing;
+use crate::dispatch::alike::{Alike, Uniform};
 use crate::dispatch::slot::{Call, CallShared, Called, Holder};
-use crate::dispatch::table::Uniform;
 use crate::dispatch::thread;
 use crate::error::{Error, QueueFull};
 use crate::queue::{Loss, Overflow, Pipe, QueueStats, Rank};
@@ -124,12 +123,6 @@ impl<T: Receives + ?Sized> Feed<T> {
     fn full(&self, loss: Loss) -> QueueFull {
         QueueFull::new(self.label.clone(), self.pipe.capacity(), loss)
     }
-
-    /// The topic, if it needs to know nothing else of an event.
-    #[inline]
-    fn quiet_topic(&self) -> Option<&Topic> {
-        self.addressed.exact.as_ref().filter(|_| !self.addressed.stamped && self.ledger.is_none())
-    }
 }
 
 impl<T: Receives + ?Sized> CallShared for Feed<T> {
@@ -157,7 +150,7 @@ impl<T: Receives + ?Sized> Call for Feed<T> {
     const RETAINS: bool = true;
 
     fn keeps_quietly(&self) -> bool {
-        self.quiet_topic().is_some()
+        self.addressed.exact.is_some() && !self.addressed.stamped && self.ledger.is_none()
     }
 
     #[inline]
@@ -167,7 +160,7 @@ impl<T: Receives + ?Sized> Call for Feed<T> {
     }
 
     fn uniform(slot: Arc<Holder<Self>>) -> Option<Box<dyn Uniform>> {
-        slot.inner().keeps_quietly().then(|| Sharing::of(slot))
+        slot.inner().keeps_quietly().then(|| Alike::of(slot))
     }
 
     fn offer(slot: Arc<Holder<Self>>, place: &mut dyn Any) {
