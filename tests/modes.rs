@@ -314,3 +314,24 @@ fn what_is_due_is_called_again_though_another_panic_is_passed_on() {
     let failed = |n: u32| format!("{n} 2 failed: panicked: as told");
     assert_eq!(told(&connection.dead_letters().unwrap()), [failed(1), failed(2), failed(3)]);
 }
+
+#[test]
+fn the_latest_only_goes_on_after_a_panic_that_is_passed_on() {
+    let (bus, seen) = (Bus::builder().policy(Policy::Propagate).build(), Recorder::new());
+    let (emitter, calls) = (bus.downgrade(), seen.clone());
+    let handler = move |n: &u32| {
+        calls.note(n);
+        let bus = emitter.upgrade().unwrap();
+        if *n == 1 {
+            (2..=3_u32).for_each(|n| assert!(bus.emit("n", n).is_held()));
+        }
+        if *n == 3 {
+            assert!(bus.emit("n", 4_u32).is_held());
+            boom("as told");
+        }
+    };
+    let _latest = bus.on("n").mode(Mode::LatestOnly).connect(handler).unwrap();
+    let emit = |n: u32| quietly(|| catch_unwind(AssertUnwindSafe(|| drop(bus.emit("n", n)))).is_err());
+    assert_eq!((emit(1), seen.take()), (true, vec!["1".to_owned(), "3".into(), "4".into()]));
+    assert_eq!((emit(5), seen.take()), (false, vec!["5".to_owned()]), "nobody is at the topic any more");
+}
