@@ -326,7 +326,7 @@ fn the_end_of_the_connection_leaves_dead_letters() {
     let ended = "abandoned: the connection ended";
     let mut letters = told(&dead);
     letters.sort();
-    assert_eq!(letters, [format!("1 1 {ended}"), format!("3 0 {ended}")]);
+    assert_eq!(letters, [format!("1 1 {ended}; last error: broken 1"), format!("3 0 {ended}")]);
     desk.poll();
     desk.clock.advance(MINUTE);
     assert_eq!((desk.poll(), seen.take(), desk.bus.running()), (0, vec!["1.1".to_owned(), "2.1".into()], 0));
