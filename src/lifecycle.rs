@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use sigtree_middleware::Layer;
 
+use crate::backstage::Outlet;
 use crate::bus::Bus;
 use crate::dispatch::core::Core;
 use crate::dispatch::thread::{self, Resuming};
@@ -86,9 +87,11 @@ impl Bus {
         outlets.iter().for_each(|outlet| outlet.close());
         wait_until(deadline, || outlets.iter().all(|outlet| outlet.undone() == 0 || outlet.is_own()));
         // Only what was waited for in vain: an emit that is about to be refused is on its way for a moment, too.
-        let unended =
-            if matches!(ended, Ok(true)) { Vec::new() } else { buses.iter().flat_map(Self::unended).collect() };
-        let left = unended.into_iter().chain(buses.iter().flat_map(Self::waiting)).collect();
+        let is_idle = matches!(ended, Ok(true));
+        let unended = if is_idle { Vec::new() } else { buses.iter().flat_map(Self::unended).collect() };
+        // What waits for an async handler was told of as a call.
+        let waiting = buses.iter().flat_map(|bus| bus.waiting(|outlet| is_idle || !outlet.is_of_calls()));
+        let left = unended.into_iter().chain(waiting).collect();
         buses.iter().for_each(|bus| bus.core().close(Life::Closed));
         self.end_pool(deadline);
         if let Err(panic) = ended {
@@ -109,10 +112,10 @@ impl Bus {
         std::iter::once(self.clone()).chain(below.iter().flat_map(Self::with_those_below)).collect()
     }
 
-    /// The events that wait in its queues.
-    fn waiting(&self) -> impl Iterator<Item = Left> {
+    /// The events that wait in those of its queues.
+    fn waiting(&self, of: impl Fn(&dyn Outlet) -> bool) -> impl Iterator<Item = Left> {
         let core = self.core().clone();
-        core.backstage.outlets().into_iter().filter_map(move |outlet| {
+        core.backstage.outlets().into_iter().filter(move |outlet| of(&**outlet)).filter_map(move |outlet| {
             let (bus, queue) = (core.name.clone(), outlet.label().to_string().into());
             let count = outlet.undone();
             (count > 0).then_some(Left::Events { bus, queue, count })

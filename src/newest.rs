@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use sigtree_middleware::{Event, Executor, Held, Job, Mark, Middleware, Next, Standing, Topic};
+use sigtree_middleware::{Event, Executor, Held, Job, Mark, Middleware, Next, Panics, Standing, Topic};
 
 use crate::sync::Mutex;
 
@@ -30,17 +30,17 @@ impl Newest {
     /// Calls the handler here, unless it is at an event of the topic in another thread, or further out in this one.
     fn call(&self, event: &Event<'_>, next: Next<'_>) {
         let inner = &self.0;
-        let call = |topic: &Topic| Busy { inner: inner.clone(), topic: topic.clone(), drains: true };
+        let busy = |topic| Busy { inner: inner.clone(), topic, drains: true };
         if inner.begin(event.topic()) {
-            let _busy = call(event.topic());
+            let _busy = busy(event.topic().clone());
             return next.run(event);
         }
         match next.hold(event, inner.mark) {
             None => next.run(event),
             Some(held) => {
-                if let Some(held) = inner.put(held) {
-                    let _busy = call(held.topic());
-                    held.release();
+                let topic = held.topic().clone();
+                if inner.post(held) {
+                    drop(busy(topic));
                 }
             }
         }
@@ -50,10 +50,11 @@ impl Newest {
     fn hand_over(&self, event: &Event<'_>, next: Next<'_>, executor: &dyn Executor) {
         let inner = &self.0;
         let submit = |held: Held| {
-            let Some(held) = inner.put(held) else { return Ok(()) };
-            let busy = Busy { inner: inner.clone(), topic: held.topic().clone(), drains: false };
-            // Nobody takes it before there is a job.
-            drop(inner.put(held));
+            let topic = held.topic().clone();
+            if !inner.post(held) {
+                return Ok(());
+            }
+            let busy = Busy { inner: inner.clone(), topic, drains: false };
             executor.execute(Job::new(move || busy.drain()))
         };
         match next.hand_over(event, inner.mark, submit) {
@@ -75,22 +76,22 @@ impl Inner {
         is_free
     }
 
-    /// Leaves an event for whoever is at its topic, in the place of an older one; if nobody is, the caller is, and has it back.
-    fn put(&self, held: Held) -> Option<Held> {
-        let older = {
+    /// Leaves an event for whoever is at its topic, in the place of an older one; whether nobody was, and the caller is.
+    fn post(&self, held: Held) -> bool {
+        let (older, is_free) = {
             let mut busy = self.busy.lock();
             match busy.get_mut(held.topic()) {
-                Some(next) => next.replace(held),
+                Some(next) => (next.replace(held), false),
                 None => {
-                    busy.insert(held.topic().clone(), None);
-                    return Some(held);
+                    busy.insert(held.topic().clone(), Some(held));
+                    (None, true)
                 }
             }
         };
         if older.is_some() {
             self.replaced.fetch_add(1, Ordering::Relaxed);
         }
-        None
+        is_free
     }
 }
 
@@ -118,14 +119,18 @@ impl Busy {
     }
 }
 
-/// Also if the handler panicked.
+/// Also if the handler panicked; a panic that is to go on does when the handler is free.
 impl Drop for Busy {
     fn drop(&mut self) {
+        let mut panics = Panics::default();
         while let Some(held) = self.next() {
-            if self.drains {
-                held.release();
-            }
+            panics.catch(|| {
+                if self.drains {
+                    held.release();
+                }
+            });
         }
+        panics.resume();
     }
 }
 

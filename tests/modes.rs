@@ -5,13 +5,14 @@
 mod crowd;
 mod support;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
 use crowd::{CROWD, Dice, count, crowd};
 use sigtree::middleware::{Backoff, DeadLetter, DeadReason, Job, Refused};
-use sigtree::{Bus, Clock, Event, Mailbox, ManualClock, Mode, Queue, Reliable};
+use sigtree::{Bus, Clock, Event, Mailbox, ManualClock, Mode, Policy, Queue, Reliable};
 use support::{Recorder, boom, quietly};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -300,4 +301,37 @@ fn a_job_that_is_dropped_unrun_leaves_the_handler_free() {
     bus.emit("n", 1_u32);
     bus.emit("n", 2_u32);
     assert_eq!(seen.take(), ["2"]);
+}
+
+#[test]
+fn what_is_due_is_called_again_though_another_panic_is_passed_on() {
+    let clock = ManualClock::new();
+    let bus = Bus::builder().clock(clock.clone()).policy(Policy::Propagate).build();
+    let reliable = rules().retries(1);
+    let connection = bus.on("n").mode(Mode::Reliable(reliable)).connect(|_: &u32| boom("as told")).unwrap();
+    (1..=3_u32).for_each(|n| drop(quietly(|| bus.emit("n", n))));
+    assert!(quietly(|| catch_unwind(AssertUnwindSafe(|| clock.advance(SECOND)))).is_err());
+    let failed = |n: u32| format!("{n} 2 failed: panicked: as told");
+    assert_eq!(told(&connection.dead_letters().unwrap()), [failed(1), failed(2), failed(3)]);
+}
+
+#[test]
+fn the_latest_only_goes_on_after_a_panic_that_is_passed_on() {
+    let (bus, seen) = (Bus::builder().policy(Policy::Propagate).build(), Recorder::new());
+    let (emitter, calls) = (bus.downgrade(), seen.clone());
+    let handler = move |n: &u32| {
+        calls.note(n);
+        let bus = emitter.upgrade().unwrap();
+        if *n == 1 {
+            (2..=3_u32).for_each(|n| assert!(bus.emit("n", n).is_held()));
+        }
+        if *n == 3 {
+            assert!(bus.emit("n", 4_u32).is_held());
+            boom("as told");
+        }
+    };
+    let _latest = bus.on("n").mode(Mode::LatestOnly).connect(handler).unwrap();
+    let emit = |n: u32| quietly(|| catch_unwind(AssertUnwindSafe(|| drop(bus.emit("n", n)))).is_err());
+    assert_eq!((emit(1), seen.take()), (true, vec!["1".to_owned(), "3".into(), "4".into()]));
+    assert_eq!((emit(5), seen.take()), (false, vec!["5".to_owned()]), "nobody is at the topic any more");
 }

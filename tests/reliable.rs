@@ -283,7 +283,7 @@ fn with_the_last_handle_what_waits_becomes_dead_letters() {
     };
     assert_eq!(dead.letters()[1].attempts(), 0, "the one that was never given");
     let ended = || "abandoned: the subscription ended".to_owned();
-    assert_eq!(reasons(), [(4, ended()), (5, ended())]);
+    assert_eq!(reasons(), [(4, ended() + "; last error: no"), (5, ended())]);
     assert!(matches!(dead.letters()[0].reason(), DeadReason::Abandoned(_)));
 
     // Who is at one can still be done with it, or not.

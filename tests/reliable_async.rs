@@ -281,7 +281,7 @@ fn what_waits_is_waited_for() {
     desk.bus.flush();
     assert_eq!((desk.poll(), desk.bus.running()), (1, 1), "a flush ends the pause");
     let report = desk.bus.shutdown(Duration::ZERO).to_string();
-    assert!(report.contains("async handlers run, 1 call"), "{report}");
+    assert_eq!(report, "bus `bus`: async handlers run, 1 call", "told of once");
     desk.poll();
     assert!(desk.bus.shutdown(MINUTE).is_clean());
     desk.bus.drain(Duration::ZERO).unwrap();
@@ -326,7 +326,7 @@ fn the_end_of_the_connection_leaves_dead_letters() {
     let ended = "abandoned: the connection ended";
     let mut letters = told(&dead);
     letters.sort();
-    assert_eq!(letters, [format!("1 1 {ended}"), format!("3 0 {ended}")]);
+    assert_eq!(letters, [format!("1 1 {ended}; last error: broken 1"), format!("3 0 {ended}")]);
     desk.poll();
     desk.clock.advance(MINUTE);
     assert_eq!((desk.poll(), seen.take(), desk.bus.running()), (0, vec!["1.1".to_owned(), "2.1".into()], 0));

@@ -209,6 +209,8 @@ pub use limits::Limits;
 pub use middleware::Middleware;
 pub use next::{Next, Place, Terminal};
 pub use offload::{Executor, Job, Offload, Refused};
+#[doc(hidden)]
+pub use panics::Panics;
 pub use parse_error::ParseError;
 pub use pattern::{IntoPattern, Kind, Pattern, Segment, Segments};
 pub use projection::{CatchUpError, Fact, GapError, Projection, Snapshot};

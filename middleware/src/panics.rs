@@ -4,12 +4,12 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 /// Keeps the first panic of several calls, to go on when all were made.
-#[derive(Default)]
-pub(crate) struct Panics(Option<Box<dyn Any + Send>>);
+#[derive(Debug, Default)]
+pub struct Panics(Option<Box<dyn Any + Send>>);
 
 impl Panics {
     /// Calls, and keeps the panic if there is one.
-    pub(crate) fn catch(&mut self, call: impl FnOnce()) {
+    pub fn catch(&mut self, call: impl FnOnce()) {
         if let Err(panic) = catch_unwind(AssertUnwindSafe(call)) {
             match &self.0 {
                 None => self.0 = Some(panic),
@@ -19,7 +19,7 @@ impl Panics {
     }
 
     /// Lets the first panic go on, unless the thread is panicking already.
-    pub(crate) fn resume(self) {
+    pub fn resume(self) {
         match self.0 {
             Some(panic) if !std::thread::panicking() => resume_unwind(panic),
             other => discard(other),

@@ -20,6 +20,9 @@ pub(crate) trait Outlet: Send + Sync {
     /// How many events wait; of a reliable one, those also that were taken and are not done with.
     fn undone(&self) -> usize;
 
+    /// Whether an event in it counts as a call of an async handler until it is done or dead.
+    fn is_of_calls(&self) -> bool;
+
     /// Whether only this thread takes from it.
     fn is_own(&self) -> bool;
 
@@ -38,11 +41,22 @@ pub(crate) struct PipeOutlet<I> {
     queue: Queue,
     has_default_queue: bool,
     label: Arc<Label>,
+    is_of_calls: bool,
 }
 
 impl<I> PipeOutlet<I> {
     pub(crate) fn new(pipe: &Arc<Pipe<I>>, has_default_queue: bool, label: Arc<Label>) -> Arc<Self> {
-        Arc::new(Self { pipe: Arc::downgrade(pipe), queue: pipe.queue(), has_default_queue, label })
+        Arc::new(Self::of(pipe, has_default_queue, label))
+    }
+
+    /// The queue of an async handler.
+    #[cfg(feature = "async")]
+    pub(crate) fn of_calls(pipe: &Arc<Pipe<I>>, has_default_queue: bool, label: Arc<Label>) -> Arc<Self> {
+        Arc::new(Self { is_of_calls: true, ..Self::of(pipe, has_default_queue, label) })
+    }
+
+    fn of(pipe: &Arc<Pipe<I>>, has_default_queue: bool, label: Arc<Label>) -> Self {
+        Self { pipe: Arc::downgrade(pipe), queue: pipe.queue(), has_default_queue, label, is_of_calls: false }
     }
 }
 
@@ -64,6 +78,10 @@ impl<I: Send + Sync> Outlet for PipeOutlet<I> {
 
     fn undone(&self) -> usize {
         self.pipe.upgrade().map_or(0, |pipe| pipe.undone())
+    }
+
+    fn is_of_calls(&self) -> bool {
+        self.is_of_calls
     }
 
     fn is_own(&self) -> bool {

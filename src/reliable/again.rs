@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use sigtree_middleware::{
     Advice, Alarm, Answer, Clock, DeadLetter, DeadReason, Entry, Event, EventId, HandlerCall, Held, Mark, Middleware,
-    Next, Offload, Problem, Site, Standing, Topic,
+    Next, Offload, Panics, Problem, Refused, Site, Standing, Topic,
 };
 
 use super::{Rules, text_of};
@@ -124,20 +124,24 @@ impl Inner {
         }
     }
 
-    /// Lets what is due by then go on.
-    fn release_until(&self, now: Duration) {
+    /// Lets what is due by then go on. A panic keeps none of the others from it.
+    fn release_until(&self, now: Duration, panics: &mut Panics) {
         while let Some((held, attempted)) = self.take_due(now) {
-            let id = held.id();
-            let replaced = self.line.lock().given.insert(id, attempted);
-            self.give_up(replaced, "it came twice");
-            let refused = match &self.offload {
-                None => (!held.release()).then_some(Cow::Borrowed("nobody is there to be called")),
-                Some(offload) => offload.release(held).err().map(sigtree_middleware::Refused::reason),
-            };
-            if let Some(reason) = refused {
-                let attempted = self.line.lock().given.remove(&id);
-                self.give_up(attempted, &reason);
-            }
+            panics.catch(|| self.release(held, attempted));
+        }
+    }
+
+    fn release(&self, held: Held, attempted: Attempted) {
+        let id = held.id();
+        let replaced = self.line.lock().given.insert(id, attempted);
+        self.give_up(replaced, "it came twice");
+        let refused = match &self.offload {
+            None => (!held.release()).then_some(Cow::Borrowed("nobody is there to be called")),
+            Some(offload) => offload.release(held).err().map(Refused::reason),
+        };
+        if let Some(reason) = refused {
+            let attempted = self.line.lock().given.remove(&id);
+            self.give_up(attempted, &reason);
         }
     }
 
@@ -276,7 +280,9 @@ impl Middleware for Redeliver {
     }
 
     fn flush(&self) {
-        self.0.release_until(Duration::MAX);
+        let mut panics = Panics::default();
+        self.0.release_until(Duration::MAX, &mut panics);
+        panics.resume();
     }
 
     fn standing(&self, _now: Duration) -> Standing {
@@ -295,9 +301,11 @@ impl Alarm for Inner {
     fn ring(&self) {
         // Alarms ring in their order; one that rings too early is set again.
         self.line.lock().alarms.pop_first();
-        self.release_until(self.clock.elapsed());
+        let mut panics = Panics::default();
+        self.release_until(self.clock.elapsed(), &mut panics);
         let alarm = self.line.lock().alarm();
         self.set(alarm);
+        panics.resume();
     }
 }
 

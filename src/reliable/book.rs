@@ -31,6 +31,8 @@ struct Open<P> {
     parcel: P,
     attempts: u32,
     state: State,
+    /// Why the attempt before failed.
+    error: Option<Arc<str>>,
     /// Who is at it, if he is to be told that he is late.
     watch: Option<Weak<dyn Late>>,
 }
@@ -98,7 +100,8 @@ impl<P: Clone> Book<P> {
     /// Notes that an event is given for the first time.
     pub(super) fn give(&mut self, parcel: P, until: Duration) -> Given<P> {
         let given = parcel.clone();
-        let flight = self.open.insert(Open { parcel, attempts: 1, state: State::Given(until), watch: None });
+        let flight =
+            self.open.insert(Open { parcel, attempts: 1, state: State::Given(until), error: None, watch: None });
         self.due.insert((until, flight));
         self.stats.delivered += 1;
         Given { flight, attempt: 1, parcel: given }
@@ -216,13 +219,13 @@ impl<P> Book<P> {
             Some(_) if self.ended => self.bury(flight, Why::Ended(Some(error)), todo),
             None => self.bury(flight, Why::Failed(error), todo),
             Some(Duration::ZERO) => {
-                open.state = State::Ready;
+                (open.state, open.error) = (State::Ready, Some(error));
                 self.ready.push_back(flight);
                 todo.ready += 1;
             }
             Some(pause) => {
                 let until = now.saturating_add(pause);
-                open.state = State::Pausing(until);
+                (open.state, open.error) = (State::Pausing(until), Some(error));
                 self.due.insert((until, flight));
             }
         }
@@ -242,10 +245,12 @@ impl<P> Book<P> {
         let mut todo = Todo::default();
         let waiting: Vec<_> = self.open.iter().filter(|(_, open)| !open.is_given()).map(|(flight, _)| flight).collect();
         for flight in waiting {
-            if let Some(Open { state: State::Pausing(until), .. }) = self.open.get(flight) {
-                self.due.remove(&(*until, flight));
+            let Some(open) = self.open.get_mut(flight) else { continue };
+            if let State::Pausing(until) = open.state {
+                self.due.remove(&(until, flight));
             }
-            self.bury(flight, Why::Ended(None), &mut todo);
+            let why = Why::Ended(open.error.take());
+            self.bury(flight, why, &mut todo);
         }
         todo
     }

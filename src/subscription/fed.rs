@@ -53,6 +53,12 @@ impl<T: Receives + ?Sized> Fed<T> {
     pub(crate) fn outlet(&self) -> Arc<PipeOutlet<Parcel<T>>> {
         PipeOutlet::new(&self.pipe, self.has_default_queue, self.label.clone())
     }
+
+    /// The same where an async handler takes from it, whose calls are counted.
+    #[cfg(feature = "async")]
+    pub(crate) fn outlet_of_calls(&self) -> Arc<PipeOutlet<Parcel<T>>> {
+        PipeOutlet::of_calls(&self.pipe, self.has_default_queue, self.label.clone())
+    }
 }
 
 /// The queue that was chosen, or the bus's; what the bus does when that is full is not for a reliable one, whose losses are seen.

@@ -35,7 +35,7 @@ impl On {
         let most = if self.take_serial() { 1 } else { usize::MAX };
         let core = self.core().clone();
         let fed = Fed::new(&self, site)?;
-        let outlet = fed.outlet();
+        let outlet = fed.outlet_of_calls();
         let Fed { feed, ledger, label, .. } = fed;
         let ledger = ledger.expect("the queue of a reliable handler has a ledger");
         let desk = Desk::new(ledger.clone(), label, handler, most, &core);
