@@ -83,8 +83,7 @@ impl PatternMetrics {
         let mut queues: Vec<(String, usize, usize)> = Vec::new();
         for connection in &self.connections {
             let Some(queue) = connection.queue else { continue };
-            let site = || format!("{}:{}", connection.site.file(), connection.site.line());
-            let label = connection.name.as_ref().map_or_else(site, ToString::to_string);
+            let label = connection.label();
             match queues.iter_mut().find(|(known, ..)| *known == label) {
                 Some((_, depth, capacity)) => (*depth, *capacity) = (*depth + queue.depth, *capacity + queue.capacity),
                 None => queues.push((label, queue.depth, queue.capacity)),
