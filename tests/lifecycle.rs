@@ -495,3 +495,14 @@ fn a_bus_that_is_dropped_in_a_pause_ends_with_the_pause() {
     assert_eq!(seen.take(), ["1"]);
     assert!(weak.upgrade().is_none());
 }
+
+#[test]
+fn a_child_of_a_bus_that_was_shut_down_is_so_too() {
+    let bus = Bus::new();
+    assert!(bus.shutdown(Duration::ZERO).is_clean());
+    let child = bus.child("child").unwrap();
+    let _handler = child.connect("n", |_: &u32| {}).unwrap();
+    assert!(child.is_shut_down());
+    assert!(child.try_emit("n", 1_u32).unwrap_err().is_shutting_down());
+    assert!(bus.shutdown(Duration::ZERO).is_clean());
+}
