@@ -108,7 +108,7 @@ impl Backstage {
         gates.push(Arc::downgrade(gate));
     }
 
-    /// The pauses, the latest first: it stands before the others.
+    /// The pauses, the latest first: it stands behind the others, so what waits there goes on before.
     pub(crate) fn gates(&self) -> Vec<Arc<Gate>> {
         self.gates.lock().iter().rev().filter_map(Weak::upgrade).collect()
     }

@@ -172,7 +172,7 @@ impl HealthLimits {
         (queue.depth as f64 >= queue.capacity as f64 * self.queue_depth).then(|| HealthReason::QueueDepth {
             bus: bus.bus.clone(),
             pattern: pattern.clone(),
-            connection: called(connection),
+            connection: connection.label(),
             depth: queue.depth,
             capacity: queue.capacity,
             limit: self.queue_depth,
@@ -186,14 +186,13 @@ impl HealthLimits {
         p95: Option<Duration>,
     ) -> Option<HealthReason> {
         let p95 = p95.filter(|p95| *p95 >= self.p95)?;
-        Some(HealthReason::Latency { bus: bus.bus.clone(), connection: connection.map(called), p95, limit: self.p95 })
+        Some(HealthReason::Latency {
+            bus: bus.bus.clone(),
+            connection: connection.map(ConnectionMetrics::label),
+            p95,
+            limit: self.p95,
+        })
     }
-}
-
-/// What a connection is called.
-fn called(connection: &ConnectionMetrics) -> String {
-    let site = || format!("{}:{}", connection.site.file(), connection.site.line());
-    connection.name.as_ref().map_or_else(site, ToString::to_string)
 }
 
 impl Health {

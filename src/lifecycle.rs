@@ -49,7 +49,8 @@ impl Bus {
     ///
     /// It keeps the thread: in a task, call it where that is no harm, as in tokio's `spawn_blocking`.
     ///
-    /// The bus stays as it is: handlers are connected, reports on `$sys` are made, and a second shutdown looks again. A bus that
+    /// The bus stays as it is: handlers are connected, reports on `$sys` are made, and a second shutdown looks again. A child that is
+    /// made from now on is shut down, too. A bus that
     /// is only dropped ends without waiting for anything: its last handle takes the handlers, and its threads, with it.
     ///
     /// # Examples
@@ -72,8 +73,7 @@ impl Bus {
     #[must_use = "the report says what was lost"]
     pub fn shutdown(&self, timeout: Duration) -> ShutdownReport {
         let deadline = Instant::now().checked_add(timeout);
-        let buses = self.with_those_below();
-        buses.iter().for_each(|bus| bus.core().close(Life::Closing));
+        let buses = self.close_with_those_below();
         let emits_ended = || thread::holds_handlers() || buses.iter().all(|bus| !bus.core().is_emitting());
         wait_until(deadline, emits_ended);
         let ended = catch_unwind(AssertUnwindSafe(|| {
@@ -106,10 +106,12 @@ impl Bus {
         self.core().life() > Life::Running
     }
 
-    /// This bus, and all that are below it.
-    fn with_those_below(&self) -> Vec<Self> {
+    /// This bus, and all that are below it, closing. Each is before its children are looked for: a child that is made meanwhile is
+    /// either among them, or finds its parent closing.
+    fn close_with_those_below(&self) -> Vec<Self> {
+        self.core().close(Life::Closing);
         let below = self.children();
-        std::iter::once(self.clone()).chain(below.iter().flat_map(Self::with_those_below)).collect()
+        std::iter::once(self.clone()).chain(below.iter().flat_map(Self::close_with_those_below)).collect()
     }
 
     /// The events that wait in those of its queues.

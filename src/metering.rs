@@ -145,6 +145,11 @@ impl BusBuilder {
     }
 }
 
+/// A time as counters have it; five hundred years are enough.
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
 impl fmt::Debug for Meter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Meter").field("metering", self.metering()).finish_non_exhaustive()

@@ -349,6 +349,12 @@ impl ConnectionMetrics {
             dead_letters: slot.dead_letters().map(|letters| letters.len() as u64),
         }
     }
+
+    /// Its name, or the place where it was connected.
+    pub(crate) fn label(&self) -> String {
+        let site = || format!("{}:{}", self.site.file(), self.site.line());
+        self.name.as_ref().map_or_else(site, ToString::to_string)
+    }
 }
 
 fn total(core: &Core, meter: Option<&Meter>, topics: &[TopicMetrics], patterns: &[PatternMetrics]) -> Figures {

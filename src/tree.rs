@@ -13,6 +13,7 @@ use crate::dispatch::core::{Core, Parent};
 use crate::dispatch::index::hash;
 use crate::dispatch::slot::{Call, Called};
 use crate::error::Error;
+use crate::lifecycle::Life;
 use crate::payload::PayloadType;
 
 impl Bus {
@@ -215,6 +216,11 @@ impl<'p> ChildBuilder<'p> {
         let (child, was_there) = parent.add_child(prefix, self.make(prefix));
         if self.sink && !was_there {
             parent.add_sink(prefix, &child);
+        }
+        // After it was added: a shutdown that did not find it there began before this look.
+        let life = parent.life();
+        if life > Life::Running && !was_there {
+            child.close(life);
         }
         (child, was_there)
     }

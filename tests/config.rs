@@ -154,6 +154,17 @@ fn a_bus_and_its_children_are_as_configured() {
 }
 
 #[test]
+fn a_child_says_that_the_pool_is_not_its_own() {
+    let bus = Bus::with(&BusConfig::new().workers(1));
+    let child = bus.child("child").unwrap();
+    let pool = child.pool().unwrap();
+    let report = child.reconfigure(&child.config().workers(3));
+    assert!(report.applied().is_empty(), "{report}");
+    assert_eq!(report.refused().collect::<Vec<_>>(), [("workers", "the pool is that of the bus above")]);
+    assert_eq!((pool.stats().workers, child.config().workers), (1, 1));
+}
+
+#[test]
 fn a_running_bus_takes_over_what_it_can_and_loses_nothing() {
     let bus = Bus::with(&BusConfig::new().queue_size(2).workers(1));
     let pool = bus.pool().unwrap();

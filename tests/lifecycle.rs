@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use sigtree::middleware::{Backoff, Debounce, Job};
-use sigtree::{Bus, BusConfig, Event, Left, Mailbox, Mode, Next, Overflow, Queue, Reliable, WorkerPool, sys};
+use sigtree::{Bus, BusConfig, Event, Left, Mailbox, Mode, Next, Overflow, Queue, Reliable, Stack, WorkerPool, sys};
 use support::Recorder;
 
 /// Long enough for any machine; a test that fails by it hangs.
@@ -54,6 +54,19 @@ fn a_bus_goes_on_when_the_last_pause_is_over() {
     assert!(seen.take().is_empty());
     drop(second);
     assert_eq!(seen.take(), ["1", "2", "3"]);
+}
+
+#[test]
+fn a_stack_that_replaces_that_of_a_pause_ends_it() {
+    let bus = Bus::new();
+    let (seen, _numbers) = numbers(&bus, "n");
+    let pause = bus.pause();
+    bus.emit("n", 1_u32);
+    bus.set_stack(Stack::new());
+    assert!(!bus.is_paused());
+    assert_eq!(bus.emit("n", 2_u32).called(), 1);
+    drop(pause);
+    assert_eq!(seen.take(), ["1", "2"]);
 }
 
 #[test]
@@ -481,4 +494,15 @@ fn a_bus_that_is_dropped_in_a_pause_ends_with_the_pause() {
     drop(pause);
     assert_eq!(seen.take(), ["1"]);
     assert!(weak.upgrade().is_none());
+}
+
+#[test]
+fn a_child_of_a_bus_that_was_shut_down_is_so_too() {
+    let bus = Bus::new();
+    assert!(bus.shutdown(Duration::ZERO).is_clean());
+    let child = bus.child("child").unwrap();
+    let _handler = child.connect("n", |_: &u32| {}).unwrap();
+    assert!(child.is_shut_down());
+    assert!(child.try_emit("n", 1_u32).unwrap_err().is_shutting_down());
+    assert!(bus.shutdown(Duration::ZERO).is_clean());
 }

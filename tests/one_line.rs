@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use sigtree::{Bus, Event, Middleware, Next, Signal, Stack, sys};
+use sigtree::{Bus, Event, Mailbox, Middleware, Next, Signal, Stack, sys};
 
 /// Breaks lines, forges one, clears the screen, turns the text around.
 const HOSTILE: &str = "x\n  live `forged`\r\u{1b}[2J\u{202e}\u{2028}";
@@ -98,4 +98,19 @@ fn one_is_not_many() {
     let text = bus.inspect().to_string();
     assert!(text.contains("cache: 1 route, 1 of 64 places used"), "{text}");
     assert!(text.starts_with("bus `bus`: 1 connection\n"), "{text}");
+}
+
+#[test]
+fn a_report_of_a_shutdown_has_a_line_for_each_thing() {
+    let bus = Bus::builder().name(HOSTILE).build();
+    let _waits = bus.on("a").named(HOSTILE).subscribe::<u32>().unwrap();
+    bus.emit("a", 1_u32);
+    let later = Mailbox::new();
+    let _later = bus.on("a").named(HOSTILE).on(later).connect(|_: &u32| {}).unwrap();
+    bus.emit("a", 2_u32);
+    let report = bus.shutdown(std::time::Duration::ZERO);
+    let text = report.to_string();
+    assert!(is_tame(&text), "{text:?}");
+    assert_eq!(text.lines().count(), report.left().len(), "{text}");
+    assert!(text.lines().all(|line| line.starts_with(&format!("bus `{ESCAPED}`: "))), "{text}");
 }

@@ -4,8 +4,10 @@ use std::cell::Cell;
 use std::error::Error;
 use std::fmt;
 use std::panic::Location;
+use std::time::Duration;
 
-use crate::Event;
+use crate::clock::Stopwatch;
+use crate::{Clock, Event};
 
 /// What a layer does around each handler of its bus, where [`Middleware`](crate::Middleware) is around all of them at once.
 ///
@@ -134,6 +136,15 @@ impl<'c> HandlerCall<'c> {
     /// Calls the handler, through the advice of the layers further in.
     pub fn call(&self) -> Answer {
         (self.call)()
+    }
+
+    /// Calls it, and says how long that took on a clock, unless it was passed over.
+    pub(crate) fn call_timed(&self, clock: &dyn Clock) -> (Answer, Option<Duration>) {
+        let stopwatch = Stopwatch::start(clock);
+        let answer = self.call();
+        let was_called = !matches!(answer, Answer::Skipped(_));
+        let took = was_called.then(|| stopwatch.elapsed());
+        (answer, took)
     }
 
     /// How often the handler itself was called so far in this emit.

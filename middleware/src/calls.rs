@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use parking_lot::RwLock;
 
-use crate::clock::Stopwatch;
 use crate::text::Counted;
 use crate::{Advice, Answer, Clock, Event, HandlerCall, Middleware, Next};
 
@@ -198,10 +197,8 @@ struct Around<'c> {
 
 impl Advice for Around<'_> {
     fn around(&self, handler: &HandlerCall<'_>, _event: &Event<'_>) -> Answer {
-        let stopwatch = Stopwatch::start(self.clock);
-        let answer = handler.call();
-        let took = stopwatch.elapsed();
-        if !matches!(answer, Answer::Skipped(_)) {
+        let (answer, took) = handler.call_timed(self.clock);
+        if let Some(took) = took {
             self.calls.count(handler.id(), answer.is_failed(), took);
         }
         answer

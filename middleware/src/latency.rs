@@ -218,10 +218,8 @@ struct Around<'l> {
 
 impl Advice for Around<'_> {
     fn around(&self, handler: &HandlerCall<'_>, _event: &Event<'_>) -> Answer {
-        let stopwatch = Stopwatch::start(self.clock);
-        let answer = handler.call();
-        if !matches!(answer, Answer::Skipped(_)) {
-            let time = stopwatch.elapsed();
+        let (answer, took) = handler.call_timed(self.clock);
+        if let Some(time) = took {
             let Latency { max, times, .. } = self.latency;
             times.handlers.get(handler.pattern(), |_| Track::new(*max)).record(time);
         }

@@ -151,10 +151,8 @@ struct Around<'m> {
 
 impl Advice for Around<'_> {
     fn around(&self, handler: &HandlerCall<'_>, _event: &Event<'_>) -> Answer {
-        let stopwatch = Stopwatch::start(self.clock);
-        let answer = handler.call();
-        if !matches!(answer, Answer::Skipped(_)) {
-            let time = stopwatch.elapsed();
+        let (answer, took) = handler.call_timed(self.clock);
+        if let Some(time) = took {
             let told = self.bus.patterns.get(handler.pattern(), |pattern| OfPattern::new(self.name, pattern));
             told.tell(&answer, time, self.slow);
         }

@@ -34,11 +34,17 @@ impl Bus {
         let backstage = &self.core().backstage;
         let before = backstage.config();
         let changed: Vec<_> = KEYS.iter().filter(|key| (key.show)(&before) != (key.show)(config)).collect();
+        let has_pool_above = self.core().parent.is_some();
         let mut report = Reconfigured::default();
         let mut config = config.clone();
         for key in changed {
-            if key.is_fixed {
-                report.refused.push((key.name, "it is decided when the bus is built".into()));
+            let why = match key.name {
+                _ if key.is_fixed => Some("it is decided when the bus is built"),
+                "workers" if has_pool_above => Some("the pool is that of the bus above"),
+                _ => None,
+            };
+            if let Some(why) = why {
+                report.refused.push((key.name, why.into()));
                 let kept = (key.set)(config.clone(), &(key.show)(&before));
                 config = kept.unwrap_or(config);
             } else {

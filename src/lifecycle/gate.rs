@@ -64,7 +64,10 @@ impl Bus {
     /// Whether events wait until it goes on.
     #[must_use]
     pub fn is_paused(&self) -> bool {
-        self.core().backstage.gates().iter().any(|gate| !gate.line.lock().open)
+        let stack = self.core().stack_now().1;
+        // One that left with a stack that was replaced is over, though nobody opened it.
+        let stands = |gate: &Gate| stack.layers().iter().any(|layer| layer.name() == Some(gate.name.as_str()));
+        self.core().backstage.gates().iter().any(|gate| stands(gate) && !gate.line.lock().open)
     }
 }
 

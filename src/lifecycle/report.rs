@@ -1,9 +1,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use sigtree_middleware::Counted;
+use sigtree_middleware::{Counted, OneLine};
 
-/// What did not end in time: from [`Bus::shutdown`](crate::Bus::shutdown). [`Display`](fmt::Display) writes a line for each.
+/// What did not end in time: from [`Bus::shutdown`](crate::Bus::shutdown). [`Display`](fmt::Display) writes a line for each, whatever
+/// things are called.
 ///
 /// # Examples
 ///
@@ -92,18 +93,21 @@ impl ShutdownReport {
 impl fmt::Display for Left {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Emits { bus } => write!(f, "bus `{bus}`: emits are running"),
-            Self::Held { bus, layer, connection: None, count } => write!(f, "bus `{bus}`: {layer} holds {count}"),
-            Self::Held { bus, layer, connection: Some(connection), count } => {
-                write!(f, "bus `{bus}`: {layer} holds {count} for {connection}")
+            Self::Emits { bus } => write!(f, "bus `{}`: emits are running", OneLine(bus)),
+            Self::Held { bus, layer, connection, count } => {
+                write!(f, "bus `{}`: {} holds {count}", OneLine(bus), OneLine(layer))?;
+                connection.iter().try_for_each(|connection| write!(f, " for {}", OneLine(connection)))
             }
-            Self::Running { bus, count: 1 } => write!(f, "bus `{bus}`: handlers run, 1 event that was held"),
-            Self::Running { bus, count } => write!(f, "bus `{bus}`: handlers run, {count} events that were held"),
+            Self::Running { bus, count } => {
+                let were = if *count == 1 { "was" } else { "were" };
+                write!(f, "bus `{}`: handlers run, {} that {were} held", OneLine(bus), Counted(*count, "event"))
+            }
             Self::Calls { bus, count } => {
-                write!(f, "bus `{bus}`: async handlers run, {}", Counted(*count as u64, "call"))
+                write!(f, "bus `{}`: async handlers run, {}", OneLine(bus), Counted(*count as u64, "call"))
             }
             Self::Events { bus, queue, count } => {
-                write!(f, "bus `{bus}`: {count} {} in {queue}", if *count == 1 { "waits" } else { "wait" })
+                let wait = if *count == 1 { "waits" } else { "wait" };
+                write!(f, "bus `{}`: {count} {wait} in {}", OneLine(bus), OneLine(queue))
             }
         }
     }

@@ -10,7 +10,7 @@ use sigtree_middleware::{Clock, Failure, Pattern, Rows, Topic};
 
 use super::lanes::Lanes;
 use super::recent::Recent;
-use super::{Metering, Slow, Times};
+use super::{Metering, Slow, Times, nanos};
 use crate::config::BusConfig;
 use crate::connection::ConnectionId;
 use crate::dispatch::slot::Slot;
@@ -104,14 +104,14 @@ impl Meter {
             resumed: Lanes::new(),
             deliveries: Times::default(),
             recent: Recent::default(),
-            span: span_of(config).into(),
+            span: nanos(config.metrics_interval).into(),
             slow: Slow::new(metering.slow.unwrap_or(config.slow_handler), metering.slowest),
         }
     }
 
     /// Takes over what the bus decides.
     pub(crate) fn take_over(&self, config: &BusConfig) {
-        self.span.store(span_of(config), Ordering::Relaxed);
+        self.span.store(nanos(config.metrics_interval), Ordering::Relaxed);
         self.slow.set_threshold(self.metering.slow.unwrap_or(config.slow_handler));
     }
 
@@ -297,8 +297,4 @@ impl CallRow {
     pub(crate) fn filtered(&self) -> u64 {
         self.filtered.load(Ordering::Relaxed)
     }
-}
-
-fn span_of(config: &BusConfig) -> u64 {
-    u64::try_from(config.metrics_interval.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use sigtree_middleware::Pattern;
 
+use super::nanos;
 use crate::connection::ConnectionId;
 use crate::dispatch::slot::Slot;
 use crate::metrics::SlowHandler;
@@ -73,10 +74,6 @@ impl Slow {
         all.sort_by_key(|slow| Reverse(slow.worst));
         all
     }
-}
-
-fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn warn(slow: &SlowHandler) {

@@ -6,6 +6,8 @@ use std::time::Duration;
 #[cfg(feature = "hdrhistogram")]
 use sigtree_middleware::Track;
 
+use super::nanos;
+
 /// Times that were measured. With the feature `hdrhistogram` it keeps how they are spread, from the first one on.
 #[derive(Default)]
 pub(crate) struct Times {
@@ -22,7 +24,7 @@ pub(super) const LONGEST: Duration = Duration::from_secs(60);
 
 impl Times {
     pub(crate) fn record(&self, took: Duration) {
-        let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        let nanos = nanos(took);
         self.measured.fetch_add(1, Ordering::Relaxed);
         self.nanos.fetch_add(nanos, Ordering::Relaxed);
         self.longest.fetch_max(nanos, Ordering::Relaxed);

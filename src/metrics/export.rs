@@ -14,7 +14,7 @@ impl MetricsSnapshot {
     /// | `sigtree_delivered_total` | `bus`, `pattern` | calls of handlers |
     /// | `sigtree_failed_total` | `bus`, `pattern` | calls that failed |
     /// | `sigtree_refused_total` | `bus` | emits that were refused |
-    /// | `sigtree_dropped_total` | `bus`, `reason` | events that layers ended (`filtered`) and that queues lost (`newest`, `oldest`, `replaced`, `timed out`, `would deadlock`) |
+    /// | `sigtree_dropped_total` | `bus`, `reason` | events that layers ended (`filtered`) and that queues lost (`newest`, `oldest`, `replaced`, `timed out`, `would deadlock`, `abandoned`) |
     /// | `sigtree_slow_handlers_total` | `bus`, `pattern` | calls that were found slow |
     /// | `sigtree_dead_letters` | `bus` | dead letters that are kept |
     /// | `sigtree_queue_depth`, `sigtree_queue_capacity` | `bus`, `pattern`, `connection` | how many events wait in a queue, of how many that can |
@@ -83,8 +83,7 @@ impl PatternMetrics {
         let mut queues: Vec<(String, usize, usize)> = Vec::new();
         for connection in &self.connections {
             let Some(queue) = connection.queue else { continue };
-            let site = || format!("{}:{}", connection.site.file(), connection.site.line());
-            let label = connection.name.as_ref().map_or_else(site, ToString::to_string);
+            let label = connection.label();
             match queues.iter_mut().find(|(known, ..)| *known == label) {
                 Some((_, depth, capacity)) => (*depth, *capacity) = (*depth + queue.depth, *capacity + queue.capacity),
                 None => queues.push((label, queue.depth, queue.capacity)),
