@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use sigtree::{End, Flow, Link, LinkRecvError, LinkSendError, Transport};
+use sigtree::{End, Flow, Link, LinkSendError, RecvError, Transport};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -125,9 +125,9 @@ impl<M: Send> Transport<M> for Broker<M> {
         Ok(())
     }
 
-    fn recv(&self, _timeout: Duration) -> Result<M, LinkRecvError> {
+    fn recv(&self, _timeout: Duration) -> Result<M, RecvError> {
         let mut kept = self.0.lock();
-        let none = if kept.closed { LinkRecvError::closed() } else { LinkRecvError::empty() };
+        let none = if kept.closed { RecvError::closed() } else { RecvError::empty() };
         let message = kept.waiting.pop_front().ok_or(none)?;
         kept.received += 1;
         Ok(message)
