@@ -13,6 +13,9 @@ fn pair() -> (End<u32, String>, End<String, u32>) {
     Link::named("radar", "ew").ends()
 }
 
+/// The moments between a look at the queue and the look whether it is closed are short.
+const ROUNDS: u32 = if cfg!(miri) { 20 } else { 500 };
+
 #[test]
 fn messages_go_both_ways_in_order() {
     let (radar, ew) = pair();
@@ -164,4 +167,21 @@ fn a_transport_of_ones_own_takes_the_place_of_the_queue() {
     assert!(ew.send("late".to_owned()).unwrap_err().is_closed() && !ew.stats().running);
     assert_eq!(ew.try_recv().unwrap(), 1);
     assert!(ew.try_recv().unwrap_err().is_closed());
+}
+
+#[test]
+fn nobody_is_told_of_the_end_while_a_message_waits() {
+    for n in 0..ROUNDS {
+        let (left, right) = Link::<u32, u32>::named("left", "right").ends();
+        let sender = thread::spawn(move || left.send(n).unwrap());
+        let received = loop {
+            match right.try_recv() {
+                Ok(message) => break Some(message),
+                Err(error) if error.is_closed() => break None,
+                Err(_) => {}
+            }
+        };
+        sender.join().unwrap();
+        assert_eq!(received, Some(n));
+    }
 }

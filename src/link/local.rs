@@ -51,9 +51,7 @@ impl<M: Send + 'static> Transport<M> for Local<M> {
             true => self.pipe.pop(),
             false => self.pipe.pop_until(Instant::now().checked_add(timeout)),
         };
-        message
-            .or_else(|| self.pipe.is_closed().then(|| self.pipe.pop()).flatten())
-            .ok_or_else(|| if self.pipe.is_closed() { RecvError::closed() } else { RecvError::empty() })
+        RecvError::unless(message, || self.pipe.is_closed(), || self.pipe.pop())
     }
 
     fn close(&self) {

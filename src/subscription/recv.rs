@@ -83,6 +83,19 @@ impl RecvError {
         Self { closed: true }
     }
 
+    /// What was found; if nothing was, whether more will come. What came before the end is found by one more look.
+    pub(crate) fn unless<R>(
+        found: Option<R>,
+        is_over: impl FnOnce() -> bool,
+        look: impl FnOnce() -> Option<R>,
+    ) -> Result<R, Self> {
+        match found {
+            Some(found) => Ok(found),
+            None if !is_over() => Err(Self::empty()),
+            None => look().ok_or(Self::closed()),
+        }
+    }
+
     /// Whether none was there, or came in time: try again.
     #[must_use]
     pub fn is_empty(&self) -> bool {
