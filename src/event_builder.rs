@@ -168,21 +168,27 @@ impl<'b> EventBuilder<'b> {
         &self.core
     }
 
-    /// Emits it as a request.
-    pub(crate) fn ask<T: Any + Send + Sync>(mut self, reply_to: ReplyTo, payload: T) -> Delivery {
+    /// Emits it as a request, and gives back the bus.
+    pub(crate) fn ask<T: Any + Send + Sync>(mut self, reply_to: ReplyTo, payload: T) -> (Delivery, Arc<Core>) {
         self.envelope.reply_to = Some(reply_to);
-        self.emit(payload)
+        self.send_on(Owned(payload))
     }
 
     fn send(self, offer: impl Offer) -> Delivery {
-        let sealed = Sealed::new(self.envelope);
-        let identity = self.is_stamped.then(|| self.core.identify());
+        self.send_on(offer).0
+    }
+
+    fn send_on(self, offer: impl Offer) -> (Delivery, Arc<Core>) {
+        let Self { core, topic, envelope, is_stamped } = self;
+        let sealed = Sealed::new(envelope);
+        let identity = is_stamped.then(|| core.identify());
         let company = Company { envelope: Some(&sealed), identity };
-        let delivery = self.core.emit_named(self.topic, offer, Some(&company));
-        match identity {
+        let delivery = core.emit_named(topic, offer, Some(&company));
+        let delivery = match identity {
             Some((id, _)) => delivery.with_id(id),
             None => delivery,
-        }
+        };
+        (delivery, core)
     }
 }
 

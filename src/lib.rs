@@ -269,7 +269,7 @@ pub use inspection::Inspection;
 pub use interest::{Interest, InterestWatch};
 pub use last::LastKept;
 pub use lifecycle::{Left, Pause, ShutdownReport};
-pub use link::{End, Flow, Link, LinkRecvError, LinkSendError, LinkStats, Transport};
+pub use link::{End, Flow, Link, LinkSendError, LinkStats, Transport};
 pub use metering::Metering;
 pub use metrics::MetricsSnapshot;
 pub use mode::{Mode, Reliable};

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::queue::{Overflow, Queue};
+use crate::subscription::RecvError;
 
 use local::Local;
-pub use transport::{Flow, LinkRecvError, LinkSendError, Transport};
+pub use transport::{Flow, LinkSendError, Transport};
 
 /// Two parties that send each other messages: a radar its tracks, the other side what it does about them.
 ///
@@ -147,7 +148,7 @@ impl<A, B> End<A, B> {
     /// # Errors
     ///
     /// Empty; or closed, if the other side is gone and nothing waits.
-    pub fn try_recv(&self) -> Result<B, LinkRecvError> {
+    pub fn try_recv(&self) -> Result<B, RecvError> {
         self.0.back.recv(Duration::ZERO)
     }
 
@@ -156,7 +157,7 @@ impl<A, B> End<A, B> {
     /// # Errors
     ///
     /// As [`try_recv`](Self::try_recv).
-    pub fn recv_timeout(&self, timeout: Duration) -> Result<B, LinkRecvError> {
+    pub fn recv_timeout(&self, timeout: Duration) -> Result<B, RecvError> {
         self.0.back.recv(timeout)
     }
 

@@ -17,13 +17,14 @@ use std::marker::PhantomData;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use sigtree_middleware::{Alarm, Clock, EventId, Priority, ReplyTo, Source};
+use sigtree_middleware::{Alarm, EventId, Priority, ReplyTo, Source};
 
 use crate::bus::Bus;
 use crate::delivery::Delivery;
+use crate::dispatch::core::Core;
 use crate::event_builder::EventBuilder;
 use crate::payload::PayloadType;
-use desk::{Desk, Door, Wanted};
+use desk::{Conclusion, Desk, Door, Wanted};
 use pending::Way;
 
 pub use error::{RequestError, Responder, Silence, Unanswered};
@@ -182,11 +183,11 @@ impl<'b, Q: Any + Send + Sync, A: Any + Send> Request<'b, Q, A> {
     /// If a handler panics whose [policy](crate::Policy) lets it through, as in any emit.
     pub fn send(self) -> Pending<A> {
         let topic = self.asking.event.topic();
-        let Asked { desk, delivery, due } = self.asking.send::<A>(Wanted::First);
+        let Asked { desk, delivery, conclusion, due } = self.asking.send::<A>(Wanted::First);
         if let Some(error) = delivery.refusal() {
             return Pending::refused(RequestError::refused(topic, error.clone()));
         }
-        match desk.conclude() {
+        match conclusion {
             Some(conclusion) => Pending::ended(conclusion, &delivery, topic),
             None => {
                 due.ring_for(&desk);
@@ -223,22 +224,25 @@ struct Asking<'b, Q> {
 struct Asked {
     desk: Arc<Desk>,
     delivery: Delivery,
+    /// There is one if it was over when the emit was.
+    conclusion: Option<Conclusion>,
     due: Due,
 }
 
 /// When the time is up.
 struct Due {
-    clock: Arc<dyn Clock>,
+    core: Arc<Core>,
     at: Option<Duration>,
 }
 
 impl Due {
     /// Lets the bus's clock tell the desk.
     fn ring_for(self, desk: &Arc<Desk>) {
-        let at = self.at.unwrap_or_else(|| self.clock.elapsed().saturating_add(PATIENCE));
+        let clock = &self.core.clock;
+        let at = self.at.unwrap_or_else(|| clock.elapsed().saturating_add(PATIENCE));
         if at < Duration::MAX {
             let alarm: Weak<Desk> = Arc::downgrade(desk);
-            self.clock.wake(at, alarm as Weak<dyn Alarm>);
+            clock.wake(at, alarm as Weak<dyn Alarm>);
         }
     }
 }
@@ -250,18 +254,15 @@ impl<'b, Q: Any + Send + Sync> Asking<'b, Q> {
 
     fn send<A: Any>(self, wanted: Wanted) -> Asked {
         let Self { event, question, timeout } = self;
-        let clock = event.core().clock.clone();
-        let at = timeout.map(|timeout| clock.elapsed().saturating_add(timeout));
+        let at = timeout.map(|timeout| event.core().clock.elapsed().saturating_add(timeout));
         let event = match at {
             Some(at) if at < Duration::MAX => event.deadline(at),
             _ => event,
         };
         let desk = Desk::new(PayloadType::of::<A>(), wanted);
-        let delivery = event.ask(ReplyTo::new(Door(desk.clone())), question);
+        let (delivery, core) = event.ask(ReplyTo::new(Door(desk.clone())), question);
         // Whoever keeps the envelope keeps the door; but only a layer that holds the event brings more responders.
-        if !delivery.is_held() {
-            desk.close_door();
-        }
-        Asked { desk, delivery, due: Due { clock, at } }
+        let conclusion = if delivery.is_held() { desk.conclude() } else { desk.close_and_conclude() };
+        Asked { desk, delivery, conclusion, due: Due { core, at } }
     }
 }

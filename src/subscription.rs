@@ -245,12 +245,12 @@ impl<T: Receives + ?Sized> Subscription<T> {
     /// the subscription was disconnected.
     pub fn try_recv(&self) -> Result<Received<T>, RecvError> {
         self.pipe.note_taker();
-        match self.pop() {
-            Some(received) => Ok(received),
-            None if !self.pipe.is_over() => Err(RecvError::empty()),
-            // It may have come before the close.
-            None => self.pop().ok_or(RecvError::closed()),
-        }
+        self.found(self.pop())
+    }
+
+    /// What was found, or why nothing was.
+    fn found(&self, found: Option<Received<T>>) -> Result<Received<T>, RecvError> {
+        RecvError::unless(found, || self.pipe.is_over(), || self.pop())
     }
 
     /// Takes the next event, and sleeps until one comes or the time is over.
@@ -274,8 +274,7 @@ impl<T: Receives + ?Sized> Subscription<T> {
 
     fn recv_until(&self, deadline: Option<Instant>) -> Result<Received<T>, RecvError> {
         self.pipe.note_taker();
-        let found = self.pipe.find_until(deadline, || self.pop(), || self.pipe.is_over());
-        found.ok_or_else(|| if self.pipe.is_over() { RecvError::closed() } else { RecvError::empty() })
+        self.found(self.pipe.find_until(deadline, || self.pop(), || self.pipe.is_over()))
     }
 
     /// Takes the next event, in a task: a future that any runtime can run.

@@ -45,21 +45,25 @@ fn a_full_queue() {
     assert_eq!(without_line(&text(own)), format!("{told}, and only this thread takes from it: {mend}"));
 }
 
+const NOTHING_WAITS: &str = "nothing waits: try again, or wait with `recv_timeout`";
+const NOTHING_WILL_COME: &str =
+    "nothing will come: the bus is gone or shut down, the subscription was disconnected, or the other side is gone";
+
 #[test]
 fn nothing_to_take() {
     let bus = Bus::new();
     let queue = bus.subscribe::<u32>("n").unwrap();
-    assert_eq!(text(queue.try_recv().unwrap_err()), "no event waits: try again, or wait for one with `recv_timeout`");
+    assert_eq!(text(queue.try_recv().unwrap_err()), NOTHING_WAITS);
     drop(bus);
     let closed = queue.recv_blocking().unwrap_err();
-    assert_eq!(text(closed), "no event will come: the bus is gone or shut down, or the subscription was disconnected");
+    assert_eq!(text(closed), NOTHING_WILL_COME);
 }
 
 #[test]
 fn a_link() {
     let (left, right) = Link::<u32, u32>::with("left", "right", 1, 1).ends();
     let empty = right.try_recv().unwrap_err();
-    assert_eq!(text(empty), "no message waits: try again, or wait with `recv_timeout`");
+    assert_eq!(text(empty), NOTHING_WAITS);
     left.send(1).unwrap();
     let mend = "drop the message, or wait with `send_timeout`";
     let behind = format!("the queue is full: the other side is behind; {mend}");
@@ -68,7 +72,7 @@ fn a_link() {
     drop(left);
     assert_eq!(text(right.send(4).unwrap_err()), "the other side is gone");
     assert_eq!(right.try_recv().unwrap(), 1);
-    assert_eq!(text(right.try_recv().unwrap_err()), "the other side is gone, and nothing waits");
+    assert_eq!(text(right.try_recv().unwrap_err()), NOTHING_WILL_COME);
 }
 
 #[test]

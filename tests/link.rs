@@ -5,13 +5,16 @@ use std::thread;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use sigtree::{End, Flow, Link, LinkRecvError, LinkSendError, Transport};
+use sigtree::{End, Flow, Link, LinkSendError, RecvError, Transport};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
 fn pair() -> (End<u32, String>, End<String, u32>) {
     Link::named("radar", "ew").ends()
 }
+
+/// The moments between a look at the queue and the look whether it is closed are short.
+const ROUNDS: u32 = if cfg!(miri) { 20 } else { 500 };
 
 #[test]
 fn messages_go_both_ways_in_order() {
@@ -125,9 +128,9 @@ impl<M: Send> Transport<M> for Broker<M> {
         Ok(())
     }
 
-    fn recv(&self, _timeout: Duration) -> Result<M, LinkRecvError> {
+    fn recv(&self, _timeout: Duration) -> Result<M, RecvError> {
         let mut kept = self.0.lock();
-        let none = if kept.closed { LinkRecvError::closed() } else { LinkRecvError::empty() };
+        let none = if kept.closed { RecvError::closed() } else { RecvError::empty() };
         let message = kept.waiting.pop_front().ok_or(none)?;
         kept.received += 1;
         Ok(message)
@@ -164,4 +167,21 @@ fn a_transport_of_ones_own_takes_the_place_of_the_queue() {
     assert!(ew.send("late".to_owned()).unwrap_err().is_closed() && !ew.stats().running);
     assert_eq!(ew.try_recv().unwrap(), 1);
     assert!(ew.try_recv().unwrap_err().is_closed());
+}
+
+#[test]
+fn nobody_is_told_of_the_end_while_a_message_waits() {
+    for n in 0..ROUNDS {
+        let (left, right) = Link::<u32, u32>::named("left", "right").ends();
+        let sender = thread::spawn(move || left.send(n).unwrap());
+        let received = loop {
+            match right.try_recv() {
+                Ok(message) => break Some(message),
+                Err(error) if error.is_closed() => break None,
+                Err(_) => {}
+            }
+        };
+        sender.join().unwrap();
+        assert_eq!(received, Some(n));
+    }
 }

@@ -232,3 +232,24 @@ fn a_disconnect_ends_all_clones_and_what_waits_can_still_be_taken() {
     assert!(numbers.try_recv().unwrap_err().is_closed() && clone.try_recv().unwrap_err().is_closed());
     numbers.disconnect();
 }
+
+/// The moments between the last look at the queue and the look whether it is closed are short.
+const ROUNDS: u32 = if cfg!(miri) { 20 } else { 500 };
+
+#[test]
+fn nobody_is_told_of_the_end_while_an_event_waits() {
+    for n in 0..ROUNDS {
+        let bus = Bus::new();
+        let numbers = bus.subscribe::<u32>("n").unwrap();
+        let emitter = thread::spawn(move || drop(bus.emit("n", n)));
+        let received = loop {
+            match numbers.recv_timeout(Duration::ZERO) {
+                Ok(number) => break Some(*number),
+                Err(error) if error.is_closed() => break None,
+                Err(_) => {}
+            }
+        };
+        emitter.join().unwrap();
+        assert_eq!(received, Some(n));
+    }
+}

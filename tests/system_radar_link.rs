@@ -5,7 +5,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use sigtree::{Bus, End, Flow, Link, LinkRecvError, LinkSendError, Overflow, Queue, Subscription, Transport};
+use sigtree::{Bus, End, Flow, Link, LinkSendError, Overflow, Queue, RecvError, Subscription, Transport};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -172,11 +172,11 @@ impl Transport<Intelligence> for Broker {
         })
     }
 
-    fn recv(&self, timeout: Duration) -> Result<Intelligence, LinkRecvError> {
+    fn recv(&self, timeout: Duration) -> Result<Intelligence, RecvError> {
         match self.queue.recv_timeout(timeout) {
             Ok(frame) => Ok(Intelligence { frame: frame.0, threats: frame.1.clone() }),
-            Err(error) if error.is_closed() => Err(LinkRecvError::closed()),
-            Err(_) => Err(LinkRecvError::empty()),
+            Err(error) if error.is_closed() => Err(RecvError::closed()),
+            Err(_) => Err(RecvError::empty()),
         }
     }
 

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use sigtree_middleware::{Priority, Topic};
 
-use super::transport::{Flow, LinkRecvError, LinkSendError, Transport};
+use super::transport::{Flow, LinkSendError, Transport};
 use crate::queue::{Loss, Pipe, Queue, Rank};
+use crate::subscription::RecvError;
 
 pub(super) struct Local<M> {
     pipe: Arc<Pipe<M>>,
@@ -45,14 +46,12 @@ impl<M: Send + 'static> Transport<M> for Local<M> {
         })
     }
 
-    fn recv(&self, timeout: Duration) -> Result<M, LinkRecvError> {
+    fn recv(&self, timeout: Duration) -> Result<M, RecvError> {
         let message = match timeout.is_zero() {
             true => self.pipe.pop(),
             false => self.pipe.pop_until(Instant::now().checked_add(timeout)),
         };
-        message
-            .or_else(|| self.pipe.is_closed().then(|| self.pipe.pop()).flatten())
-            .ok_or_else(|| if self.pipe.is_closed() { LinkRecvError::closed() } else { LinkRecvError::empty() })
+        RecvError::unless(message, || self.pipe.is_closed(), || self.pipe.pop())
     }
 
     fn close(&self) {

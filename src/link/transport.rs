@@ -4,6 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
+use crate::subscription::RecvError;
+
 /// What carries the messages of one direction of a [`Link`](crate::Link): a queue, or a broker.
 pub trait Transport<M>: Send + Sync {
     /// What it is: `queue`, `nats`.
@@ -20,8 +22,8 @@ pub trait Transport<M>: Send + Sync {
     ///
     /// # Errors
     ///
-    /// If there is none in time, or none will come.
-    fn recv(&self, timeout: Duration) -> Result<M, LinkRecvError>;
+    /// [Empty](RecvError::empty), if there is none in time; [closed](RecvError::closed), if none will come.
+    fn recv(&self, timeout: Duration) -> Result<M, RecvError>;
 
     /// Ends it: nothing more is sent; what waits can be received.
     fn close(&self);
@@ -120,53 +122,3 @@ impl<M> fmt::Debug for LinkSendError<M> {
 }
 
 impl<M> Error for LinkSendError<M> {}
-
-/// Why no message was received.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct LinkRecvError {
-    closed: bool,
-}
-
-impl LinkRecvError {
-    /// None came in time.
-    #[must_use]
-    pub fn empty() -> Self {
-        Self { closed: false }
-    }
-
-    /// None will come.
-    #[must_use]
-    pub fn closed() -> Self {
-        Self { closed: true }
-    }
-
-    /// Whether none was there, or came in time.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        !self.closed
-    }
-
-    /// Whether the other side is gone.
-    #[must_use]
-    pub fn is_closed(&self) -> bool {
-        self.closed
-    }
-}
-
-impl fmt::Display for LinkRecvError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.closed {
-            "the other side is gone, and nothing waits"
-        } else {
-            "no message waits: try again, or wait with `recv_timeout`"
-        })
-    }
-}
-
-impl fmt::Debug for LinkRecvError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "LinkRecvError({self})")
-    }
-}
-
-impl Error for LinkRecvError {}

@@ -123,8 +123,18 @@ impl Desk {
 
     /// What the responders said, once there is nothing more to wait for.
     pub(super) fn conclude(&self) -> Option<Conclusion> {
+        self.conclude_in(&mut self.state.lock())
+    }
+
+    /// The same for whoever sent the request, and will wait: nobody else will be asked, and nobody sleeps yet.
+    pub(super) fn close_and_conclude(&self) -> Option<Conclusion> {
         let mut state = self.state.lock();
-        if !self.is_settled(&state) {
+        state.door_open = false;
+        self.conclude_in(&mut state)
+    }
+
+    fn conclude_in(&self, state: &mut State) -> Option<Conclusion> {
+        if !self.is_settled(state) {
             return None;
         }
         state.over = true;
@@ -133,15 +143,9 @@ impl Desk {
 
     /// The same; else that somebody is about to sleep until there is.
     pub(super) fn conclude_or_nap(&self) -> Result<Conclusion, Nap> {
-        if let Some(conclusion) = self.conclude() {
-            return Ok(conclusion);
-        }
         let mut state = self.state.lock();
-        // Who settles it takes this lock, and sees who sleeps; if that came first, the nap is none.
-        let nap = state.sleepers.get_or_insert_with(Waiters::new).nap();
-        let settled = self.is_settled(&state);
-        drop(state);
-        if settled { self.conclude().ok_or(nap) } else { Err(nap) }
+        // Who settles it takes this lock: it did before this, or sees who sleeps.
+        self.conclude_in(&mut state).ok_or_else(|| state.sleepers.get_or_insert_with(Waiters::new).nap())
     }
 
     /// Nobody waits any more.

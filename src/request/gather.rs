@@ -84,10 +84,10 @@ impl<'b, Q: Any + Send + Sync, A: Any + Send> Gather<'b, Q, A> {
     /// As [`Request::send`](crate::Request::send).
     pub fn send(self) -> Gathering<A> {
         let topic = self.asking.event.topic();
-        let Asked { desk, delivery, due } = self.asking.send::<A>(Wanted::All);
+        let Asked { desk, delivery, conclusion, due } = self.asking.send::<A>(Wanted::All);
         let state = if let Some(error) = delivery.refusal() {
             State::Ended(Some(Err(RequestError::refused(topic, error.clone()))))
-        } else if let Some(conclusion) = desk.conclude() {
+        } else if let Some(conclusion) = conclusion {
             State::Ended(Some(Ok(Answers::of(conclusion))))
         } else {
             due.ring_for(&desk);

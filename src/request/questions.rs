@@ -126,12 +126,12 @@ impl<Q: Any + Send + Sync, A: Any + Send> Questions<Q, A> {
     /// [disconnected](Self::disconnect).
     pub fn try_recv(&self) -> Result<Question<Q, A>, RecvError> {
         self.pipe.note_taker();
-        match self.pipe.pop() {
-            Some(question) => Ok(question),
-            None if !self.pipe.is_closed() => Err(RecvError::empty()),
-            // It may have come before the close.
-            None => self.pipe.pop().ok_or(RecvError::closed()),
-        }
+        self.found(self.pipe.pop())
+    }
+
+    /// What was found, or why nothing was.
+    fn found(&self, found: Option<Question<Q, A>>) -> Result<Question<Q, A>, RecvError> {
+        RecvError::unless(found, || self.pipe.is_closed(), || self.pipe.pop())
     }
 
     /// Takes the next question, and sleeps until one comes or the time is over.
@@ -155,8 +155,7 @@ impl<Q: Any + Send + Sync, A: Any + Send> Questions<Q, A> {
 
     fn recv_until(&self, deadline: Option<Instant>) -> Result<Question<Q, A>, RecvError> {
         self.pipe.note_taker();
-        // The last look tells apart what came meanwhile, the end, and nothing.
-        self.pipe.pop_until(deadline).map_or_else(|| self.try_recv(), Ok)
+        self.found(self.pipe.pop_until(deadline))
     }
 
     /// Takes the next question, in a task: a future that any runtime can run.

@@ -64,19 +64,36 @@ impl<T: Receives + ?Sized> fmt::Debug for Recv<'_, T> {
     }
 }
 
-/// Why no event was taken.
+/// Why nothing was taken: no event of a [`Subscription`], no [`Question`](crate::Question), no message of a [`Link`](crate::Link).
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct RecvError {
     closed: bool,
 }
 
 impl RecvError {
-    pub(crate) fn empty() -> Self {
+    /// None was there, or came in time: for those who write a [`Transport`](crate::Transport).
+    #[must_use]
+    pub fn empty() -> Self {
         Self { closed: false }
     }
 
-    pub(crate) fn closed() -> Self {
+    /// None will come: for those who write a [`Transport`](crate::Transport).
+    #[must_use]
+    pub fn closed() -> Self {
         Self { closed: true }
+    }
+
+    /// What was found; if nothing was, whether more will come. What came before the end is found by one more look.
+    pub(crate) fn unless<R>(
+        found: Option<R>,
+        is_over: impl FnOnce() -> bool,
+        look: impl FnOnce() -> Option<R>,
+    ) -> Result<R, Self> {
+        match found {
+            Some(found) => Ok(found),
+            None if !is_over() => Err(Self::empty()),
+            None => look().ok_or(Self::closed()),
+        }
     }
 
     /// Whether none was there, or came in time: try again.
@@ -85,7 +102,8 @@ impl RecvError {
         !self.closed
     }
 
-    /// Whether none will come: the bus is gone or shut down, or the subscription was disconnected.
+    /// Whether none will come: the bus is gone or shut down, the subscription was disconnected, or the other side of the link is
+    /// gone.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.closed
@@ -95,9 +113,9 @@ impl RecvError {
 impl fmt::Display for RecvError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.closed {
-            "no event will come: the bus is gone or shut down, or the subscription was disconnected"
+            "nothing will come: the bus is gone or shut down, the subscription was disconnected, or the other side is gone"
         } else {
-            "no event waits: try again, or wait for one with `recv_timeout`"
+            "nothing waits: try again, or wait with `recv_timeout`"
         })
     }
 }
