@@ -254,8 +254,7 @@ impl WorkerPool {
 
     /// Whether this thread is one of its own.
     pub(crate) fn has_this_thread(&self) -> bool {
-        let this = std::thread::current().id();
-        self.0.0.crew.lock().threads.iter().any(|thread| thread.thread().id() == this)
+        self.0.0.is_here()
     }
 
     /// What its queue does when it is full.
