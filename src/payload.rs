@@ -28,6 +28,9 @@ pub trait Offer: Sized {
 
     /// Lends the payload.
     fn give<R>(self, retain: bool, lend: impl FnOnce(&Erased, &Kept) -> R) -> R;
+
+    /// The payload for one that keeps it and is the only one to have it, unless it has to be copied for that.
+    fn own(self) -> Result<Arc<Erased>, Self>;
 }
 
 /// A payload given away.
@@ -58,6 +61,11 @@ impl<T: Any + Send + Sync> Offer for Owned<T> {
     fn give<R>(self, retain: bool, lend: impl FnOnce(&Erased, &Kept) -> R) -> R {
         if retain { Shared(Arc::new(self.0)).give(true, lend) } else { lend(&self.0, &Kept::borrowed()) }
     }
+
+    #[inline]
+    fn own(self) -> Result<Arc<Erased>, Self> {
+        Ok(Arc::new(self.0))
+    }
 }
 
 impl<T: Any + Send + Sync + Clone> Offer for Borrowed<'_, T> {
@@ -68,6 +76,11 @@ impl<T: Any + Send + Sync + Clone> Offer for Borrowed<'_, T> {
     #[inline(always)]
     fn give<R>(self, _retain: bool, lend: impl FnOnce(&Erased, &Kept) -> R) -> R {
         lend(self.0, &Kept::cloned::<T>())
+    }
+
+    #[inline]
+    fn own(self) -> Result<Arc<Erased>, Self> {
+        Err(self)
     }
 }
 
@@ -80,6 +93,11 @@ impl<T: Any + Send + Sync> Offer for Shared<T> {
     fn give<R>(self, _retain: bool, lend: impl FnOnce(&Erased, &Kept) -> R) -> R {
         let kept = Kept::shared(self.0);
         lend(kept.expect_shared(), &kept)
+    }
+
+    #[inline]
+    fn own(self) -> Result<Arc<Erased>, Self> {
+        Ok(self.0)
     }
 }
 
@@ -94,6 +112,11 @@ impl<T: Any + Send + Sync, F: FnOnce() -> T> Offer for Made<F> {
     fn give<R>(self, retain: bool, lend: impl FnOnce(&Erased, &Kept) -> R) -> R {
         Owned(self.0()).give(retain, lend)
     }
+
+    #[inline]
+    fn own(self) -> Result<Arc<Erased>, Self> {
+        Ok(Arc::new(self.0()))
+    }
 }
 
 impl Offer for SharedErased {
@@ -103,5 +126,9 @@ impl Offer for SharedErased {
 
     fn give<R>(self, _retain: bool, lend: impl FnOnce(&Erased, &Kept) -> R) -> R {
         lend(&*self.0.clone(), &Kept::shared(self.0))
+    }
+
+    fn own(self) -> Result<Arc<Erased>, Self> {
+        Ok(self.0)
     }
 }

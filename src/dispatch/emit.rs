@@ -162,6 +162,13 @@ impl Core {
         if company.is_some() || inside.depth() > self.easy_depth {
             return self.emit_loudly(route, offer, company, version, inside);
         }
+        let offer = match route.only_keeping() {
+            None => offer,
+            Some(slot) => match offer.own() {
+                Ok(payload) => return self.hand_over(route, payload, version, inside, slot),
+                Err(offer) => offer,
+            },
+        };
         // Whether a payload that is still to be made has listeners above is found out on the other way.
         let unheard_here = O::IS_MADE && route.is_idle_here();
         let rises = route.up.is_some() && route.is_quiet_here() && !unheard_here && !self.ancestors_retain();
@@ -176,6 +183,17 @@ impl Core {
                 _ => self.end_eventful(route, &errand),
             }
         })
+    }
+
+    /// Gives a payload away to the only handler, which keeps it: no count of those who share it is touched, which who takes it from
+    /// a queue may be at already.
+    #[inline]
+    fn hand_over(&self, route: &Route, payload: Arc<Erased>, version: u64, inside: &Inside, slot: &dyn Slot) -> Delivery {
+        let mut place = Some(payload);
+        match catch_unwind(AssertUnwindSafe(|| slot.invoke_owning(&mut place))) {
+            Ok(Called::Done) => Delivery::called_quietly(1),
+            unusual => self.end_handover(route, place, version, inside.depth(), slot, unusual),
+        }
     }
 
     /// Calls quiet handlers here, and on the buses above as long as they are quiet there too.
@@ -241,6 +259,28 @@ impl Core {
             Err(panic) => round.panicked(panic, slot),
         };
         self.end_eventful(route, &errand)
+    }
+
+    /// The same for one that was to have the payload.
+    #[cold]
+    #[inline(never)]
+    fn end_handover(
+        &self,
+        route: &Route,
+        place: Option<Arc<Erased>>,
+        version: u64,
+        depth: u32,
+        slot: &dyn Slot,
+        unusual: Caught<Called>,
+    ) -> Delivery {
+        match place {
+            Some(payload) => {
+                let kept = Kept::shared(payload);
+                self.end_unusual(route, (kept.expect_shared(), &kept), version, depth, slot, unusual)
+            }
+            // It has it, and panicked then: nobody looks at the payload any more.
+            None => self.end_unusual(route, (&(), &Kept::borrowed()), version, depth, slot, unusual),
+        }
     }
 
     /// Emits on a route that is right, with an event.

@@ -210,6 +210,13 @@ impl Slot for OnlyMeasured {
         self.inner.invoke_keeping(payload, kept)
     }
 
+    fn invoke_owning(&self, place: &mut Option<Arc<Erased>>) -> Called {
+        if self.stream.lanes.tick() {
+            return self.timed(|slot| slot.invoke_owning(place));
+        }
+        self.inner.invoke_owning(place)
+    }
+
     fn is_quiet(&self) -> bool {
         self.inner.is_quiet()
     }

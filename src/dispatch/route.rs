@@ -54,6 +54,8 @@ pub(crate) struct Route {
     quiet_here: bool,
     /// The handler, if it is the only one, quiet, and keeps nothing: most routes are so.
     only_quiet: Option<Entry>,
+    /// The same if it keeps payloads: a queue.
+    only_keeping: Option<Entry>,
     /// Where is counted what layers end, if the bus is measured.
     pub(super) row: Option<Arc<TopicRow>>,
 }
@@ -130,7 +132,11 @@ impl Route {
         let bare = plan.layers.is_empty() && !plan.muted && plan.sinks.is_empty();
         let plain = bare && plan.up.is_none();
         let retains = plan.retains_elsewhere || plan.parts.retain();
-        let only_quiet = plan.parts.only().filter(|entry| plain && entry.is_quiet() && !entry.retains());
+        let only = plan.parts.only().filter(|entry| plain && entry.is_quiet());
+        let (only_keeping, only_quiet) = match only {
+            Some(entry) if entry.retains() => (Some(entry), None),
+            only => (None, only),
+        };
         let quiet_here = bare && plan.parts.are_quiet();
         let quiet = quiet_here && plain && !plan.parts.is_empty();
         Self {
@@ -155,6 +161,7 @@ impl Route {
             quiet,
             quiet_here,
             only_quiet,
+            only_keeping,
             row: plan.row,
         }
     }
@@ -227,10 +234,16 @@ impl Route {
         self.quiet_here
     }
 
-    /// The handler, if it is the only one, and quiet.
+    /// The handler, if it is the only one, quiet, and keeps nothing.
     #[inline]
     pub(crate) fn only_quiet(&self) -> Option<&dyn Slot> {
         self.only_quiet.as_deref()
+    }
+
+    /// The handler, if it is the only one, quiet, and keeps payloads.
+    #[inline]
+    pub(crate) fn only_keeping(&self) -> Option<&dyn Slot> {
+        self.only_keeping.as_deref()
     }
 
     /// Whether an emit would meet nobody at all.

@@ -60,6 +60,10 @@ pub trait Slot: Send + Sync {
     /// The same for one that may [keep](Self::retains) the payload.
     fn invoke_keeping(&self, payload: &Erased, kept: &Kept) -> Called;
 
+    /// The same for one that keeps the payload, and is the only one: it takes the payload out of `place`, unless it was not called
+    /// or needs an event.
+    fn invoke_owning(&self, place: &mut Option<Arc<Erased>>) -> Called;
+
     /// Whether the handler needs no event to be called: it takes a payload by reference, or keeps it, and returns nothing.
     fn is_quiet(&self) -> bool;
 
@@ -134,7 +138,8 @@ const DEAD: u32 = 1 << 31;
 const GATED: u32 = 1 << 30;
 const MUTES: u32 = GATED - 1;
 
-/// What a table knows about a handler, stored behind it so that it is dropped last.
+/// What a table knows about a handler, stored behind it so that it is dropped last. The state is in front, beside the handler.
+#[repr(C)]
 pub struct Header {
     /// Zero for a handler that is alive and not muted; else `DEAD`, `GATED` and the number of mutes.
     state: AtomicU32,
@@ -265,6 +270,12 @@ pub trait Call: Send + Sync + Sized + 'static {
         self.call_quiet(payload)
     }
 
+    /// The same for one that [keeps](Self::keeps_quietly) it, and takes it out of `place` for that.
+    fn call_owning(&self, place: &mut Option<Arc<Erased>>) -> Called {
+        let _ = place;
+        Called::NeedsEvent
+    }
+
     /// The envelope with which a request goes through the connection's own layers, if it is another than it came with.
     fn envelope_inside(&self, event: &Event<'_>) -> Option<Sealed> {
         request::unticketed(event)
@@ -368,6 +379,7 @@ pub(crate) trait CallTyped<T>: Call {
 }
 
 /// The slot of a handler form. The header is the last field: it is dropped when the handler is gone.
+#[repr(C)]
 pub struct Holder<C> {
     call: C,
     header: Header,
@@ -409,6 +421,11 @@ impl<C: Call> Slot for Holder<C> {
     #[inline]
     fn invoke_keeping(&self, payload: &Erased, kept: &Kept) -> Called {
         if self.header.is_plain() { self.call.call_keeping(payload, kept) } else { self.header.why_not() }
+    }
+
+    #[inline]
+    fn invoke_owning(&self, place: &mut Option<Arc<Erased>>) -> Called {
+        if self.header.is_plain() { self.call.call_owning(place) } else { self.header.why_not() }
     }
 
     fn is_quiet(&self) -> bool {

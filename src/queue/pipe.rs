@@ -10,7 +10,7 @@ use super::counts::{Loss, Losses, QueueStats, Takes, stats};
 use super::kept::Kept;
 use super::lanes::Lanes;
 use super::latest::Latest;
-use super::waiters::{Nap, Waiters};
+use super::waiters::{Awaited, Nap, Waiters};
 use super::{Overflow, Queue};
 use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
@@ -26,7 +26,7 @@ pub(crate) struct Rank<'r> {
 #[repr(C)]
 pub(crate) struct Pipe<I> {
     /// Those who wait for something to take.
-    takers: Arc<Waiters>,
+    takers: Waiters,
     store: Store<I>,
     /// Those who wait for a place.
     pushers: Arc<Waiters>,
@@ -38,7 +38,7 @@ pub(crate) struct Pipe<I> {
     patience: AtomicU64,
     /// How many can take from it.
     handles: AtomicUsize,
-    losses: Losses,
+    losses: CachePadded<Losses>,
     takes: CachePadded<Takes>,
     /// The thread that took last, or looked for something to take.
     taker: CachePadded<AtomicU64>,
@@ -73,13 +73,13 @@ impl<I> Pipe<I> {
         Arc::new(Self {
             takers: Waiters::new(),
             store,
-            pushers: Waiters::new(),
+            pushers: Arc::new(Waiters::new()),
             closed: AtomicBool::new(false),
             queue,
             capacity: AtomicUsize::new(queue.capacity()),
             patience: AtomicU64::new(nanos(queue.patience().unwrap_or_default())),
             handles: AtomicUsize::new(0),
-            losses: Losses::default(),
+            losses: CachePadded::default(),
             takes: CachePadded::default(),
             taker: CachePadded::new(AtomicU64::new(0)),
         })
@@ -234,12 +234,18 @@ impl<I> Pipe<I> {
     }
 
     /// Takes what is next, and sleeps until there is something; `None` when the time is over, or nothing will come any more.
-    pub(crate) fn pop_until(&self, deadline: Option<Instant>) -> Option<I> {
+    pub(crate) fn pop_until(self: &Arc<Self>, deadline: Option<Instant>) -> Option<I>
+    where
+        I: Send + 'static,
+    {
         self.find_until(deadline, || self.pop(), || self.is_closed())
     }
 
     /// The same for somebody who may not be wanted any more: then it is `None`, and another one is woken in his place.
-    pub(crate) fn pop_while(&self, deadline: Option<Instant>, is_wanted: impl Fn() -> bool) -> Option<I> {
+    pub(crate) fn pop_while(self: &Arc<Self>, deadline: Option<Instant>, is_wanted: impl Fn() -> bool) -> Option<I>
+    where
+        I: Send + 'static,
+    {
         let next = || if is_wanted() { self.pop().map(Some) } else { Some(None) };
         let found = self.find_until(deadline, next, || self.is_closed());
         if let Some(None) = found {
@@ -251,16 +257,19 @@ impl<I> Pipe<I> {
 
     /// Finds something, and sleeps until there is something to look at again, as long as it is not over.
     pub(crate) fn find_until<R>(
-        &self,
+        self: &Arc<Self>,
         deadline: Option<Instant>,
         find: impl Fn() -> Option<R>,
         is_over: impl Fn() -> bool,
-    ) -> Option<R> {
+    ) -> Option<R>
+    where
+        I: Send + 'static,
+    {
         loop {
             if let Some(found) = find() {
                 return Some(found);
             }
-            let nap = self.takers.nap();
+            let nap = self.nap();
             let found = find();
             // What came before the end is there by now.
             if found.is_some() || is_over() {
@@ -323,8 +332,11 @@ impl<I> Pipe<I> {
     }
 
     /// Says that one is about to sleep until there is something to take. Look once more before sleeping.
-    pub(crate) fn nap(&self) -> Nap {
-        self.takers.nap()
+    pub(crate) fn nap(self: &Arc<Self>) -> Nap
+    where
+        I: Send + 'static,
+    {
+        Nap::begin(self.clone())
     }
 
     /// Wakes those who wait for something to take, to see whether they are wanted.
@@ -381,6 +393,12 @@ impl<I> Pipe<I> {
 
     pub(crate) fn stats(&self) -> QueueStats {
         stats(self.capacity(), self.len(), &self.losses, &self.takes)
+    }
+}
+
+impl<I: Send> Awaited for Pipe<I> {
+    fn waiters(&self) -> &Waiters {
+        &self.takers
     }
 }
 

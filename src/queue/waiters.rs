@@ -15,22 +15,25 @@ pub(crate) struct Waiters {
     bell: Bell,
 }
 
+/// What is waited for: it has those who wait in it, so that who changes it finds them where he is.
+pub(crate) trait Awaited: Send + Sync {
+    fn waiters(&self) -> &Waiters;
+}
+
 /// Somebody who is about to sleep, or asleep, until dropped.
 pub(crate) struct Nap {
-    waiters: Arc<Waiters>,
+    awaited: Arc<dyn Awaited>,
     ear: Ear,
 }
 
 impl Waiters {
-    pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { asleep: AtomicUsize::new(0), bell: Bell::new() })
+    pub(crate) fn new() -> Self {
+        Self { asleep: AtomicUsize::new(0), bell: Bell::new() }
     }
 
-    /// Says that somebody is about to sleep. Look once more before sleeping.
+    /// See [`Nap::begin`].
     pub(crate) fn nap(self: &Arc<Self>) -> Nap {
-        self.asleep.fetch_add(1, Ordering::SeqCst);
-        fence(Ordering::SeqCst);
-        Nap { waiters: self.clone(), ear: self.bell.listen() }
+        Nap::begin(self.clone())
     }
 
     /// Wakes one more of those who sleep, if any does. The change stands before this.
@@ -56,9 +59,32 @@ impl Waiters {
     }
 }
 
+impl Default for Waiters {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Awaited for Waiters {
+    fn waiters(&self) -> &Waiters {
+        self
+    }
+}
+
+impl Nap {
+    /// Says that somebody is about to sleep. Look once more before sleeping.
+    pub(crate) fn begin(awaited: Arc<dyn Awaited>) -> Self {
+        let waiters = awaited.waiters();
+        waiters.asleep.fetch_add(1, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+        let ear = waiters.bell.listen();
+        Self { awaited, ear }
+    }
+}
+
 impl Drop for Nap {
     fn drop(&mut self) {
-        self.waiters.asleep.fetch_sub(1, Ordering::SeqCst);
+        self.awaited.waiters().asleep.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -159,7 +185,7 @@ mod model {
 
     impl Nap {
         pub(crate) fn sleep(self, _deadline: Option<Instant>) -> bool {
-            let bell = &self.waiters.bell;
+            let bell = &self.awaited.waiters().bell;
             let mut rings = bell.rings.lock();
             while *rings == self.ear.0 {
                 wait(&bell.rung, &mut rings, None);

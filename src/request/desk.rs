@@ -145,7 +145,7 @@ impl Desk {
     pub(super) fn conclude_or_nap(&self) -> Result<Conclusion, Nap> {
         let mut state = self.state.lock();
         // Who settles it takes this lock: it did before this, or sees who sleeps.
-        self.conclude_in(&mut state).ok_or_else(|| state.sleepers.get_or_insert_with(Waiters::new).nap())
+        self.conclude_in(&mut state).ok_or_else(|| state.sleepers.get_or_insert_with(Arc::default).nap())
     }
 
     /// Nobody waits any more.

@@ -89,10 +89,11 @@ pub(crate) struct Parcel<T: ?Sized> {
 
 /// What a queue knows of all its events.
 #[derive(Clone)]
+#[repr(C)]
 pub(crate) struct Addressed {
+    pub(crate) stamped: bool,
     /// The topic, if there is only one.
     pub(crate) exact: Option<Topic>,
-    pub(crate) stamped: bool,
 }
 
 impl<T: Receives + ?Sized> Parcel<T> {
@@ -100,6 +101,11 @@ impl<T: Receives + ?Sized> Parcel<T> {
     #[inline]
     pub(crate) fn plain(payload: Arc<T>) -> Self {
         Self { payload, details: None }
+    }
+
+    /// The payload of one of which nothing else is known.
+    pub(crate) fn into_erased(self) -> Arc<Erased> {
+        T::erase(self.payload)
     }
 
     /// Keeps an event, if its payload can be kept, and is a `T`.

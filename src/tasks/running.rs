@@ -28,7 +28,7 @@ pub(crate) struct Tasks {
 
 impl Default for Tasks {
     fn default() -> Self {
-        Self { undone: AtomicUsize::new(0), none: Waiters::new() }
+        Self { undone: AtomicUsize::new(0), none: Arc::new(Waiters::new()) }
     }
 }
 

@@ -152,7 +152,7 @@ pub(crate) struct Timer {
 
 impl Timer {
     pub(crate) fn start(clock: &dyn Clock, timeout: Duration) -> Arc<Self> {
-        let timer = Arc::new(Self { rung: AtomicBool::new(false), waiting: Waiters::new() });
+        let timer = Arc::new(Self { rung: AtomicBool::new(false), waiting: Arc::new(Waiters::new()) });
         let alarm: Weak<Self> = Arc::downgrade(&timer);
         clock.wake(clock.elapsed().saturating_add(timeout), alarm);
         timer
