@@ -172,7 +172,7 @@ impl On {
     {
         self.assert_may_reply();
         let label = Arc::new(self.label(site)?);
-        let addressed = Addressed { exact: label.pattern.as_topic().cloned(), stamped: false };
+        let addressed = Addressed::by(&label.pattern, false);
         let call = Later { take, answer, addressed, label, of: PhantomData };
         self.connect_call(call, Some(PayloadType::of::<Q>), site)
     }

@@ -31,9 +31,8 @@ impl<T: Receives + ?Sized> Fed<T> {
         let label = Arc::new(on.label(site)?);
         let is_reliable = matches!(on.chosen_mode(), Mode::Reliable(_));
         let queue = queue_of(on, is_reliable);
-        let exact = label.pattern.as_topic().cloned();
         // What is given again is told by its id.
-        let addressed = Addressed { exact, stamped: queue.is_stamped() || is_reliable };
+        let addressed = Addressed::by(&label.pattern, queue.is_stamped() || is_reliable);
         let (pipe, ledger) = match on.chosen_mode() {
             Mode::BestEffort => (Pipe::new(queue), None),
             Mode::LatestOnly => (Pipe::new(queue.overflow(Overflow::Latest)), None),

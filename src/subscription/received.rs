@@ -5,7 +5,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use sigtree_middleware::{Details, Envelope, Erased, Event, EventId, Priority, Source, Stamp, Topic};
+use sigtree_middleware::{Details, Envelope, Erased, Event, EventId, Pattern, Priority, Source, Stamp, Topic};
 
 use crate::payload::PayloadType;
 use crate::reliable::Ticket;
@@ -88,12 +88,29 @@ pub(crate) struct Parcel<T: ?Sized> {
 }
 
 /// What a queue knows of all its events.
-#[derive(Clone)]
 #[repr(C)]
 pub(crate) struct Addressed {
     pub(crate) stamped: bool,
     /// The topic, if there is only one.
     pub(crate) exact: Option<Topic>,
+}
+
+impl Addressed {
+    pub(crate) fn by(pattern: &Pattern, stamped: bool) -> Self {
+        Self { stamped, exact: pattern.as_topic().map(apart) }
+    }
+}
+
+/// Each clone has a topic of its own: an event that is taken counts as one more who has it, and threads that take do not share
+/// that count.
+impl Clone for Addressed {
+    fn clone(&self) -> Self {
+        Self { stamped: self.stamped, exact: self.exact.as_ref().map(apart) }
+    }
+}
+
+fn apart(topic: &Topic) -> Topic {
+    Topic::from_trusted(topic.as_str().into())
 }
 
 impl<T: Receives + ?Sized> Parcel<T> {

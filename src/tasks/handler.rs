@@ -103,7 +103,7 @@ impl On {
         }
         let line = self.take_serial().then(Line::default);
         let label = Arc::new(self.label(site)?);
-        let addressed = Addressed { exact: label.pattern.as_topic().cloned(), stamped: false };
+        let addressed = Addressed::by(&label.pattern, false);
         let core = Arc::downgrade(self.core());
         let call = Async { handler: Arc::new(handler), line, addressed, label, core, of: std::marker::PhantomData };
         self.connect_call(call, T::payload_type(), site)

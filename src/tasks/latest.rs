@@ -38,7 +38,7 @@ impl On {
         let line = self.take_serial().then(Line::default);
         let label = Arc::new(self.label(site)?);
         let (core, home) = (Arc::downgrade(self.core()), Home::of(self.core()));
-        let addressed = Addressed { exact: label.pattern.as_topic().cloned(), stamped: false };
+        let addressed = Addressed::by(&label.pattern, false);
         let board = Arc::new_cyclic(|me: &Weak<Board<T, F, O>>| Board {
             handler,
             line,
