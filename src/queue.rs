@@ -1,6 +1,7 @@
 //! [`Queue`]: what waits for somebody who takes it, how much of it, and what happens to more.
 
 mod counts;
+mod high_water;
 mod kept;
 mod lanes;
 mod latest;

@@ -3,7 +3,7 @@
 #[cfg(not(any(sigtree_loom, sigtree_shuttle)))]
 mod real {
     pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
-    pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
+    pub(crate) use std::sync::atomic::{AtomicBool, AtomicIsize, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
     pub(crate) use std::thread::{sleep as nap, yield_now};
 
     use std::time::Duration;
@@ -35,7 +35,7 @@ mod model {
     #[cfg(sigtree_shuttle)]
     use shuttle::{sync, thread};
 
-    pub(crate) use sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
+    pub(crate) use sync::atomic::{AtomicBool, AtomicIsize, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
     pub(crate) use thread::yield_now;
 
     use std::ops::{Deref, DerefMut};

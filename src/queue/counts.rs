@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use crate::sync::{AtomicU64, AtomicUsize, Ordering};
+use super::high_water::HighWater;
+use crate::sync::{AtomicU64, Ordering};
 
 /// What became of the events that came to a queue. When nobody emits or takes, [`sent`](Self::sent) is what was received,
 /// dropped and still waits, to the last one.
@@ -81,10 +82,7 @@ pub(crate) struct Losses([AtomicU64; 6]);
 
 /// What those who take count.
 #[derive(Default)]
-pub(crate) struct Takes {
-    received: AtomicU64,
-    high_water: AtomicUsize,
-}
+pub(crate) struct Takes(AtomicU64);
 
 impl Losses {
     /// Counts one; how many there were for this reason.
@@ -99,34 +97,26 @@ impl Losses {
 }
 
 impl Takes {
-    /// Notes how many wait. Between two takes the depth only grows, so the highest is there just before one.
-    #[inline]
-    pub(crate) fn see(&self, depth: usize) {
-        if depth > self.high_water.load(Ordering::Relaxed) {
-            self.high_water.fetch_max(depth, Ordering::Relaxed);
-        }
-    }
-
-    /// Whether so many waited once.
-    #[inline]
-    pub(crate) fn saw(&self, depth: usize) -> bool {
-        self.high_water.load(Ordering::Relaxed) >= depth
-    }
-
     #[inline]
     pub(crate) fn count(&self) {
-        self.received.fetch_add(1, Ordering::Relaxed);
+        self.0.fetch_add(1, Ordering::Relaxed);
     }
 }
 
 /// What there is to show.
-pub(crate) fn stats(capacity: usize, depth: usize, losses: &Losses, takes: &Takes) -> QueueStats {
-    takes.see(depth);
+pub(crate) fn stats(
+    capacity: usize,
+    depth: usize,
+    high_water: &HighWater,
+    losses: &Losses,
+    takes: &Takes,
+) -> QueueStats {
+    high_water.see(depth);
     QueueStats {
         capacity,
         depth,
-        high_water: takes.high_water.load(Ordering::Relaxed),
-        received: takes.received.load(Ordering::Relaxed),
+        high_water: high_water.get(),
+        received: takes.0.load(Ordering::Relaxed),
         dropped_newest: losses.of(Loss::Newest),
         dropped_oldest: losses.of(Loss::Oldest),
         replaced: losses.of(Loss::Replaced),

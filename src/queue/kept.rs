@@ -54,6 +54,10 @@ impl<I> Kept<I> {
         fence(Ordering::SeqCst);
     }
 
+    pub(crate) fn lanes(&self) -> &Lanes<I> {
+        &self.lanes
+    }
+
     /// How many wait to be taken.
     pub(crate) fn len(&self) -> usize {
         self.lanes.len()

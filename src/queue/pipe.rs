@@ -7,6 +7,7 @@ use crossbeam_utils::CachePadded;
 use sigtree_middleware::{Priority, Topic};
 
 use super::counts::{Loss, Losses, QueueStats, Takes, stats};
+use super::high_water::HighWater;
 use super::kept::Kept;
 use super::lanes::Lanes;
 use super::latest::Latest;
@@ -40,10 +41,19 @@ pub(crate) struct Pipe<I> {
     store: Store<I>,
     /// Those who wait for a place.
     pushers: Arc<Waiters>,
-    losses: CachePadded<Losses>,
+    /// Whether those who take look how many wait, because some who push do not.
+    takers_look: AtomicBool,
+    /// What those who push write.
+    pushes: CachePadded<Pushes>,
     takes: CachePadded<Takes>,
     /// The thread that took last, or looked for something to take.
     taker: CachePadded<AtomicU64>,
+}
+
+#[derive(Default)]
+struct Pushes {
+    high_water: HighWater,
+    losses: Losses,
 }
 
 enum Store<I> {
@@ -81,7 +91,8 @@ impl<I> Pipe<I> {
             takers: Waiters::new(),
             store,
             pushers: Arc::new(Waiters::new()),
-            losses: CachePadded::default(),
+            takers_look: AtomicBool::new(false),
+            pushes: CachePadded::default(),
             takes: CachePadded::default(),
             taker: CachePadded::new(AtomicU64::new(0)),
         })
@@ -129,8 +140,32 @@ impl<I> Pipe<I> {
     /// The item, if there is no place.
     #[inline(always)]
     pub(crate) fn push(&self, item: I, rank: Rank<'_>) -> Result<(), I> {
+        self.put::<true>(item, rank)
+    }
+
+    /// The same for one who pushes into many queues, and leaves it to those who take to look how many wait.
+    ///
+    /// # Errors
+    ///
+    /// As with [`push`](Self::push).
+    #[inline(always)]
+    pub(crate) fn push_among(&self, item: I, rank: Rank<'_>) -> Result<(), I> {
+        // Before the item is there: who takes after it was pushed sees this.
+        if !self.takers_look.load(Ordering::Relaxed) {
+            self.takers_look.store(true, Ordering::SeqCst);
+        }
+        self.put::<false>(item, rank)
+    }
+
+    #[inline(always)]
+    fn put<const COUNTED: bool>(&self, item: I, rank: Rank<'_>) -> Result<(), I> {
         match &self.store {
-            Store::Lanes(lanes) => lanes.push(item, rank.priority)?,
+            Store::Lanes(lanes) => {
+                lanes.push(item, rank.priority)?;
+                if COUNTED {
+                    self.note_push(lanes);
+                }
+            }
             Store::Rings(lanes) => self.force_push(lanes, item, rank.priority),
             Store::Latest(latest) => self.push_latest(latest, item, rank.topic)?,
             Store::Kept(kept) => self.push_kept(kept, item, rank.priority)?,
@@ -142,22 +177,41 @@ impl<I> Pipe<I> {
     #[inline(never)]
     fn force_push(&self, lanes: &Lanes<I>, item: I, priority: Priority) {
         if lanes.force_push(item, priority).is_some() {
-            self.losses.count(Loss::Oldest);
-            self.takes.see(self.capacity());
+            self.pushes.losses.count(Loss::Oldest);
+            self.pushes.high_water.see(self.capacity());
         }
+        self.note_push(lanes);
     }
 
     #[inline(never)]
     fn push_latest(&self, latest: &Latest<I>, item: I, topic: &Topic) -> Result<(), I> {
         if latest.push(item, topic)?.is_some() {
-            self.losses.count(Loss::Replaced);
+            self.pushes.losses.count(Loss::Replaced);
         }
         Ok(())
     }
 
     #[inline(never)]
     fn push_kept(&self, kept: &Kept<I>, item: I, priority: Priority) -> Result<(), I> {
-        kept.push(item, priority, self.capacity(), || self.pushers.wake())
+        kept.push(item, priority, self.capacity(), || self.pushers.wake())?;
+        self.note_push(kept.lanes());
+        Ok(())
+    }
+
+    /// Notes that one more waits.
+    #[inline]
+    fn note_push(&self, lanes: &Lanes<I>) {
+        if self.pushes.high_water.count_off() {
+            self.look(lanes);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn look(&self, lanes: &Lanes<I>) {
+        if self.can_rise(lanes) {
+            self.pushes.high_water.look(|| lanes.len());
+        }
     }
 
     /// The same, and waits for a place until `deadline`.
@@ -206,7 +260,7 @@ impl<I> Pipe<I> {
     /// Takes out what is next, to be dropped: nobody will have it.
     pub(crate) fn abandon(&self) -> Option<I> {
         let item = self.take_out()?;
-        self.losses.count(Loss::Abandoned);
+        self.pushes.losses.count(Loss::Abandoned);
         self.pushers.wake();
         Some(item)
     }
@@ -214,25 +268,32 @@ impl<I> Pipe<I> {
     #[inline(always)]
     fn take_out(&self) -> Option<I> {
         match &self.store {
-            Store::Lanes(lanes) | Store::Rings(lanes) => self.pop_of(lanes),
+            Store::Lanes(lanes) | Store::Rings(lanes) => {
+                if self.takers_look.load(Ordering::Acquire) {
+                    self.look_before_take(lanes);
+                }
+                lanes.pop()
+            }
             Store::Latest(latest) => {
-                self.takes.see(latest.len());
+                self.pushes.high_water.see(latest.len());
                 latest.pop()
             }
-            Store::Kept(kept) => {
-                self.takes.see(kept.len());
-                kept.pop()
-            }
+            Store::Kept(kept) => kept.pop(),
         }
     }
 
+    /// Between two takes the depth only grows, so the highest is there just before one.
     #[inline]
-    fn pop_of(&self, lanes: &Lanes<I>) -> Option<I> {
-        // To see how many wait is to ask those who push for their cache line. Once it was full it does not become fuller.
-        if !self.takes.saw(lanes.capacity()) || lanes.has_others() {
-            self.takes.see(lanes.len());
+    fn look_before_take(&self, lanes: &Lanes<I>) {
+        if self.can_rise(lanes) {
+            self.pushes.high_water.see(lanes.len());
         }
-        lanes.pop()
+    }
+
+    /// Whether more can wait than ever did: a ring does not become fuller than full.
+    #[inline]
+    fn can_rise(&self, lanes: &Lanes<I>) -> bool {
+        lanes.has_others() || self.pushes.high_water.get() < lanes.capacity()
     }
 
     /// Takes what is next, and sleeps until there is something; `None` when the time is over, or nothing will come any more.
@@ -390,11 +451,11 @@ impl<I> Pipe<I> {
 
     /// Counts a loss that the pusher decided on; how many there were for this reason.
     pub(crate) fn count_loss(&self, loss: Loss) -> u64 {
-        self.losses.count(loss)
+        self.pushes.losses.count(loss)
     }
 
     pub(crate) fn stats(&self) -> QueueStats {
-        stats(self.capacity(), self.len(), &self.losses, &self.takes)
+        stats(self.capacity(), self.len(), &self.pushes.high_water, &self.pushes.losses, &self.takes)
     }
 }
 

@@ -139,7 +139,7 @@ impl<T: Receives + ?Sized> CallShared for Feed<T> {
     #[inline]
     fn call_shared(&self, payload: &Arc<T>) -> Called {
         let Some(topic) = &self.addressed.exact else { return Called::NeedsEvent };
-        match self.pipe.push(Parcel::plain(payload.clone()), Rank { priority: Priority::Normal, topic }) {
+        match self.pipe.push_among(Parcel::plain(payload.clone()), Rank { priority: Priority::Normal, topic }) {
             Ok(()) => Called::Done,
             Err(parcel) => {
                 drop(parcel);
