@@ -32,6 +32,10 @@ enum Op {
     DropClone,
     Mute,
     Unmute,
+    /// Another queue of the topic comes, or goes.
+    Other,
+    /// Looks at the counts, which is a look how many wait.
+    Look,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +44,19 @@ enum How {
     Try,
     Timeout,
 }
+
+/// Which queues an emit goes to: those of one topic are given their events in other ways.
+#[derive(Debug, Clone, Copy)]
+enum Way {
+    /// One of a wildcard.
+    Wild,
+    /// One of a topic.
+    Alone,
+    /// One of a topic, now and then beside another one.
+    Among,
+}
+
+const WAYS: [Way; 3] = [Way::Wild, Way::Alone, Way::Among];
 
 /// Mostly emits without a priority, so that queues with one lane and with several are both tried.
 fn op(lanes: &'static [usize]) -> impl Strategy<Value = Op> {
@@ -54,6 +71,8 @@ fn op(lanes: &'static [usize]) -> impl Strategy<Value = Op> {
         1 => Just(Op::DropClone),
         1 => Just(Op::Mute),
         1 => Just(Op::Unmute),
+        1 => Just(Op::Other),
+        1 => Just(Op::Look),
     ]
 }
 
@@ -65,6 +84,7 @@ enum Seen {
     /// Whether it would have waited for itself.
     Full(bool),
     Taken(Vec<(usize, u32)>),
+    Counts(Counts),
     Nothing,
 }
 
@@ -75,15 +95,19 @@ type Counts = [u64; 9];
 
 struct Real {
     bus: Bus,
+    way: Way,
     handles: Vec<Subscription<u32>>,
     mutes: Vec<Mute>,
+    /// Takes all that comes, and is taken from by nobody.
+    other: Option<Subscription<u32>>,
 }
 
 impl Real {
-    fn new(queue: Queue) -> Self {
+    fn new(way: Way, queue: Queue) -> Self {
         let bus = Bus::new();
-        let first = bus.on("t.*").queue(queue).subscribe().unwrap();
-        Self { bus, handles: vec![first], mutes: Vec::new() }
+        let pattern = if matches!(way, Way::Wild) { "t.*" } else { TOPICS[0] };
+        let first = bus.on(pattern).queue(queue).subscribe().unwrap();
+        Self { bus, way, handles: vec![first], mutes: Vec::new(), other: None }
     }
 
     fn handle(&self, clone: usize) -> &Subscription<u32> {
@@ -115,16 +139,27 @@ impl Real {
                 self.mutes.pop();
                 Seen::Nothing
             }
+            Op::Other => {
+                self.other = match (self.way, self.other.take()) {
+                    (Way::Among, None) => Some(self.bus.subscribe(TOPICS[0]).unwrap()),
+                    _ => None,
+                };
+                Seen::Nothing
+            }
+            Op::Look => Seen::Counts(self.counts()),
         }
     }
 
     fn emit(&self, topic: &str, priority: Priority, how: How, n: u32) -> Seen {
-        let event = self.bus.event(topic).priority(priority);
-        let delivered = |d: &Delivery| Seen::Delivered(d.called(), d.skipped(), d.failed(), d.muted());
-        let asked = match how {
-            How::Plain => return delivered(&event.emit(n)),
-            How::Try => event.try_emit(n),
-            How::Timeout => event.emit_timeout(n, Duration::ZERO),
+        let others = usize::from(self.other.is_some());
+        let delivered = |d: &Delivery| Seen::Delivered(d.called() - others, d.skipped(), d.failed(), d.muted());
+        let event = || self.bus.event(topic).priority(priority);
+        let asked = match (how, priority) {
+            (How::Plain, Priority::Normal) => return delivered(&self.bus.emit(topic, n)),
+            (How::Plain, _) => return delivered(&event().emit(n)),
+            (How::Try, Priority::Normal) => self.bus.try_emit(topic, n),
+            (How::Try, _) => event().try_emit(n),
+            (How::Timeout, _) => event().emit_timeout(n, Duration::ZERO),
         };
         match asked {
             Ok(delivery) => delivered(&delivery),
@@ -203,6 +238,8 @@ impl Model {
             Op::DropClone => self.handles = (self.handles - 1).max(1),
             Op::Mute => self.mutes += 1,
             Op::Unmute => self.mutes = self.mutes.saturating_sub(1),
+            Op::Other => {}
+            Op::Look => return Seen::Counts(self.counts()),
         }
         Seen::Nothing
     }
@@ -291,35 +328,45 @@ impl Model {
     }
 }
 
-fn agree(overflow: Overflow, capacity: usize, ops: &[Op]) {
-    let mut real = Real::new(Queue::bounded(capacity).overflow(overflow));
+fn agree(way: Way, overflow: Overflow, capacity: usize, ops: &[Op]) {
+    let mut real = Real::new(way, Queue::bounded(capacity).overflow(overflow));
     let mut model = Model::new(capacity, overflow);
-    for (n, op) in ops.iter().enumerate() {
-        let (seen, expected) = (real.act(*op, n as u32), model.act(*op, n as u32));
-        assert_eq!(seen, expected, "{overflow:?} {capacity}: {op:?}, the {n}th");
-        assert_eq!(real.counts(), model.counts(), "{overflow:?} {capacity}: {op:?}, the {n}th");
+    for (n, op) in ops.iter().chain([&Op::Look]).enumerate() {
+        let op = on_the_way(*op, way);
+        let (seen, expected) = (real.act(op, n as u32), model.act(op, n as u32));
+        assert_eq!(seen, expected, "{way:?} {overflow:?} {capacity}: {op:?}, the {n}th");
+    }
+}
+
+/// A queue of one topic is given the events of that.
+fn on_the_way(op: Op, way: Way) -> Op {
+    match (op, way) {
+        (Op::Emit { lane, how, .. }, Way::Alone | Way::Among) => Op::Emit { topic: 0, lane, how },
+        _ => op,
     }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: if cfg!(debug_assertions) { 64 } else { 1_024 }, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: if cfg!(debug_assertions) { 192 } else { 3_072 }, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn every_policy_with_one_lane(
+        way in select(&WAYS[..]),
         overflow in select(&POLICIES[..]),
-        capacity in 1..5_usize,
+        capacity in 1..12_usize,
         ops in vec(op(&[2]), 1..200),
     ) {
-        agree(overflow, capacity, &ops);
+        agree(way, overflow, capacity, &ops);
     }
 
     #[test]
     fn every_policy_with_all_lanes(
+        way in select(&WAYS[..]),
         overflow in select(&POLICIES[..]),
         capacity in 1..5_usize,
         ops in vec(op(&[0, 1, 2, 3, 2]), 1..400),
     ) {
-        agree(overflow, capacity, &ops);
+        agree(way, overflow, capacity, &ops);
     }
 
     /// However the others are flooded, the `n`th event of a lane is taken after at most 48 `n` others.

@@ -1,5 +1,7 @@
 //! Events wait in a subscription until somebody takes them.
 
+mod support;
+
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -252,4 +254,44 @@ fn nobody_is_told_of_the_end_while_an_event_waits() {
         emitter.join().unwrap();
         assert_eq!(received, Some(n));
     }
+}
+
+struct Mine(u32);
+
+impl Drop for Mine {
+    fn drop(&mut self) {
+        assert!(self.0 % 2 == 0, "odd to the end");
+    }
+}
+
+#[test]
+fn a_payload_whose_end_panics_costs_neither_the_emit_nor_the_event_that_took_its_place() {
+    for others in [0, 2] {
+        let bus = Bus::new();
+        let newest = || bus.on("n").queue(Queue::bounded(1).overflow(Overflow::DropOldest)).subscribe::<Mine>().unwrap();
+        let (mine, others): (_, Vec<_>) = (newest(), (0..others).map(|_| newest()).collect());
+        assert_eq!(bus.emit("n", Mine(1)).called(), 1 + others.len());
+        let delivery = support::quietly(|| bus.emit("n", Mine(2)));
+        assert_eq!((delivery.called(), delivery.failed()), (1 + others.len(), 1), "{:?}", delivery.failures());
+        for queue in others.iter().chain([&mine]) {
+            assert_eq!((queue.stats().dropped_oldest, queue.stats().sent()), (1, 2));
+            assert_eq!(queue.try_recv().unwrap().0, 2);
+        }
+    }
+}
+
+#[test]
+fn what_a_queue_alone_on_its_topic_is_not_given_is_dropped_or_goes_on() {
+    let bus = Bus::new();
+    let payload = Arc::new(7_u32);
+    let numbers = bus.on("n").queue(Queue::bounded(1)).subscribe::<u32>().unwrap();
+    let mute = numbers.mute();
+    assert_eq!(bus.emit_shared("n", payload.clone()).muted(), 1);
+    drop(mute);
+    assert_eq!(bus.emit_shared("n", payload.clone()).called(), 1);
+    assert_eq!(bus.emit_shared("n", payload.clone()).skipped(), 1);
+    assert!(bus.try_emit("n", 8_u32).is_err());
+    assert_eq!((Arc::strong_count(&payload), *numbers.try_recv().unwrap()), (2, 7));
+    assert_eq!((Arc::strong_count(&payload), bus.emit_ref("n", &*payload).called()), (1, 1));
+    assert_eq!(*numbers.try_recv().unwrap(), 7);
 }

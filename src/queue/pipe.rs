@@ -166,29 +166,39 @@ impl<I> Pipe<I> {
                     self.note_push(lanes);
                 }
             }
-            Store::Rings(lanes) => self.force_push(lanes, item, rank.priority),
-            Store::Latest(latest) => self.push_latest(latest, item, rank.topic)?,
+            Store::Rings(lanes) => return self.put_for(self.force_push(lanes, item, rank.priority)),
+            Store::Latest(latest) => return self.put_for(self.push_latest(latest, item, rank.topic)?),
             Store::Kept(kept) => self.push_kept(kept, item, rank.priority)?,
         }
         self.takers.wake();
         Ok(())
     }
 
+    /// The end of a push for which another item may have made place. Its own drop may panic: all else is done by then.
+    fn put_for(&self, other: Option<I>) -> Result<(), I> {
+        self.takers.wake();
+        drop(other);
+        Ok(())
+    }
+
     #[inline(never)]
-    fn force_push(&self, lanes: &Lanes<I>, item: I, priority: Priority) {
-        if lanes.force_push(item, priority).is_some() {
+    fn force_push(&self, lanes: &Lanes<I>, item: I, priority: Priority) -> Option<I> {
+        let oldest = lanes.force_push(item, priority);
+        if oldest.is_some() {
             self.pushes.losses.count(Loss::Oldest);
             self.pushes.high_water.see(self.capacity());
         }
         self.note_push(lanes);
+        oldest
     }
 
     #[inline(never)]
-    fn push_latest(&self, latest: &Latest<I>, item: I, topic: &Topic) -> Result<(), I> {
-        if latest.push(item, topic)?.is_some() {
+    fn push_latest(&self, latest: &Latest<I>, item: I, topic: &Topic) -> Result<Option<I>, I> {
+        let older = latest.push(item, topic)?;
+        if older.is_some() {
             self.pushes.losses.count(Loss::Replaced);
         }
-        Ok(())
+        Ok(older)
     }
 
     #[inline(never)]

@@ -45,6 +45,17 @@ fn sleeping_until_there_is_an_event() {
     });
 }
 
+/// Whoever pushes, and looks how many wait or does not, the mark is that of all of them.
+#[test]
+fn seeing_how_many_wait() {
+    check(|| {
+        let bus = bus();
+        let queue = queue(&bus, EMITTERS + 1, Overflow::DropNewest);
+        assert_eq!(called(emitters(&bus)), EMITTERS);
+        assert_eq!((queue.drain().count(), queue.stats().high_water), (EMITTERS, EMITTERS));
+    });
+}
+
 /// Emits that wait for a place get one.
 #[test]
 fn sleeping_until_there_is_a_place() {
