@@ -8,6 +8,9 @@ mod real {
 
     use std::time::Duration;
 
+    /// Lets others run, once.
+    pub(crate) use std::thread::yield_now as give_way;
+
     /// Reads a flag in the destructor of what an `Arc` shared: the last one to let go sees what all others did.
     pub(crate) fn last_look(flags: &AtomicU32) -> u32 {
         flags.load(Ordering::Acquire)
@@ -45,6 +48,9 @@ mod model {
     pub(crate) fn nap(_pause: Duration) {
         yield_now();
     }
+
+    /// Models try whoever else could run anyway.
+    pub(crate) fn give_way() {}
 
     /// Reads a flag in a destructor. The checkers do not see what an `Arc` orders, so this asks for the latest value.
     pub(crate) fn last_look(flags: &AtomicU32) -> u32 {

@@ -13,7 +13,7 @@ use super::lanes::Lanes;
 use super::latest::Latest;
 use super::waiters::{Awaited, Nap, Waiters};
 use super::{Overflow, Queue};
-use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering, give_way};
 
 /// What an item is queued by.
 #[derive(Clone, Copy)]
@@ -339,6 +339,11 @@ impl<I> Pipe<I> {
         I: Send + 'static,
     {
         loop {
+            if let Some(found) = find() {
+                return Some(found);
+            }
+            // Who pushes one after the other has pushed the next by then, and need not wake anybody.
+            give_way();
             if let Some(found) = find() {
                 return Some(found);
             }
