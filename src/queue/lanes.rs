@@ -56,7 +56,7 @@ impl<I> Lanes<I> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn push(&self, item: I, priority: Priority) -> Result<(), I> {
         if self.is_resized() {
             return self.push_to_list(item, priority);

@@ -136,7 +136,7 @@ impl<T: Receives + ?Sized> CallShared for Feed<T> {
         T::take(kept.share(payload)?)
     }
 
-    #[inline]
+    #[inline(always)]
     fn call_shared(&self, payload: &Arc<T>) -> Called {
         let Some(topic) = &self.addressed.exact else { return Called::NeedsEvent };
         match self.pipe.push_among(Parcel::plain(payload.clone()), Rank { priority: Priority::Normal, topic }) {
