@@ -7,6 +7,7 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 
 use futures_util::task::AtomicWaker;
+use pin_project_lite::pin_project;
 use sigtree_middleware::Cause;
 
 use super::running::{CallOf, Ended, Step, Undone, cause_of, discard_future};
@@ -17,15 +18,30 @@ use crate::reliable::{Failed, Late, Ticket};
 use crate::subscription::Receives;
 use crate::sync::{AtomicBool, Ordering};
 
-/// An attempt at an event: its end says how it went, also if it is dropped before.
-pub(super) struct Attempt<T: Receives + ?Sized, F> {
-    future: Option<Pin<Box<F>>>,
-    ticket: Arc<Ticket<T>>,
-    watch: Arc<Watch>,
-    of: CallOf,
-    core: Weak<Core>,
-    desk: Weak<dyn Turns>,
-    began: bool,
+pin_project! {
+    /// An attempt at an event: its end says how it went, also if it is dropped before.
+    pub(super) struct Attempt<T: ?Sized, F>
+    where
+        T: Receives,
+    {
+        #[pin]
+        future: Option<F>,
+        ticket: Arc<Ticket<T>>,
+        watch: Arc<Watch>,
+        of: CallOf,
+        core: Weak<Core>,
+        desk: Weak<dyn Turns>,
+        began: bool,
+    }
+
+    impl<T: ?Sized, F> PinnedDrop for Attempt<T, F>
+    where
+        T: Receives,
+    {
+        fn drop(this: Pin<&mut Self>) {
+            this.give_up();
+        }
+    }
 }
 
 /// Who gives out turns.
@@ -64,11 +80,11 @@ impl<T: Receives + ?Sized, F> Attempt<T, F> {
         if !ticket.watch(told) {
             watch.be_late();
         }
-        Self { future: Some(Box::pin(future)), ticket, watch, of, core, desk, began: false }
+        Self { future: Some(future), ticket, watch, of, core, desk, began: false }
     }
 
     /// Says how it went. One that is late is told so, and says nothing more.
-    fn end(&mut self, cause: Option<Cause>) {
+    fn end(&self, cause: Option<Cause>) {
         let core = self.core.upgrade();
         // Until it is reported.
         let undone = core.as_ref().map(Undone::new);
@@ -98,21 +114,22 @@ where
     F: Future<Output = O> + Send,
     O: Outcome,
 {
-    fn step(&mut self, context: &mut Context<'_>) -> Poll<Ended> {
-        self.began = true;
-        let is_late = self.watch.is_late(context);
-        let Some(future) = &mut self.future else { return Poll::Ready(Ok(())) };
+    fn step(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Ended> {
+        let this = self.as_mut().project();
+        *this.began = true;
+        let is_late = this.watch.is_late(context);
+        let mut future = this.future;
+        let Some(running) = future.as_mut().as_pin_mut() else { return Poll::Ready(Ok(())) };
         let cause = if is_late {
             Some(Cause::Error("it was late".into()))
         } else {
-            match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+            match catch_unwind(AssertUnwindSafe(|| running.poll(context))) {
                 Ok(Poll::Pending) => return Poll::Pending,
                 Ok(Poll::Ready(outcome)) => outcome.into_result().err().map(Cause::Error),
                 Err(panic) => Some(cause_of(panic)),
             }
         };
-        // Its drop may panic, too.
-        discard_future(self.future.take());
+        discard_future(future);
         self.end(cause);
         Poll::Ready(Ok(()))
     }
@@ -122,9 +139,9 @@ where
     }
 
     /// Those that wait for others are not made yet.
-    fn line_up(&mut self) {}
+    fn line_up(self: Pin<&mut Self>) {}
 
-    fn forgo(&mut self) -> bool {
+    fn forgo(self: Pin<&mut Self>) -> bool {
         let is_new = !self.began;
         self.give_up();
         is_new
@@ -132,16 +149,12 @@ where
 }
 
 impl<T: Receives + ?Sized, F> Attempt<T, F> {
-    fn give_up(&mut self) {
-        let Some(future) = self.future.take() else { return };
-        discard_future(Some(future));
+    fn give_up(mut self: Pin<&mut Self>) {
+        if self.future.is_none() {
+            return;
+        }
+        discard_future(self.as_mut().project().future);
         let what = if self.began { "it was cancelled" } else { "it was dropped before it began" };
         self.end(Some(Cause::Error(what.into())));
-    }
-}
-
-impl<T: Receives + ?Sized, F> Drop for Attempt<T, F> {
-    fn drop(&mut self) {
-        self.give_up();
     }
 }

@@ -52,7 +52,7 @@ pub struct Completion {
     /// Those that run.
     running: FuturesUnordered<Stepping>,
     /// Those that wait for their turn, the next one last.
-    waiting: Vec<Box<dyn Step>>,
+    waiting: Vec<Pin<Box<dyn Step>>>,
     serial: bool,
 }
 
@@ -96,7 +96,7 @@ impl Completion {
         let mut waiting = std::mem::take(&mut self.waiting);
         waiting.reverse();
         let calls = std::mem::take(&mut self.running).into_iter().map(|stepping| stepping.0).chain(waiting);
-        calls.filter_map(|mut call| call.forgo().then(|| Unstarted::of(call.of()))).collect()
+        calls.filter_map(|mut call| call.as_mut().forgo().then(|| Unstarted::of(call.of()))).collect()
     }
 
     /// Lets begin what is to run now.
@@ -162,13 +162,13 @@ impl fmt::Debug for Completion {
 }
 
 /// A call as a future.
-struct Stepping(Box<dyn Step>);
+struct Stepping(Pin<Box<dyn Step>>);
 
 impl Future for Stepping {
     type Output = Ended;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Ended> {
-        self.0.step(context)
+        self.0.as_mut().step(context)
     }
 }
 
@@ -179,7 +179,7 @@ struct Basket {
     depth: u32,
     /// Whether its emit is one that was made later; those that are made when its emit ends are as deep as it, and are not it.
     later: bool,
-    calls: Vec<Box<dyn Step>>,
+    calls: Vec<Pin<Box<dyn Step>>>,
 }
 
 std::thread_local! {
@@ -193,7 +193,7 @@ impl Gathering {
         Self(())
     }
 
-    fn end(self) -> Vec<Box<dyn Step>> {
+    fn end(self) -> Vec<Pin<Box<dyn Step>>> {
         BASKETS
             .with_borrow_mut(|baskets| baskets.last_mut().map(|basket| std::mem::take(&mut basket.calls)))
             .unwrap_or_default()
@@ -204,7 +204,7 @@ impl Gathering {
     /// # Errors
     ///
     /// The call, if not.
-    pub(super) fn take(depth: u32, call: Box<dyn Step>) -> Result<(), Box<dyn Step>> {
+    pub(super) fn take(depth: u32, call: Pin<Box<dyn Step>>) -> Result<(), Pin<Box<dyn Step>>> {
         let is_of = |basket: &&mut Basket| basket.depth == depth && basket.later == thread::is_draining();
         BASKETS.with_borrow_mut(|baskets| match baskets.last_mut().filter(is_of) {
             Some(basket) => {

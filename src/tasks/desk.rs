@@ -127,7 +127,7 @@ where
             call.await
         };
         let desk: Weak<Self> = self.me.clone();
-        let task = Task::of_call(Box::new(Attempt::new(call, ticket, of, self.core.clone(), desk)));
+        let task = Task::of_call(Box::pin(Attempt::new(call, ticket, of, self.core.clone(), desk)));
         // The attempt failed with its task.
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.home.spawn(task))) {
             discard(Some(panic));

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::panic::Location;
+use std::pin::Pin;
 use std::sync::{Arc, Weak};
 
 use sigtree_middleware::{Event, IntoPattern};
@@ -195,9 +196,9 @@ where
     O: Outcome + 'static,
 {
     let of = CallOf { topic: event.topic().clone(), label };
-    let call: Box<dyn Step> = Box::new(Running::new(future, line, of, core));
+    let call: Pin<Box<dyn Step>> = Box::pin(Running::new(future, line, of, core));
     let Err(mut call) = Gathering::take(event.emission().depth(), call) else { return Called::Done };
-    call.line_up();
+    call.as_mut().line_up();
     match core.spawn(Task::of_call(call)) {
         Ok(()) => Called::Done,
         Err(error) => {

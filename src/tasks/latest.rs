@@ -4,6 +4,7 @@ use std::any::TypeId;
 use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::panic::Location;
+use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
 
@@ -124,7 +125,7 @@ where
     }
 
     /// A call with whatever is the newest when it begins.
-    fn call(&self, of: &CallOf) -> Box<dyn Step> {
+    fn call(&self, of: &CallOf) -> Pin<Box<dyn Step>> {
         let (board, topic) = (self.me.clone(), of.topic.clone());
         let future = async move {
             let call = board.upgrade().and_then(|board| Some(board.handler.begin(board.take(&topic)?)));
@@ -134,9 +135,9 @@ where
                 None => Ok(()),
             }
         };
-        let mut call = Running::uncounted(future, self.line.clone(), of.clone(), self.core.clone());
-        call.line_up();
-        Box::new(call)
+        let mut call = Box::pin(Running::uncounted(future, self.line.clone(), of.clone(), self.core.clone()));
+        call.as_mut().line_up();
+        call
     }
 }
 
@@ -165,7 +166,7 @@ where
             let call = Some(board.call(&of));
             let rounds: Rounds<T, F, O> =
                 Rounds { call, of, board: board.me.clone(), undone: Some(Undone::new(&core)) };
-            board.home.spawn(Task::of_call(Box::new(rounds)));
+            board.home.spawn(Task::of_call(Box::pin(rounds)));
         }
         Called::Done
     }
@@ -197,7 +198,7 @@ where
     F: AsyncFn1<Received<T>, O>,
     O: Outcome + 'static,
 {
-    call: Option<Box<dyn Step>>,
+    call: Option<Pin<Box<dyn Step>>>,
     of: CallOf,
     board: Weak<Board<T, F, O>>,
     undone: Option<Undone>,
@@ -209,9 +210,9 @@ where
     F: AsyncFn1<Received<T>, O>,
     O: Outcome + 'static,
 {
-    fn step(&mut self, context: &mut Context<'_>) -> Poll<Ended> {
+    fn step(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Ended> {
         let Some(call) = &mut self.call else { return Poll::Ready(Ok(())) };
-        let ended = ready!(call.step(context));
+        let ended = ready!(call.as_mut().step(context));
         self.call = None;
         if let Some(board) = self.board.upgrade().filter(|board| board.goes_on(&self.of.topic)) {
             self.call = Some(board.call(&self.of));
@@ -228,10 +229,10 @@ where
     }
 
     /// Its calls do.
-    fn line_up(&mut self) {}
+    fn line_up(self: Pin<&mut Self>) {}
 
-    fn forgo(&mut self) -> bool {
-        self.call.as_mut().is_some_and(|call| call.forgo())
+    fn forgo(mut self: Pin<&mut Self>) -> bool {
+        self.call.as_mut().is_some_and(|call| call.as_mut().forgo())
     }
 }
 
@@ -244,7 +245,7 @@ where
     fn drop(&mut self) {
         let Some(mut call) = self.call.take() else { return };
         // One that has not begun has not taken its event, which is told of below.
-        call.forgo();
+        call.as_mut().forgo();
         drop(call);
         let Some(board) = self.board.upgrade() else { return };
         let left = board.posted.lock().topics.remove(&self.of.topic).flatten();

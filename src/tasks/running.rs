@@ -8,6 +8,7 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
+use pin_project_lite::pin_project;
 use sigtree_middleware::{Cause, Failure, Topic};
 
 use super::line::{Line, Turn};
@@ -124,16 +125,30 @@ impl CallOf {
     }
 }
 
-/// One call of an async handler: it reports how it ends, also if it is dropped before.
-pub(super) struct Running<F> {
-    future: Option<Pin<Box<F>>>,
-    of: CallOf,
-    core: Weak<Core>,
-    /// Set with the first poll that was its turn.
-    began: bool,
-    place: Place,
-    /// Unless somebody else counts it.
-    undone: Option<Undone>,
+pin_project! {
+    /// One call of an async handler: it reports how it ends, also if it is dropped before.
+    pub(super) struct Running<F> {
+        #[pin]
+        future: Option<F>,
+        of: CallOf,
+        core: Weak<Core>,
+        // Set with the first poll that was its turn.
+        began: bool,
+        place: Place,
+        // Unless somebody else counts it.
+        undone: Option<Undone>,
+    }
+
+    impl<F> PinnedDrop for Running<F> {
+        fn drop(mut this: Pin<&mut Self>) {
+            if this.future.is_none() {
+                return;
+            }
+            discard_future(this.as_mut().project().future);
+            let what = if this.began { "it was cancelled" } else { "it was dropped before it began" };
+            drop(this.end(Some(Cause::Error(what.into()))));
+        }
+    }
 }
 
 /// Where a call stands that waits for others of its connection.
@@ -160,7 +175,7 @@ where
     /// One that somebody else counts.
     pub(super) fn uncounted(future: F, line: Option<Line>, of: CallOf, core: Weak<Core>) -> Self {
         let place = line.map_or(Place::Free, Place::Outside);
-        Self { future: Some(Box::pin(future)), of, core, began: false, place, undone: None }
+        Self { future: Some(future), of, core, began: false, place, undone: None }
     }
 }
 
@@ -169,15 +184,15 @@ pub(super) type Ended = Result<(), Arc<Failure>>;
 
 /// A call that can be waited for, whatever its type.
 pub(super) trait Step: Send {
-    fn step(&mut self, context: &mut Context<'_>) -> Poll<Ended>;
+    fn step(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Ended>;
 
     fn of(&self) -> &CallOf;
 
     /// Gets in line, if it is to wait for others and does not yet.
-    fn line_up(&mut self);
+    fn line_up(self: Pin<&mut Self>);
 
     /// Gives it up, if it has not begun; whether it had not.
-    fn forgo(&mut self) -> bool;
+    fn forgo(self: Pin<&mut Self>) -> bool;
 }
 
 impl<F, O> Step for Running<F>
@@ -185,29 +200,29 @@ where
     F: Future<Output = O> + Send,
     O: Outcome,
 {
-    fn step(&mut self, context: &mut Context<'_>) -> Poll<Ended> {
+    fn step(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Ended> {
         if let Place::Outside(line) = &self.place
             && line.is_served_here()
         {
-            discard_future(self.future.take());
+            discard_future(self.as_mut().project().future);
             return Poll::Ready(self.end(Some(Cause::Error(Error::own_call().into()))));
         }
-        self.line_up();
+        self.as_mut().line_up();
+        let mut this = self.as_mut().project();
         let mut serving = None;
-        if let Place::InLine(turn) = &mut self.place {
+        if let Place::InLine(turn) = this.place {
             ready!(turn.poll(context));
             serving = Some(turn.serve());
         }
-        self.began = true;
-        let Some(future) = &mut self.future else { return Poll::Ready(Ok(())) };
-        let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context)));
+        *this.began = true;
+        let Some(future) = this.future.as_mut().as_pin_mut() else { return Poll::Ready(Ok(())) };
+        let polled = catch_unwind(AssertUnwindSafe(|| future.poll(context)));
         let cause = match polled {
             Ok(Poll::Pending) => return Poll::Pending,
             Ok(Poll::Ready(outcome)) => outcome.into_result().err().map(Cause::Error),
             Err(panic) => Some(cause_of(panic)),
         };
-        // Its drop may panic, too.
-        discard_future(self.future.take());
+        discard_future(this.future);
         drop(serving);
         Poll::Ready(self.end(cause))
     }
@@ -216,40 +231,33 @@ where
         &self.of
     }
 
-    fn line_up(&mut self) {
-        if let Place::Outside(line) = &self.place {
-            self.place = Place::InLine(line.join());
+    fn line_up(self: Pin<&mut Self>) {
+        let place = self.project().place;
+        if let Place::Outside(line) = place {
+            *place = Place::InLine(line.join());
         }
     }
 
-    fn forgo(&mut self) -> bool {
+    fn forgo(mut self: Pin<&mut Self>) -> bool {
         if self.began || self.future.is_none() {
             return false;
         }
-        discard_future(self.future.take());
+        discard_future(self.as_mut().project().future);
         drop(self.end(None));
         true
     }
 }
 
 impl<F> Running<F> {
-    fn end(&mut self, cause: Option<Cause>) -> Ended {
-        let failed = cause.map(|cause| self.of.failure(cause));
-        if let (Some(failure), Some(core)) = (&failed, self.core.upgrade()) {
+    fn end(self: Pin<&mut Self>, cause: Option<Cause>) -> Ended {
+        let this = self.project();
+        let failed = cause.map(|cause| this.of.failure(cause));
+        if let (Some(failure), Some(core)) = (&failed, this.core.upgrade()) {
             core.report_failure(failure);
         }
-        self.undone = None;
-        self.place = Place::Free;
+        *this.undone = None;
+        *this.place = Place::Free;
         failed.map_or(Ok(()), Err)
-    }
-}
-
-impl<F> Drop for Running<F> {
-    fn drop(&mut self) {
-        let Some(future) = self.future.take() else { return };
-        discard_future(Some(future));
-        let what = if self.began { "it was cancelled" } else { "it was dropped before it began" };
-        drop(self.end(Some(Cause::Error(what.into()))));
     }
 }
 
@@ -259,8 +267,9 @@ pub(super) fn cause_of(panic: Box<dyn Any + Send>) -> Cause {
     cause
 }
 
-pub(super) fn discard_future<F>(future: Option<Pin<Box<F>>>) {
-    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(future))) {
+/// Drops a future where it is; its own drop may panic.
+pub(super) fn discard_future<F>(mut future: Pin<&mut Option<F>>) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| future.set(None))) {
         discard(Some(panic));
     }
 }

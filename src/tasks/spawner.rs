@@ -44,16 +44,16 @@ impl Spawner for tokio::runtime::Handle {
 
 /// What a [`Spawner`] runs: a future of nothing, which never panics.
 #[must_use = "a task does nothing unless it is run"]
-pub struct Task(Box<dyn Step>);
+pub struct Task(Pin<Box<dyn Step>>);
 
 impl Task {
-    pub(super) fn of_call(call: Box<dyn Step>) -> Self {
+    pub(super) fn of_call(call: Pin<Box<dyn Step>>) -> Self {
         Self(call)
     }
 
     /// Gives it up without a word: somebody else says why.
     pub(super) fn forgo(mut self) {
-        self.0.forgo();
+        self.0.as_mut().forgo();
     }
 }
 
@@ -61,7 +61,7 @@ impl Future for Task {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        self.0.step(context).map(drop)
+        self.0.as_mut().step(context).map(drop)
     }
 }
 
