@@ -20,9 +20,10 @@ use crate::sync::{AtomicBool, Ordering};
 
 pin_project! {
     /// An attempt at an event: its end says how it went, also if it is dropped before.
-    pub(super) struct Attempt<T: ?Sized, F>
+    pub(super) struct Attempt<T, F>
     where
         T: Receives,
+        T: ?Sized,
     {
         #[pin]
         future: Option<F>,
@@ -34,9 +35,10 @@ pin_project! {
         began: bool,
     }
 
-    impl<T: ?Sized, F> PinnedDrop for Attempt<T, F>
+    impl<T, F> PinnedDrop for Attempt<T, F>
     where
         T: Receives,
+        T: ?Sized,
     {
         fn drop(this: Pin<&mut Self>) {
             this.give_up();

@@ -109,9 +109,9 @@ impl Completion {
 
 impl Unstarted {
     fn of(call: &CallOf) -> Self {
-        let CallOf { topic, label } = call;
+        let label = &call.label;
         Self {
-            topic: topic.clone(),
+            topic: call.topic().clone(),
             pattern: label.pattern.as_str().into(),
             name: label.name.clone(),
             location: label.site,

@@ -117,7 +117,7 @@ where
     }
 
     fn begin(&self, received: Received<T>) {
-        let of = CallOf { topic: received.topic().clone(), label: self.label.clone() };
+        let of = CallOf::new(received.topic(), self.label.clone());
         let Some(ticket) = received.ticket().cloned() else { return };
         let handler = self.handler.clone();
         // In the task: neither the emitter nor the clock runs code of the handler.

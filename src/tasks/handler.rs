@@ -195,7 +195,7 @@ where
     F: Future<Output = O> + Send + 'static,
     O: Outcome + 'static,
 {
-    let of = CallOf { topic: event.topic().clone(), label };
+    let of = CallOf::new(event.topic(), label);
     let call: Pin<Box<dyn Step>> = Box::pin(Running::new(future, line, of, core));
     let Err(mut call) = Gathering::take(event.emission().depth(), call) else { return Called::Done };
     call.as_mut().line_up();

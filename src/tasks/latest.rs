@@ -126,7 +126,7 @@ where
 
     /// A call with whatever is the newest when it begins.
     fn call(&self, of: &CallOf) -> Pin<Box<dyn Step>> {
-        let (board, topic) = (self.me.clone(), of.topic.clone());
+        let (board, topic) = (self.me.clone(), of.topic().clone());
         let future = async move {
             let call = board.upgrade().and_then(|board| Some(board.handler.begin(board.take(&topic)?)));
             match call {
@@ -162,7 +162,7 @@ where
             return Called::Skipped;
         };
         if !board.post(Received::of(parcel, &self.addressed)) {
-            let of = CallOf { topic: event.topic().clone(), label: board.label.clone() };
+            let of = CallOf::new(event.topic(), board.label.clone());
             let call = Some(board.call(&of));
             let rounds: Rounds<T, F, O> =
                 Rounds { call, of, board: board.me.clone(), undone: Some(Undone::new(&core)) };
@@ -214,7 +214,7 @@ where
         let Some(call) = &mut self.call else { return Poll::Ready(Ok(())) };
         let ended = ready!(call.as_mut().step(context));
         self.call = None;
-        if let Some(board) = self.board.upgrade().filter(|board| board.goes_on(&self.of.topic)) {
+        if let Some(board) = self.board.upgrade().filter(|board| board.goes_on(self.of.topic())) {
             self.call = Some(board.call(&self.of));
             // Others have their turn in between.
             context.waker().wake_by_ref();
@@ -248,7 +248,7 @@ where
         call.as_mut().forgo();
         drop(call);
         let Some(board) = self.board.upgrade() else { return };
-        let left = board.posted.lock().topics.remove(&self.of.topic).flatten();
+        let left = board.posted.lock().topics.remove(self.of.topic()).flatten();
         if left.is_some()
             && let Some(core) = board.core.upgrade()
         {

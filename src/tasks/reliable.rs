@@ -134,7 +134,7 @@ impl Settles for Core {
     }
 
     fn gave_up(&self, topic: &Topic, label: &Arc<Label>, why: &str) {
-        let of = CallOf { topic: topic.clone(), label: label.clone() };
+        let of = CallOf::new(topic, label.clone());
         self.report_failure(&of.failure(Cause::Error(why.into())));
     }
 }

@@ -105,18 +105,38 @@ impl Drop for Undone {
     }
 }
 
+/// The end of a call that counted, whatever its report does.
+struct Ending<'c>(&'c Core);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.tasks.end();
+    }
+}
+
 /// Which call it is, for reports.
 #[derive(Clone)]
 pub(super) struct CallOf {
-    pub(super) topic: Topic,
+    /// None if the pattern is the topic.
+    topic: Option<Topic>,
     pub(super) label: Arc<Label>,
 }
 
 impl CallOf {
+    pub(super) fn new(topic: &Topic, label: Arc<Label>) -> Self {
+        let topic = label.pattern.as_topic().is_none().then(|| topic.clone());
+        Self { topic, label }
+    }
+
+    pub(super) fn topic(&self) -> &Topic {
+        let of_pattern = || self.label.pattern.as_topic().expect("a pattern that is a topic");
+        self.topic.as_ref().unwrap_or_else(of_pattern)
+    }
+
     pub(super) fn failure(&self, cause: Cause) -> Arc<Failure> {
-        let Self { topic, label } = self;
+        let label = &self.label;
         Arc::new(Failure {
-            topic: topic.clone(),
+            topic: self.topic().clone(),
             pattern: Some(label.pattern.as_str().into()),
             name: label.name.clone(),
             site: Some(label.site),
@@ -135,8 +155,8 @@ pin_project! {
         // Set with the first poll that was its turn.
         began: bool,
         place: Place,
-        // Unless somebody else counts it.
-        undone: Option<Undone>,
+        // Whether it counts as one that is not done; else somebody else counts it, or it is done.
+        counts: bool,
     }
 
     impl<F> PinnedDrop for Running<F> {
@@ -167,15 +187,16 @@ where
     O: Outcome,
 {
     pub(super) fn new(future: F, line: Option<Line>, of: CallOf, core: &Arc<Core>) -> Self {
+        core.tasks.begin();
         let mut running = Self::uncounted(future, line, of, Arc::downgrade(core));
-        running.undone = Some(Undone::new(core));
+        running.counts = true;
         running
     }
 
     /// One that somebody else counts.
     pub(super) fn uncounted(future: F, line: Option<Line>, of: CallOf, core: Weak<Core>) -> Self {
         let place = line.map_or(Place::Free, Place::Outside);
-        Self { future: Some(future), of, core, began: false, place, undone: None }
+        Self { future: Some(future), of, core, began: false, place, counts: false }
     }
 }
 
@@ -252,10 +273,13 @@ impl<F> Running<F> {
     fn end(self: Pin<&mut Self>, cause: Option<Cause>) -> Ended {
         let this = self.project();
         let failed = cause.map(|cause| this.of.failure(cause));
-        if let (Some(failure), Some(core)) = (&failed, this.core.upgrade()) {
-            core.report_failure(failure);
+        let counted = std::mem::take(this.counts);
+        if (counted || failed.is_some())
+            && let Some(core) = this.core.upgrade()
+        {
+            let _done = counted.then(|| Ending(&core));
+            failed.iter().for_each(|failure| core.report_failure(failure));
         }
-        *this.undone = None;
         *this.place = Place::Free;
         failed.map_or(Ok(()), Err)
     }
