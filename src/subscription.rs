@@ -98,7 +98,8 @@ pub use recv::{Recv, RecvError};
 /// # Concurrency
 ///
 /// To put an event in, an emit takes no lock (with [`Overflow::Latest`](crate::Overflow) it takes one for a look into a table),
-/// and it wakes a thread or task only if one sleeps. Those who wait sleep, they do not spin.
+/// and it wakes a thread or task only if one sleeps. Those who wait let others run once, look again, and
+/// sleep; they do not spin.
 #[must_use = "dropping a subscription ends it"]
 #[doc(alias = "channel")]
 #[doc(alias = "consumer")]
