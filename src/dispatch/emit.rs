@@ -7,21 +7,19 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::thread::Result as Caught;
 
-use sigtree_middleware::{
-    Cause, Emission, Erased, Event, EventId, Home, Host, Kept, Mark, Next, Place, Sealed, Stack, Stamp, Terminal, Topic,
-};
+use sigtree_middleware::{Cause, Emission, Erased, Event, EventId, Kept, Next, Sealed, Stack, Stamp, Terminal, Topic};
 
 use super::cell::Cell;
 use super::core::Core;
+use super::end::End;
 use super::failure::{layer_failed, layer_panicked};
 use super::index::{hash, is_reserved};
 use super::round::{Errand, Quiet, Round};
-use super::route::{Route, Sink, Up};
+use super::route::{Route, Up};
 use super::slot::{Called, Slot};
 use super::thread::{self, Inside};
 use crate::delivery::Delivery;
 use crate::error::Error;
-use crate::held::BusHome;
 use crate::lifecycle::Life;
 use crate::payload::{Offer, Owned, PayloadType};
 use crate::sync::Ordering;
@@ -332,7 +330,7 @@ impl Core {
     }
 
     /// Whether an event of a route may meet somebody who keeps its payload.
-    fn retains_on(&self, route: &Route) -> bool {
+    pub(super) fn retains_on(&self, route: &Route) -> bool {
         // A layer may send the event to another topic, whose handlers the route does not know.
         let by_redirect = !route.layers.is_empty() && self.retainers.load(Ordering::Acquire) > 0;
         route.retains || by_redirect || (route.up.is_some() && self.ancestors_retain())
@@ -421,7 +419,7 @@ impl Core {
     }
 
     /// Calls the handlers of the topic a layer sent an event to, and nothing else.
-    fn deliver_redirected(&self, event: &Event<'_>, payload: PayloadType) {
+    pub(super) fn deliver_redirected(&self, event: &Event<'_>, payload: PayloadType) {
         let topic = event.topic();
         match self.route_named(topic, hash(topic), payload) {
             Ok(Some(route)) if route.muted => event.emission().add_muted(route.parts.handlers() as u32),
@@ -521,91 +519,5 @@ impl Core {
         if Inside::enter().depth() <= self.depth_limit {
             self.emit_at(cell, topic, offer, None);
         }
-    }
-}
-
-/// The end of a bus's chain: its handlers, then the ways down and up.
-struct End<'r> {
-    core: &'r Core,
-    route: &'r Route,
-    layers: &'r Stack,
-}
-
-impl End<'_> {
-    /// Delivers an event that was held, redirected, or carries advice.
-    #[cold]
-    fn deliver_off_the_way(&self, event: &Event<'_>) {
-        event.emission().end_resuming();
-        if event.is_redirected() {
-            return self.core.deliver_redirected(event, self.route.payload);
-        }
-        if self.admits(event) {
-            self.core.run_parts(&self.route.parts, event);
-        }
-        self.pass_on(event);
-    }
-
-    /// Whether the handlers are to be called: no layer stopped this level, and the topic is not muted.
-    #[inline]
-    fn admits(&self, event: &Event<'_>) -> bool {
-        let emission = event.emission();
-        if emission.level_is_stopped() {
-            return false;
-        }
-        if self.route.muted {
-            emission.add_muted(self.route.parts.handlers() as u32);
-        }
-        !self.route.muted
-    }
-
-    /// The ways down and up.
-    #[inline(never)]
-    fn pass_on(&self, event: &Event<'_>) {
-        let Self { core, route, .. } = self;
-        for Sink { child, topic, hash } in &route.sinks {
-            match child.upgrade() {
-                Some(child) => child.receive(topic, *hash, event, route.payload),
-                None => core.try_forget_sinks(),
-            }
-        }
-        if let Some(up) = &route.up
-            && !event.emission().bubbling_is_stopped()
-        {
-            up.parent.receive(&up.topic, up.hash, event, route.payload);
-        }
-    }
-}
-
-impl Terminal for End<'_> {
-    fn deliver(&self, event: &Event<'_>) {
-        event.emission().note_arrived();
-        if !event.is_straight() {
-            return self.deliver_off_the_way(event);
-        }
-        if self.admits(event) {
-            self.route.parts.run(self.core, event);
-        }
-        if self.route.goes_on() {
-            self.pass_on(event);
-        }
-    }
-
-    fn retains(&self) -> bool {
-        self.core.retains_on(self.route)
-    }
-
-    fn place(&self) -> Place<'_> {
-        Place::Bus
-    }
-
-    fn host(&self) -> Option<&dyn Host> {
-        Some(self.core)
-    }
-
-    fn home(&self, mark: Mark, behind: usize) -> Option<Arc<dyn Home>> {
-        let core = self.core.me.upgrade()?;
-        let (topic, layers) = (self.route.topic.clone(), self.layers.with_gap(mark, behind));
-        let _token = core.backstage.home_token();
-        Some(Arc::new(BusHome { core, topic, layers, _token }))
     }
 }

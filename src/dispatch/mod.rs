@@ -3,6 +3,7 @@
 //! | file | idea |
 //! |---|---|
 //! | `emit` | one emit, from the handle or the name to the handlers |
+//! | `end` | where a bus's chain ends: handlers, then the ways down and up |
 //! | `plan` | finding a topic's route: the one there is, mended or built anew |
 //! | `route` | the compiled list of handler tables of a topic |
 //! | `round` | calls with an event, and without one where nobody can tell |
@@ -24,6 +25,7 @@ pub(crate) mod books;
 pub(crate) mod cell;
 pub(crate) mod core;
 pub(crate) mod emit;
+pub(crate) mod end;
 pub(crate) mod failure;
 pub(crate) mod gate;
 pub(crate) mod index;
