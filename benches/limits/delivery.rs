@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
+use concurrent_queue::ConcurrentQueue;
 use crossbeam_queue::ArrayQueue;
 use sigtree::{Bus, Link, Queue, Signal, Subscription};
 
@@ -19,6 +20,7 @@ pub(crate) fn rows(table: &mut Table) {
     }
     throughput(table, 1);
     throughput(table, 2);
+    rings(table);
     full(table);
     link(table);
     fan_out(table);
@@ -117,6 +119,32 @@ fn throughput(table: &mut Table, producers: usize) {
     let fastest = millions[1..].iter().step_by(2).copied().fold(0.0, f64::max);
     let what = format!("{producers} to 1 through the bus, against the fastest of them");
     table.least(&what, millions[0], fastest, "M/s", round(0.8 * fastest));
+}
+
+/// The ring that queues are made of beside another one, without anybody who sleeps.
+fn rings(table: &mut Table) {
+    const ROUNDS: usize = 31;
+    for producers in [1, 2] {
+        let (mut ours, mut other) = (Vec::new(), Vec::new());
+        for _ in 0..ROUNDS {
+            let ring = ArrayQueue::new(PLACES);
+            ours.push(between(producers, || ring.push(shared()).is_ok(), || ring.pop().is_some()));
+            let ring = ConcurrentQueue::bounded(PLACES);
+            other.push(between(producers, || ring.push(shared()).is_ok(), || ring.pop().is_ok()));
+        }
+        let what = format!("{producers} to 1 through the bare ring, against concurrent-queue");
+        table.note(&what, median(ours) / 1e6, median(other) / 1e6, "M/s");
+    }
+}
+
+fn between(producers: usize, put: impl Fn() -> bool + Clone + Send, take: impl Fn() -> bool) -> f64 {
+    let take_one = || {
+        while !take() {
+            thread::yield_now();
+        }
+        true
+    };
+    per_second(producers, put, take_one)
 }
 
 fn round(figure: f64) -> f64 {
