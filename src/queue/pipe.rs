@@ -186,7 +186,6 @@ impl<I> Pipe<I> {
         let oldest = lanes.force_push(item, priority);
         if oldest.is_some() {
             self.pushes.losses.count(Loss::Oldest);
-            self.pushes.high_water.see(self.capacity());
         }
         self.note_push(lanes);
         oldest
@@ -512,6 +511,16 @@ mod tests {
         let (first, last) = (offset_of!(Pipe<[usize; 2]>, takers), offset_of!(Pipe<[usize; 2]>, store) + 32);
         assert_eq!((first, align_of::<Pipe<[usize; 2]>>()), (64, 128));
         assert!(last <= 128, "{last}");
+    }
+
+    #[test]
+    fn a_queue_that_is_to_be_larger_was_no_fuller_than_it_was() {
+        let topic = Topic::try_from("n").unwrap();
+        let pipe = Pipe::new(Queue::bounded(2).overflow(Overflow::DropOldest));
+        // Between the two steps of `resize`.
+        pipe.capacity.store(100, Ordering::Relaxed);
+        (0..3).for_each(|n| assert_eq!(pipe.push(n, Rank { priority: Priority::Normal, topic: &topic }), Ok(())));
+        assert_eq!((pipe.stats().dropped_oldest, pipe.stats().high_water), (1, 2));
     }
 
     #[test]
