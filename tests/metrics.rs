@@ -1,5 +1,7 @@
 //! What a measured bus counts and times.
 
+mod support;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -328,6 +330,26 @@ fn what_a_queue_alone_on_its_topic_is_given_counts_once_whatever_becomes_of_it()
             assert_eq!(of.delivered, 200);
         }
     }
+}
+
+/// Its end panics.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        assert!(std::thread::panicking(), "as told");
+    }
+}
+
+#[test]
+fn an_event_counts_though_the_one_that_gave_place_to_it_panics() {
+    let bus = measured();
+    let queue = bus.on("n").queue(Queue::bounded(1).overflow(Overflow::DropOldest)).subscribe::<Bomb>().unwrap();
+    let emit = || drop(support::quietly(|| bus.emit("n", Bomb)));
+    (0..300).for_each(|_| emit());
+    let of = topic(&own(&bus), "n");
+    assert_eq!((of.emitted, of.failed, queue.stats().dropped_oldest), (300, 299, 299));
+    std::mem::forget(queue.try_recv().unwrap().into_shared());
 }
 
 #[test]
