@@ -516,6 +516,20 @@ mod tests {
     }
 
     #[test]
+    fn a_queue_that_was_full_is_known_to_have_been_whoever_filled_it() {
+        const ROUNDS: usize = if cfg!(miri) { 5 } else { 500 };
+        let topic = Topic::try_from("n").unwrap();
+        for _ in 0..ROUNDS {
+            let pipe = Pipe::new(Queue::bounded(3).overflow(Overflow::DropOldest));
+            let rank = Rank { priority: Priority::Normal, topic: &topic };
+            std::thread::scope(|scope| {
+                (0..4).for_each(|_| drop(scope.spawn(|| (0..4).for_each(|n| assert_eq!(pipe.push(n, rank), Ok(()))))));
+            });
+            assert_eq!((pipe.pushes.high_water.get(), pipe.len()), (3, 3));
+        }
+    }
+
+    #[test]
     fn a_queue_that_is_to_be_larger_was_no_fuller_than_it_was() {
         let topic = Topic::try_from("n").unwrap();
         let pipe = Pipe::new(Queue::bounded(2).overflow(Overflow::DropOldest));
