@@ -1,11 +1,15 @@
 //! What a measured bus counts and times.
 
+mod support;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sigtree::metrics::{BusMetrics, Figures, PatternMetrics, TopicMetrics};
 use sigtree::middleware::Counters;
-use sigtree::{Bus, Clock, ConnectionSet, Event, Filter, Mailbox, ManualClock, Metering, Mode, Queue, Reliable};
+use sigtree::{
+    Bus, Clock, ConnectionSet, Event, Filter, Mailbox, ManualClock, Metering, Mode, Overflow, Queue, Reliable,
+};
 
 const MS: fn(u64) -> Duration = Duration::from_millis;
 
@@ -312,6 +316,40 @@ fn queues_are_seen_whether_a_bus_is_measured_or_not() {
     assert!(bus.explain("frame.new").unwrap().to_string().contains(words));
     drop(queue);
     assert_eq!(own(&bus).total.depth, 0);
+}
+
+#[test]
+fn what_a_queue_alone_on_its_topic_is_given_counts_once_whatever_becomes_of_it() {
+    for every in [1, 1_000] {
+        let bus = Bus::builder().metered(Metering::new().every(every)).build();
+        let queue = bus.on("n").queue(Queue::bounded(1).overflow(Overflow::Error)).subscribe::<u32>().unwrap();
+        (0..200_u32).for_each(|n| drop(bus.emit("n", n)));
+        let of = topic(&own(&bus), "n");
+        assert_eq!((of.emitted, of.failed, queue.stats().dropped_newest), (200, 199, 199), "one in {every}");
+        if every == 1 {
+            assert_eq!(of.delivered, 200);
+        }
+    }
+}
+
+/// Its end panics.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        assert!(std::thread::panicking(), "as told");
+    }
+}
+
+#[test]
+fn an_event_counts_though_the_one_that_gave_place_to_it_panics() {
+    let bus = measured();
+    let queue = bus.on("n").queue(Queue::bounded(1).overflow(Overflow::DropOldest)).subscribe::<Bomb>().unwrap();
+    let emit = || drop(support::quietly(|| bus.emit("n", Bomb)));
+    (0..300).for_each(|_| emit());
+    let of = topic(&own(&bus), "n");
+    assert_eq!((of.emitted, of.failed, queue.stats().dropped_oldest), (300, 299, 299));
+    std::mem::forget(queue.try_recv().unwrap().into_shared());
 }
 
 #[test]

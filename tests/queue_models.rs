@@ -241,8 +241,8 @@ impl Model {
             Op::Emit { .. } if self.mutes > 0 => return Seen::Delivered(0, 0, 0, 1),
             Op::Emit { topic, lane, how } => return self.emit(topic, lane, how, n),
             Op::TryRecv { .. } => return Seen::Taken(self.take(1).into_iter().collect()),
-            // It looks, once more before it sleeps, and when the time is over.
-            Op::RecvTimeout { .. } => return Seen::Taken(self.take(3).into_iter().collect()),
+            // It looks, once more when it gave way, before it sleeps, and when the time is over.
+            Op::RecvTimeout { .. } => return Seen::Taken(self.take(4).into_iter().collect()),
             Op::Drain { .. } => return Seen::Taken(std::iter::from_fn(|| self.take(1)).collect()),
             Op::Clone => self.handles += 1,
             Op::DropClone => self.handles = (self.handles - 1).max(1),

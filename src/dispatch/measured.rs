@@ -187,6 +187,15 @@ impl OnlyMeasured {
     }
 }
 
+/// Counts an event when it is dropped: also one whose handler panicked.
+struct Count<'s>(&'s Lanes);
+
+impl Drop for Count<'_> {
+    fn drop(&mut self) {
+        self.0.tick();
+    }
+}
+
 impl Slot for OnlyMeasured {
     fn invoke(&self, event: &Event<'_>) -> Called {
         if self.stream.lanes.tick() {
@@ -211,10 +220,16 @@ impl Slot for OnlyMeasured {
     }
 
     fn invoke_owning(&self, place: &mut Option<Arc<Erased>>) -> Called {
-        if self.stream.lanes.tick() {
-            return self.timed(|slot| slot.invoke_owning(place));
+        // What is to be timed, and what needs an event, is called with one, and counts then.
+        if self.stream.lanes.is_due() {
+            return Called::NeedsEvent;
         }
-        self.inner.invoke_owning(place)
+        let count = Count(&self.stream.lanes);
+        let called = self.inner.invoke_owning(place);
+        if called == Called::NeedsEvent {
+            std::mem::forget(count);
+        }
+        called
     }
 
     fn is_quiet(&self) -> bool {

@@ -59,6 +59,13 @@ impl Lanes {
         self.shared.count.fetch_add(1, Ordering::Relaxed) + 1 > self.shared.next.load(Ordering::Relaxed)
     }
 
+    /// Whether it is time for a look at the next one.
+    #[inline]
+    pub(crate) fn is_due(&self) -> bool {
+        let lane = self.own.get(LANE.get()).unwrap_or(&self.shared);
+        lane.count.load(Ordering::Relaxed) >= lane.next.load(Ordering::Relaxed)
+    }
+
     /// Begins a look: how many events it stands for, itself and those passed over before it. The next one is due one event in
     /// `every` later, or sooner while there were few.
     pub(crate) fn weigh(&self, every: u64) -> u64 {

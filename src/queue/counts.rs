@@ -15,7 +15,7 @@ pub struct QueueStats {
     pub capacity: usize,
     /// How many events wait.
     pub depth: usize,
-    /// The most that ever waited.
+    /// The most that ever waited. Of events that come while others are taken it may have seen one moment and not another.
     pub high_water: usize,
     /// Events that were taken.
     pub received: u64,

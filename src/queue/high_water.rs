@@ -5,13 +5,15 @@
 //! look: a depth of `d` is good for as many pushes as it is below the mark, whatever is taken meanwhile, so they count these off,
 //! and look at the depth when they are used up.
 //!
-//!
 //! - What waits is never more than the mark less the slack, and as many as are pushed but not counted off yet: a push makes both
 //!   sides one more, a take the left one less, and a look reads the slack before the depth and adds the difference, so what was
 //!   counted off in between stays so.
 //! - When a push ends with slack left, no more wait than the mark says. When it ends without, it has looked.
+//! - A push of an emit to many queues is never counted off, so the slack promises nothing from the first one on. It says so before it
+//!   pushes, for good, and each take looks.
 //!
-//! Either way the mark is exact for all pushes that ended before a take began; of what goes on at the same time it may see less.
+//! Either way the mark is exact for all pushes that ended before a take began. Of what goes on at the same time it may see less; and
+//! more where there are several lanes, which are looked at one after the other.
 
 use crate::sync::{AtomicBool, AtomicIsize, AtomicUsize, Ordering};
 

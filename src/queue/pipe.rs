@@ -186,7 +186,6 @@ impl<I> Pipe<I> {
         let oldest = lanes.force_push(item, priority);
         if oldest.is_some() {
             self.pushes.losses.count(Loss::Oldest);
-            self.pushes.high_water.see(self.capacity());
         }
         self.note_push(lanes);
         oldest
@@ -503,15 +502,41 @@ fn this_thread() -> u64 {
 
 #[cfg(all(test, not(any(sigtree_loom, sigtree_shuttle))))]
 mod tests {
-    use std::mem::offset_of;
-
     use super::*;
 
+    /// Where lines come in pairs.
     #[test]
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
     fn what_a_push_looks_at_is_one_line() {
+        use std::mem::offset_of;
+
         let (first, last) = (offset_of!(Pipe<[usize; 2]>, takers), offset_of!(Pipe<[usize; 2]>, store) + 32);
         assert_eq!((first, align_of::<Pipe<[usize; 2]>>()), (64, 128));
         assert!(last <= 128, "{last}");
+    }
+
+    #[test]
+    fn a_queue_that_was_full_is_known_to_have_been_whoever_filled_it() {
+        const ROUNDS: usize = if cfg!(miri) { 5 } else { 500 };
+        let topic = Topic::try_from("n").unwrap();
+        for _ in 0..ROUNDS {
+            let pipe = Pipe::new(Queue::bounded(3).overflow(Overflow::DropOldest));
+            let rank = Rank { priority: Priority::Normal, topic: &topic };
+            std::thread::scope(|scope| {
+                (0..4).for_each(|_| drop(scope.spawn(|| (0..4).for_each(|n| assert_eq!(pipe.push(n, rank), Ok(()))))));
+            });
+            assert_eq!((pipe.pushes.high_water.get(), pipe.len()), (3, 3));
+        }
+    }
+
+    #[test]
+    fn a_queue_that_is_to_be_larger_was_no_fuller_than_it_was() {
+        let topic = Topic::try_from("n").unwrap();
+        let pipe = Pipe::new(Queue::bounded(2).overflow(Overflow::DropOldest));
+        // Between the two steps of `resize`.
+        pipe.capacity.store(100, Ordering::Relaxed);
+        (0..3).for_each(|n| assert_eq!(pipe.push(n, Rank { priority: Priority::Normal, topic: &topic }), Ok(())));
+        assert_eq!((pipe.stats().dropped_oldest, pipe.stats().high_water), (1, 2));
     }
 
     #[test]
