@@ -412,7 +412,7 @@ impl On {
 
     /// What errors call it by.
     pub(crate) fn label(&self, site: &'static Location<'static>) -> Result<Label, Error> {
-        Ok(Label { pattern: self.pattern.clone()?, name: self.conditions.name.clone(), site })
+        Ok(Label::new(self.pattern.clone()?, self.conditions.name.clone(), site))
     }
 
     /// Whether what is connected is to keep order, if it can do so itself.

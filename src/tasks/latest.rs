@@ -16,7 +16,7 @@ use super::running::{CallOf, Ended, Running, Step, Undone};
 use super::spawner::Task;
 use crate::connection::Connection;
 use crate::dispatch::core::Core;
-use crate::dispatch::slot::{Call, Called};
+use crate::dispatch::slot::{Call, Called, Slot};
 use crate::error::Error;
 use crate::handler::Outcome;
 use crate::on::On;
@@ -181,6 +181,10 @@ where
             std::mem::take(&mut posted.topics)
         };
         drop(left);
+    }
+
+    fn placed(&self, slot: Weak<dyn Slot>) {
+        self.board.label.placed(slot);
     }
 
     fn explain(&self, notes: &mut Vec<String>) {

@@ -113,14 +113,7 @@ pub(super) struct CallOf {
 
 impl CallOf {
     pub(super) fn failure(&self, cause: Cause) -> Arc<Failure> {
-        let Self { topic, label } = self;
-        Arc::new(Failure {
-            topic: topic.clone(),
-            pattern: Some(label.pattern.as_str().into()),
-            name: label.name.clone(),
-            site: Some(label.site),
-            cause,
-        })
+        self.label.failed(&self.topic, cause)
     }
 }
 
