@@ -202,10 +202,10 @@ impl<T: Receives + ?Sized> Desk<T> {
             batch.into_iter().for_each(|received| drop_quietly(|| received.ack()));
             return;
         };
-        let failure = self.label.failed(&topic, cause);
+        let failure = self.label.failure(&topic, cause);
         batch.into_iter().for_each(|received| drop_quietly(|| received.fail(&failure.cause)));
         match self.core.upgrade() {
-            Some(core) => core.report_failure(&failure),
+            Some(core) => core.report_late_failure(&failure, &self.label),
             None => tracing::error!(target: "sigtree::batches", "{failure}"),
         }
     }

@@ -9,6 +9,7 @@ use sigtree_middleware::{Cause, Event, Failure, Pattern};
 use super::core::Core;
 use super::slot::{Called, Slot};
 use crate::policy::Policy;
+use crate::subscription::Label;
 use crate::sys;
 
 /// Whether the handlers of a level go on.
@@ -156,6 +157,20 @@ fn report(core: &Core, failure: &Arc<Failure>, event: &Event<'_>) {
 }
 
 impl Core {
+    /// Reports a failure that came when the call was over, for its connection, too: that ends if it failed often enough.
+    pub(crate) fn report_late_failure(&self, failure: &Arc<Failure>, label: &Label) {
+        let slot = label.slot();
+        let count = slot.as_ref().map(|slot| slot.header().count_failure());
+        self.report_failure(failure);
+        if let (Some(slot), Some(count)) = (slot, count)
+            && let Policy::DetachAfter(limit) = slot.policy().unwrap_or(self.policy)
+            && count >= limit.get()
+        {
+            slot.header().kill();
+            self.try_reap(slot.header().id());
+        }
+    }
+
     /// Counts, traces and reports a failure.
     pub(crate) fn report_failure(&self, failure: &Arc<Failure>) {
         self.counters.count_failure();

@@ -36,7 +36,7 @@ pub(crate) struct Label {
     pub(crate) pattern: Pattern,
     pub(crate) name: Option<Arc<str>>,
     pub(crate) site: &'static Location<'static>,
-    /// Where failures are counted that come when the call is over.
+    /// Who answers for failures that come when the call is over.
     slot: OnceLock<Weak<dyn Slot>>,
 }
 
@@ -50,11 +50,12 @@ impl Label {
         let _ = self.slot.set(slot);
     }
 
-    /// A failure that comes when the call is over, counted for the connection.
-    pub(crate) fn failed(&self, topic: &Topic, cause: Cause) -> Arc<Failure> {
-        if let Some(slot) = self.slot.get().and_then(Weak::upgrade) {
-            slot.header().count_failure();
-        }
+    /// The slot, if it is there.
+    pub(crate) fn slot(&self) -> Option<Arc<dyn Slot>> {
+        self.slot.get()?.upgrade()
+    }
+
+    pub(crate) fn failure(&self, topic: &Topic, cause: Cause) -> Arc<Failure> {
         Arc::new(Failure {
             topic: topic.clone(),
             pattern: Some(self.pattern.as_str().into()),

@@ -256,7 +256,7 @@ where
             && let Some(core) = board.core.upgrade()
         {
             let cause = Cause::Error("it was dropped before it began".into());
-            core.report_failure(&self.of.failure(cause));
+            core.report_late_failure(&self.of.failure(cause), &self.of.label);
         }
     }
 }

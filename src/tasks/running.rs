@@ -113,7 +113,7 @@ pub(super) struct CallOf {
 
 impl CallOf {
     pub(super) fn failure(&self, cause: Cause) -> Arc<Failure> {
-        self.label.failed(&self.topic, cause)
+        self.label.failure(&self.topic, cause)
     }
 }
 
@@ -229,7 +229,7 @@ impl<F> Running<F> {
     fn end(&mut self, cause: Option<Cause>) -> Ended {
         let failed = cause.map(|cause| self.of.failure(cause));
         if let (Some(failure), Some(core)) = (&failed, self.core.upgrade()) {
-            core.report_failure(failure);
+            core.report_late_failure(failure, &self.of.label);
         }
         self.undone = None;
         self.place = Place::Free;
