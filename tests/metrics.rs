@@ -419,7 +419,8 @@ fn it_is_serialized() {
 #[test]
 fn failures_that_come_after_the_call_are_the_connections_too() {
     let bus = measured();
-    let _batches = bus.on("row").batch(1, MS(60_000)).connect(|_: &[sigtree::Received<u32>]| Err("the disk is full")).unwrap();
+    let _batches =
+        bus.on("row").batch(1, MS(60_000)).connect(|_: &[sigtree::Received<u32>]| Err("the disk is full")).unwrap();
     bus.emit("row", 1_u32);
     let seen = own(&bus);
     assert_eq!((seen.total.failed, pattern(&seen, "row").figures.failed), (1, 1));

@@ -24,10 +24,20 @@ const POLICIES: [Overflow; 5] = [
 
 #[derive(Debug, Clone, Copy)]
 enum Op {
-    Emit { topic: usize, lane: usize, how: How },
-    TryRecv { clone: usize },
-    RecvTimeout { clone: usize },
-    Drain { clone: usize },
+    Emit {
+        topic: usize,
+        lane: usize,
+        how: How,
+    },
+    TryRecv {
+        clone: usize,
+    },
+    RecvTimeout {
+        clone: usize,
+    },
+    Drain {
+        clone: usize,
+    },
     Clone,
     DropClone,
     Mute,

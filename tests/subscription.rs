@@ -268,7 +268,8 @@ impl Drop for Mine {
 fn a_payload_whose_end_panics_costs_neither_the_emit_nor_the_event_that_took_its_place() {
     for others in [0, 2] {
         let bus = Bus::new();
-        let newest = || bus.on("n").queue(Queue::bounded(1).overflow(Overflow::DropOldest)).subscribe::<Mine>().unwrap();
+        let newest =
+            || bus.on("n").queue(Queue::bounded(1).overflow(Overflow::DropOldest)).subscribe::<Mine>().unwrap();
         let (mine, others): (_, Vec<_>) = (newest(), (0..others).map(|_| newest()).collect());
         assert_eq!(bus.emit("n", Mine(1)).called(), 1 + others.len());
         let delivery = support::quietly(|| bus.emit("n", Mine(2)));

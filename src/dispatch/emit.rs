@@ -188,7 +188,14 @@ impl Core {
     /// Gives a payload away to the only handler, which keeps it: no count of those who share it is touched, which who takes it from
     /// a queue may be at already.
     #[inline]
-    fn hand_over(&self, route: &Route, payload: Arc<Erased>, version: u64, inside: &Inside, slot: &dyn Slot) -> Delivery {
+    fn hand_over(
+        &self,
+        route: &Route,
+        payload: Arc<Erased>,
+        version: u64,
+        inside: &Inside,
+        slot: &dyn Slot,
+    ) -> Delivery {
         let mut place = Some(payload);
         match catch_unwind(AssertUnwindSafe(|| slot.invoke_owning(&mut place))) {
             Ok(Called::Done) => Delivery::called_quietly(1),
