@@ -295,7 +295,8 @@ impl Bus {
     /// If the topic is malformed or reserved, its payload type is another, emits within emits are too deep, or the bus was [shut
     /// down](Bus::shutdown): then nobody has
     /// the event. Queue full, if a [`Subscription`](crate::Subscription) had no place for it and drops no older one: then all
-    /// others have it, and [`full_queue`](Error::full_queue) tells of the first that has not.
+    /// others have it, and [`full_queue`](Error::full_queue) tells of the first that has not. An [executor](crate::On::on) that
+    /// refuses is no such queue: the delivery is [not held](Delivery::is_held) then.
     pub fn try_emit<T: Any + Send + Sync>(&self, topic: impl AsRef<str>, payload: T) -> Result<Delivery, Error> {
         Asked::about(None, || self.emit(topic, payload))
     }

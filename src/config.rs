@@ -50,7 +50,7 @@ pub struct BusConfig {
     /// What such a queue does when it is full: `drop_newest`. Others are `drop_oldest`, `latest`, `block` and `error`; the pool's, whose
     /// jobs have no topics, drops the oldest for `latest`. A running bus has it for queues to come.
     pub overflow: Overflow,
-    /// How long an emit waits for a place, where it does: 1 s. A number of seconds, `0.5`, or `"500ms"`. A running bus changes it.
+    /// How long an emit waits for a place, where it does: 1 s. A number of seconds, `0.5`, or `"500ms"`, or `"2s"`. A running bus changes it.
     pub block_timeout: Duration,
     /// How long somebody may be at an event of a [`Reliable`](crate::Reliable) connection or subscription that does not say so itself: 5 s. As
     /// a variable or in a file it may be called `timeout`. A running bus changes it, for attempts that begin then.

@@ -150,7 +150,8 @@ impl Error {
         matches!(self.0, Kind::ChildExists(_))
     }
 
-    /// Waiting would wait for the waiting thread itself.
+    /// Waiting would wait for the waiting thread itself. Of a queue that only this thread takes from,
+    /// [`QueueFull::would_deadlock`] says so.
     #[must_use]
     pub fn is_would_deadlock(&self) -> bool {
         #[cfg(feature = "async")]

@@ -215,7 +215,8 @@ impl On {
     }
 
     /// Runs the handler, and the layers around it, on an executor: a [`WorkerPool`](crate::WorkerPool), a
-    /// [`Mailbox`](crate::Mailbox), or any closure that takes jobs.
+    /// [`Mailbox`](crate::Mailbox), or any closure that takes [jobs](crate::middleware::Job) and says whether it took them, around
+    /// rayon or tokio's `spawn_blocking`: [`Executor`] has an example.
     ///
     /// The emit then says that the event is held, and knows nothing of the call. Conditions are looked at in the emitter's thread.
     /// [`Offload`] says what may be lost, and how it is counted.
@@ -412,7 +413,7 @@ impl On {
 
     /// What errors call it by.
     pub(crate) fn label(&self, site: &'static Location<'static>) -> Result<Label, Error> {
-        Ok(Label { pattern: self.pattern.clone()?, name: self.conditions.name.clone(), site })
+        Ok(Label::new(self.pattern.clone()?, self.conditions.name.clone(), site))
     }
 
     /// Whether what is connected is to keep order, if it can do so itself.

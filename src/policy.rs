@@ -2,6 +2,9 @@ use std::num::NonZeroU32;
 
 /// What happens when a handler panics or returns an error; set for a bus or for one connection.
 ///
+/// What fails when the emit is over, as an async handler or a batch may, stops no other one and unwinds nobody; of these policies it
+/// knows only `DetachAfter`.
+///
 /// Whatever the policy, the failure is in the [`Delivery`](crate::Delivery), in a `tracing` event, and on
 /// `$sys.handler.failed`. A crate built with `panic = "abort"` cannot isolate panics.
 ///

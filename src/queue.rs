@@ -68,7 +68,8 @@ pub enum Overflow {
     Latest,
     /// The emit waits so long for a place; if none came, the event is lost, and the emit says that it failed.
     ///
-    /// It does not wait in the thread that takes from the queue, which would wait for itself.
+    /// It does not wait in the thread that takes from the queue, which would wait for itself. Who takes is known from the first take
+    /// on; before it any thread waits, so a thread that emits first and drains afterwards is to give a time, or as many places.
     Block(Duration),
     /// The event is lost, and the emit says that it failed.
     Error,

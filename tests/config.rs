@@ -55,7 +55,7 @@ fn variables_of_others_are_left_alone_and_come_over_the_file() {
 
 #[test]
 fn times_are_seconds_or_milliseconds() {
-    for (text, millis) in [("5", 5_000), ("0.25", 250), ("250ms", 250), ("40 ms", 40)] {
+    for (text, millis) in [("5", 5_000), ("5s", 5_000), ("0.25 s", 250), ("0.25", 250), ("250ms", 250), ("40 ms", 40)] {
         assert_eq!(vars(&[("APP_TIMEOUT", text)]).unwrap().delivery_timeout, Duration::from_millis(millis));
         assert_eq!(vars(&[("APP_BLOCK_TIMEOUT", text)]).unwrap().block_timeout, Duration::from_millis(millis));
     }

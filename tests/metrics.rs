@@ -453,3 +453,54 @@ fn it_is_serialized() {
     assert!(connection["site"].as_str().unwrap().contains("tests/metrics.rs:"));
     assert_eq!(serde_json::to_value(bus.inspect()).unwrap()["patterns"][0]["connections"][0]["queue"]["depth"], 1);
 }
+
+#[test]
+fn failures_that_come_after_the_call_are_the_connections_too() {
+    let bus = measured();
+    let _batches =
+        bus.on("row").batch(1, MS(60_000)).connect(|_: &[sigtree::Received<u32>]| Err("the disk is full")).unwrap();
+    bus.emit("row", 1_u32);
+    let seen = own(&bus);
+    assert_eq!((seen.total.failed, pattern(&seen, "row").figures.failed), (1, 1));
+    assert_eq!(pattern(&seen, "row").connections[0].failed, 1);
+    assert_eq!(bus.inspect().connections().next().unwrap().failures, 1);
+}
+
+#[cfg(feature = "async")]
+mod async_handlers {
+    use sigtree::Received;
+
+    use super::*;
+
+    async fn fails(n: Received<u32>) -> Result<(), &'static str> {
+        if *n == 0 { Ok(()) } else { Err("the network is down") }
+    }
+
+    #[test]
+    fn failures_of_async_handlers_are_the_connections_too() {
+        let bus = Bus::builder().metered(Metering::new()).spawner(pollster::block_on::<sigtree::Task>).build();
+        let reliable = Reliable::new().retries(0);
+        let _connections = ConnectionSet::from_iter([
+            bus.on("plain").connect_async(fails).unwrap(),
+            bus.on("serial").serial().connect_async(fails).unwrap(),
+            bus.on("latest").mode(Mode::LatestOnly).connect_async(fails).unwrap(),
+            bus.on("reliable").mode(Mode::Reliable(reliable)).connect_async(fails).unwrap(),
+            bus.on("waited").connect_async(fails).unwrap(),
+            bus.reply_async("asked", |n: Received<u32>| async move { assert_eq!(*n, 0) }).unwrap(),
+        ]);
+        for topic in ["plain", "serial", "latest", "reliable"] {
+            bus.emit(topic, 0_u32);
+            bus.emit(topic, 1_u32);
+        }
+        pollster::block_on(bus.emit_and_wait("waited", 1_u32));
+        assert!(bus.request::<u32, ()>("asked", 1).wait().unwrap_err().is_failed());
+
+        let seen = own(&bus);
+        for topic in ["plain", "serial", "latest", "reliable", "waited", "asked"] {
+            let figures = pattern(&seen, topic);
+            assert_eq!((figures.figures.failed, figures.connections[0].failed), (1, 1), "{topic}");
+        }
+        assert_eq!(seen.total.failed, 6);
+        assert!(bus.inspect().connections().all(|connection| connection.failures == 1));
+    }
+}

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use sigtree::{Bus, Cause, ManualClock, Received, Task};
+use sigtree::{Bus, Cause, ManualClock, Mode, Policy, Received, Reliable, Task};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -336,4 +336,20 @@ fn a_serial_handler_that_waits_for_its_own_next_call_is_told_so() {
     // A call that waits for another handler's does not wait for itself, and the line goes on.
     assert!(pollster::block_on(bus.emit_and_wait("relay", 0_u32)).ok().is_ok());
     assert!(pollster::block_on(bus.emit_and_wait("own", 0_u32)).ok().is_ok());
+}
+
+#[test]
+fn an_async_handler_that_failed_often_enough_is_detached() {
+    let bus = Bus::builder().spawner(pollster::block_on::<Task>).build();
+    let reliable = Mode::Reliable(Reliable::new().retries(0));
+    for on in [bus.on("n"), bus.on("n").serial(), bus.on("n").mode(Mode::LatestOnly), bus.on("n").mode(reliable)] {
+        let policy = Policy::detach_after(2);
+        let fails = on.policy(policy).connect_async(|_: Received<u32>| async { Err::<(), _>("broken") }).unwrap();
+        assert_eq!(bus.emit("n", 1_u32).called(), 1);
+        assert!(fails.is_connected());
+        assert_eq!(bus.emit("n", 2_u32).called(), 1);
+        assert!(!fails.is_connected());
+        assert_eq!(bus.emit("n", 3_u32).called(), 0);
+    }
+    assert_eq!(bus.connections(), 0);
 }

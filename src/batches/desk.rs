@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
-use sigtree_middleware::{Alarm, Cause, Clock, Executor, Failure, Job};
+use sigtree_middleware::{Alarm, Cause, Clock, Executor, Job};
 
 use super::turn::{Step, Turn};
 use crate::dispatch::core::Core;
@@ -68,6 +68,7 @@ impl<T: Receives + ?Sized> Desk<T> {
 
     /// Notes which slot it is behind.
     pub(super) fn placed(&self, slot: Weak<dyn Slot>) {
+        self.label.placed(slot.clone());
         let _ = self.slot.set(slot);
     }
 
@@ -201,16 +202,10 @@ impl<T: Receives + ?Sized> Desk<T> {
             batch.into_iter().for_each(|received| drop_quietly(|| received.ack()));
             return;
         };
-        let failure = Arc::new(Failure {
-            topic,
-            pattern: Some(self.label.pattern.as_str().into()),
-            name: self.label.name.clone(),
-            site: Some(self.label.site),
-            cause,
-        });
+        let failure = self.label.failure(&topic, cause);
         batch.into_iter().for_each(|received| drop_quietly(|| received.fail(&failure.cause)));
         match self.core.upgrade() {
-            Some(core) => core.report_failure(&failure),
+            Some(core) => core.report_late_failure(&failure, self.label.slot()),
             None => tracing::error!(target: "sigtree::batches", "{failure}"),
         }
     }

@@ -148,7 +148,7 @@ fn whole<N: FromStr>(text: &str) -> Option<N> {
 fn seconds(text: &str) -> Option<Duration> {
     match text.strip_suffix("ms") {
         Some(millis) => millis.trim().parse().ok().map(Duration::from_millis),
-        None => Duration::try_from_secs_f64(text.trim().parse().ok()?).ok(),
+        None => Duration::try_from_secs_f64(text.strip_suffix('s').unwrap_or(text).trim().parse().ok()?).ok(),
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use sigtree_middleware::{Cause, Event, Failure, Pattern};
 
 use super::core::Core;
-use super::slot::{Called, Slot};
+use super::slot::{Called, Entry, Slot};
 use crate::policy::Policy;
 use crate::sys;
 
@@ -156,6 +156,20 @@ fn report(core: &Core, failure: &Arc<Failure>, event: &Event<'_>) {
 }
 
 impl Core {
+    /// Reports a failure that came when the call was over, for its slot, too, if that is still there: it ends if it failed often
+    /// enough.
+    pub(crate) fn report_late_failure(&self, failure: &Arc<Failure>, slot: Option<Entry>) {
+        let count = slot.as_ref().map(|slot| slot.header().count_failure());
+        self.report_failure(failure);
+        if let (Some(slot), Some(count)) = (slot, count)
+            && let Policy::DetachAfter(limit) = slot.policy().unwrap_or(self.policy)
+            && count >= limit.get()
+        {
+            slot.header().kill();
+            self.try_reap(slot.header().id());
+        }
+    }
+
     /// Counts, traces and reports a failure.
     pub(crate) fn report_failure(&self, failure: &Arc<Failure>) {
         self.counters.count_failure();

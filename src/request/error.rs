@@ -41,7 +41,7 @@ impl Responder {
 /// Pattern, name and call site, as failures name handlers.
 impl fmt::Display for Responder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Label { pattern, name, site } = &*self.0;
+        let Label { pattern, name, site, .. } = &*self.0;
         write!(f, "responder of `{}`", OneLine(pattern.as_str()))?;
         if let Some(name) = name {
             write!(f, " named `{}`", OneLine(name))?;

@@ -5,7 +5,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use sigtree_middleware::{Cause, Event, IntoPattern, Sealed, Trail};
 
@@ -13,7 +13,7 @@ use super::desk::Seat;
 use super::seating;
 use crate::bus::Bus;
 use crate::connection::Connection;
-use crate::dispatch::slot::{Call, Called};
+use crate::dispatch::slot::{Call, Called, Slot};
 use crate::error::Error;
 use crate::handler::{Outcome, stopped_or};
 use crate::on::On;
@@ -154,7 +154,8 @@ impl On {
         O: Outcome + 'static,
     {
         let take = move |question, event: &Event<'_>| responder(question).note(event);
-        self.connect_taker(take, answer, site)
+        let label = Arc::new(self.label(site)?);
+        self.connect_taker(take, label, answer, site)
     }
 
     /// Connects what takes questions and says what became of the call.
@@ -162,6 +163,7 @@ impl On {
     pub(crate) fn connect_taker<Q, A, T>(
         self,
         take: T,
+        label: Arc<Label>,
         answer: &'static str,
         site: &'static Location<'static>,
     ) -> Result<Connection, Error>
@@ -171,7 +173,6 @@ impl On {
         T: Fn(Question<Q, A>, &Event<'_>) -> Called + Send + Sync + 'static,
     {
         self.assert_may_reply();
-        let label = Arc::new(self.label(site)?);
         let addressed = Addressed::by(&label.pattern, false);
         let call = Later { take, answer, addressed, label, of: PhantomData };
         self.connect_call(call, Some(PayloadType::of::<Q>), site)
@@ -232,6 +233,10 @@ where
 
     fn accepts(&self, payload: TypeId) -> bool {
         payload == TypeId::of::<Q>()
+    }
+
+    fn placed(&self, slot: Weak<dyn Slot>) {
+        self.label.placed(slot);
     }
 
     fn explain(&self, notes: &mut Vec<String>) {

@@ -3,15 +3,15 @@
 use std::any::{Any, TypeId};
 use std::fmt;
 use std::panic::Location;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Instant;
 
-use sigtree_middleware::{DeadLetter, Erased, Event, Kept, Pattern, Priority, Topic};
+use sigtree_middleware::{Cause, DeadLetter, Erased, Event, Failure, Kept, Pattern, Priority, Topic};
 
 use super::asked::{Asked, Until};
 use super::received::{Addressed, Parcel, Receives};
 use crate::dispatch::alike::{Alike, Uniform};
-use crate::dispatch::slot::{Call, CallShared, Called, Holder};
+use crate::dispatch::slot::{Call, CallShared, Called, Holder, Slot};
 use crate::dispatch::thread;
 use crate::error::{Error, QueueFull};
 use crate::queue::{Loss, Overflow, Pipe, QueueStats, Rank};
@@ -36,11 +36,39 @@ pub(crate) struct Label {
     pub(crate) pattern: Pattern,
     pub(crate) name: Option<Arc<str>>,
     pub(crate) site: &'static Location<'static>,
+    /// Who answers for failures that come when the call is over.
+    slot: OnceLock<Weak<dyn Slot>>,
+}
+
+impl Label {
+    pub(crate) fn new(pattern: Pattern, name: Option<Arc<str>>, site: &'static Location<'static>) -> Self {
+        Self { pattern, name, site, slot: OnceLock::new() }
+    }
+
+    /// Notes which slot it is of.
+    pub(crate) fn placed(&self, slot: Weak<dyn Slot>) {
+        let _ = self.slot.set(slot);
+    }
+
+    /// The slot, if it is there.
+    pub(crate) fn slot(&self) -> Option<Arc<dyn Slot>> {
+        self.slot.get()?.upgrade()
+    }
+
+    pub(crate) fn failure(&self, topic: &Topic, cause: Cause) -> Arc<Failure> {
+        Arc::new(Failure {
+            topic: topic.clone(),
+            pattern: Some(self.pattern.as_str().into()),
+            name: self.name.clone(),
+            site: Some(self.site),
+            cause,
+        })
+    }
 }
 
 impl fmt::Display for Label {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { pattern, name, site } = self;
+        let Self { pattern, name, site, .. } = self;
         write!(f, "the queue of `{pattern}`")?;
         if let Some(name) = name {
             write!(f, " named `{name}`")?;

@@ -99,7 +99,9 @@ impl<T: Receives + ?Sized, F> Attempt<T, F> {
             Some(cause) => Some(self.ticket.fails(cause)),
         }));
         match (failed, cause, core) {
-            (Ok(Some(Failed::Dead)), Some(cause), Some(core)) => core.report_failure(&self.of.failure(cause)),
+            (Ok(Some(Failed::Dead)), Some(cause), Some(core)) => {
+                core.report_late_failure(&self.of.failure(cause), self.of.label.slot());
+            }
             (Err(panic), ..) => discard(Some(panic)),
             _ => {}
         }

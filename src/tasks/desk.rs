@@ -77,6 +77,7 @@ where
 
     /// Notes which slot it is behind.
     pub(super) fn placed(&self, slot: Weak<dyn Slot>) {
+        self.label.placed(slot.clone());
         let _ = self.slot.set(slot);
     }
 

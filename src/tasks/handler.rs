@@ -14,7 +14,7 @@ use super::spawner::Task;
 use crate::bus::Bus;
 use crate::connection::Connection;
 use crate::dispatch::core::Core;
-use crate::dispatch::slot::{Call, Called};
+use crate::dispatch::slot::{Call, Called, Slot};
 use crate::error::Error;
 use crate::handler::Outcome;
 use crate::mode::Mode;
@@ -176,6 +176,10 @@ where
 
     fn accepts(&self, payload: std::any::TypeId) -> bool {
         T::payload_type().is_none_or(|of| of().id == payload)
+    }
+
+    fn placed(&self, slot: Weak<dyn Slot>) {
+        self.label.placed(slot);
     }
 
     fn explain(&self, notes: &mut Vec<String>) {

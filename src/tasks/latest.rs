@@ -17,7 +17,7 @@ use super::running::{CallOf, Ended, Running, Step, Undone};
 use super::spawner::Task;
 use crate::connection::Connection;
 use crate::dispatch::core::Core;
-use crate::dispatch::slot::{Call, Called};
+use crate::dispatch::slot::{Call, Called, Slot};
 use crate::error::Error;
 use crate::handler::Outcome;
 use crate::on::On;
@@ -184,6 +184,10 @@ where
         drop(left);
     }
 
+    fn placed(&self, slot: Weak<dyn Slot>) {
+        self.board.label.placed(slot);
+    }
+
     fn explain(&self, notes: &mut Vec<String>) {
         notes.push(if self.board.line.is_some() { "async, one at a time" } else { "async" }.into());
         let replaced = self.board.replaced.load(Ordering::Relaxed);
@@ -253,7 +257,7 @@ where
             && let Some(core) = board.core.upgrade()
         {
             let cause = Cause::Error("it was dropped before it began".into());
-            core.report_failure(&self.of.failure(cause));
+            core.report_late_failure(&self.of.failure(cause), self.of.label.slot());
         }
     }
 }

@@ -135,6 +135,6 @@ impl Settles for Core {
 
     fn gave_up(&self, topic: &Topic, label: &Arc<Label>, why: &str) {
         let of = CallOf::new(topic, label.clone());
-        self.report_failure(&of.failure(Cause::Error(why.into())));
+        self.report_late_failure(&of.failure(Cause::Error(why.into())), label.slot());
     }
 }

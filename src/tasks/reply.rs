@@ -128,6 +128,7 @@ impl On {
         let line = self.take_serial().then(Line::default);
         let (label, core) = (Arc::new(self.label(site)?), Arc::downgrade(self.core()));
         let responder = Arc::new(responder);
+        let told = label.clone();
         let take = move |question: Question<Q, G::Answer>, event: &Event<'_>| {
             let Some(core) = core.upgrade() else { return Called::Skipped };
             let asked = question.event().clone();
@@ -140,7 +141,7 @@ impl On {
                 }
             }
         };
-        self.connect_taker(take, type_name::<G::Answer>(), site)
+        self.connect_taker(take, told, type_name::<G::Answer>(), site)
     }
 }
 

@@ -134,14 +134,7 @@ impl CallOf {
     }
 
     pub(super) fn failure(&self, cause: Cause) -> Arc<Failure> {
-        let label = &self.label;
-        Arc::new(Failure {
-            topic: self.topic().clone(),
-            pattern: Some(label.pattern.as_str().into()),
-            name: label.name.clone(),
-            site: Some(label.site),
-            cause,
-        })
+        self.label.failure(self.topic(), cause)
     }
 }
 
@@ -278,7 +271,7 @@ impl<F> Running<F> {
             && let Some(core) = this.core.upgrade()
         {
             let _done = counted.then(|| Ending(&core));
-            failed.iter().for_each(|failure| core.report_failure(failure));
+            failed.iter().for_each(|failure| core.report_late_failure(failure, this.of.label.slot()));
         }
         *this.place = Place::Free;
         failed.map_or(Ok(()), Err)
