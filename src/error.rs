@@ -150,15 +150,14 @@ impl Error {
         matches!(self.0, Kind::ChildExists(_))
     }
 
-    /// Waiting would wait for the waiting thread itself. Of a queue that only this thread takes from,
-    /// [`QueueFull::would_deadlock`] says so.
+    /// Waiting would wait for the waiting thread itself, also for a place in a queue that only this thread takes from.
     #[must_use]
     pub fn is_would_deadlock(&self) -> bool {
         #[cfg(feature = "async")]
         if matches!(self.0, Kind::OwnCall) {
             return true;
         }
-        matches!(self.0, Kind::WouldDeadlock | Kind::OwnJob)
+        matches!(self.0, Kind::WouldDeadlock | Kind::OwnJob) || self.full_queue().is_some_and(QueueFull::would_deadlock)
     }
 
     /// The time to wait ran out.

@@ -41,12 +41,14 @@ pub(crate) struct Conditions {
     pub(crate) keeps: bool,
     /// Of a reliable one, which has a layer for it.
     pub(crate) dead: Option<Box<DeadLetter>>,
+    /// What is replaced by newer events, of one that is called with the latest only and has a layer for it.
+    pub(crate) newest: Option<Arc<AtomicU64>>,
 }
 
 impl Conditions {
     /// Whether there are none, so that the handler can stand in the table as it is.
     pub(crate) fn are_none(&self) -> bool {
-        let Self { times, until, filter, from, owner, target, name, policy, layers, keeps, dead: _ } = self;
+        let Self { times, until, filter, from, owner, target, name, policy, layers, keeps, dead: _, newest: _ } = self;
         times.is_none()
             && until.is_none()
             && filter.is_none()
@@ -61,7 +63,8 @@ impl Conditions {
 
     /// One note for each, for people.
     fn explain(&self, left: u64, now: Duration, notes: &mut Vec<String>) {
-        let Self { times, until, filter, from, owner, target, name: _, policy, layers, keeps, dead: _ } = self;
+        let Self { times, until, filter, from, owner, target, name: _, policy, layers, keeps, dead: _, newest: _ } =
+            self;
         let given = |note: &str, is_given: bool| is_given.then(|| note.to_owned());
         notes.extend(match times {
             None => None,
@@ -268,6 +271,15 @@ impl<C: Call> Call for Guarded<C> {
 
     fn queue_stats(&self) -> Option<QueueStats> {
         self.call.queue_stats()
+    }
+
+    fn replaced(&self) -> Option<u64> {
+        let newest = self.conditions.newest.as_ref();
+        newest.map(|replaced| replaced.load(Ordering::Relaxed)).or_else(|| self.call.replaced())
+    }
+
+    fn undone_calls(&self) -> usize {
+        self.call.undone_calls()
     }
 
     fn dead_letters(&self) -> Option<&DeadLetter> {

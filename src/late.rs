@@ -226,6 +226,14 @@ impl<C: Call> Call for Arc<CatchUp<C>> {
         self.call.queue_stats()
     }
 
+    fn replaced(&self) -> Option<u64> {
+        self.call.replaced()
+    }
+
+    fn undone_calls(&self) -> usize {
+        self.call.undone_calls()
+    }
+
     fn dead_letters(&self) -> Option<&DeadLetter> {
         self.call.dead_letters()
     }

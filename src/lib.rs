@@ -246,9 +246,9 @@ mod tree;
 
 pub use sigtree_middleware as middleware;
 pub use sigtree_middleware::{
-    Cause, Clock, Correlation, Envelope, Event, EventId, Failure, Filter, History, Inspect, IntoPattern, Limits,
-    ManualClock, Middleware, Next, ParseError, Pattern, Priority, Replay, ReplayReport, Scoped, SequentialIds, Source,
-    Speed, SpeedError, Stack, Stamp, Topic, Trace, Transform,
+    Cause, Clock, Correlation, Envelope, Event, EventId, Executor, Failure, Filter, History, Inspect, IntoPattern, Job,
+    Limits, ManualClock, Middleware, Next, ParseError, Pattern, Priority, Refused, Replay, ReplayReport, Scoped,
+    SequentialIds, Source, Speed, SpeedError, Stack, Stamp, Topic, Trace, Transform,
 };
 
 pub use batches::OnBatch;

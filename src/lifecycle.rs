@@ -12,6 +12,7 @@ use sigtree_middleware::Layer;
 use crate::backstage::Outlet;
 use crate::bus::Bus;
 use crate::dispatch::core::Core;
+use crate::dispatch::slot::Slot;
 use crate::dispatch::thread::{self, Resuming};
 use crate::sync::nap;
 
@@ -145,10 +146,28 @@ impl Bus {
             left.push(Left::Running { bus: bus(), count: going_on });
         }
         #[cfg(feature = "async")]
-        if self.running() > 0 {
-            left.push(Left::Calls { bus: bus(), count: self.running() });
-        }
+        left.extend(self.calls_left());
         left
+    }
+
+    /// The async calls that are not done, for each handler, and those of handlers that are gone.
+    #[cfg(feature = "async")]
+    fn calls_left(&self) -> Vec<Left> {
+        let core = self.core();
+        let left = |connection, count| Left::Calls { bus: core.name.clone(), connection, count };
+        let mut unknown = self.running();
+        let mut calls = Vec::new();
+        for slot in core.slots() {
+            let count = slot.undone_calls().min(unknown);
+            if count > 0 {
+                unknown -= count;
+                calls.push(left(Some(owner(&*slot)), count));
+            }
+        }
+        if unknown > 0 {
+            calls.push(left(None, unknown));
+        }
+        calls
     }
 
     /// Ends the pool that belongs to this bus, without waiting for jobs beyond the deadline.
@@ -164,6 +183,12 @@ impl Bus {
             let _ = pool.stop(left);
         }
     }
+}
+
+/// What a report calls a connection by.
+fn owner(slot: &dyn Slot) -> Box<str> {
+    let site = slot.header().site();
+    slot.name().map_or_else(|| site.to_string(), |name| format!("`{name}` ({site})")).into()
 }
 
 impl Core {
@@ -190,11 +215,8 @@ impl Core {
         let own = stack.layers().iter().map(|layer| (layer.clone(), None));
         let slots = self.slots();
         let of_slots = slots.iter().flat_map(|slot| {
-            let owner = match slot.name() {
-                Some(name) => format!("`{name}` ({})", slot.header().site()),
-                None => slot.header().site().to_string(),
-            };
-            slot.layers().iter().map(move |layer| (layer.clone(), Some(owner.as_str().into())))
+            let owner = owner(&**slot);
+            slot.layers().iter().map(move |layer| (layer.clone(), Some(owner.clone())))
         });
         own.chain(of_slots).collect()
     }

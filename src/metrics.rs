@@ -168,6 +168,9 @@ pub struct ConnectionMetrics {
     pub queue: Option<QueueStats>,
     /// How many dead letters it keeps now, if it is [`Reliable`](crate::Reliable); those who share a place have the same.
     pub dead_letters: Option<u64>,
+    /// How many events a newer one took the place of before the handler was called, if its mode is
+    /// [`LatestOnly`](crate::Mode::LatestOnly); a subscription has them in its queue's figures.
+    pub replaced: Option<u64>,
 }
 
 /// A handler that took long.
@@ -201,7 +204,7 @@ pub struct Figures {
     pub delivered: u64,
     /// Calls, and layers, that failed.
     pub failed: u64,
-    /// Events that full queues lost, or that newer ones replaced there.
+    /// Events that full queues lost, or that newer ones replaced there or before a handler that is called with the latest only.
     pub dropped: u64,
     /// Events that layers ended; of a pattern, that were kept from a handler by its own conditions and layers.
     pub filtered: u64,
@@ -318,7 +321,7 @@ fn patterns(tables: &Tables, meter: Option<&Meter>) -> Vec<PatternMetrics> {
         table.for_each(&mut |slot| connections.push(ConnectionMetrics::of(slot, rows.get(&slot.header().id()), meter)));
         let queues = || connections.iter().filter_map(|connection| connection.queue);
         let mut figures = Figures {
-            dropped: queues().map(|queue| queue.dropped()).sum(),
+            dropped: connections.iter().filter_map(ConnectionMetrics::dropped).sum(),
             depth: queues().map(|queue| queue.depth as u64).sum(),
             failed: connections.iter().map(|connection| connection.failed).sum(),
             ..Figures::default()
@@ -347,7 +350,13 @@ impl ConnectionMetrics {
             latency: row.zip(meter).map(|(row, meter)| meter.latency_of(row)).unwrap_or_default(),
             queue: slot.queue_stats(),
             dead_letters: slot.dead_letters().map(|letters| letters.len() as u64),
+            replaced: slot.replaced(),
         }
+    }
+
+    /// How many events its queue lost, or newer ones replaced, if it is such.
+    fn dropped(&self) -> Option<u64> {
+        self.queue.map(|queue| queue.dropped()).or(self.replaced)
     }
 
     /// Its name, or the place where it was connected.

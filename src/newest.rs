@@ -3,12 +3,11 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sigtree_middleware::{Event, Executor, Held, Job, Mark, Middleware, Next, Panics, Standing, Topic};
 
-use crate::sync::Mutex;
+use crate::sync::{AtomicU64, Mutex, Ordering};
 
 /// While the handler is at an event of a topic, keeps the newest of those that follow; it is called with that one next.
 pub(crate) struct Newest(Arc<Inner>);
@@ -18,13 +17,18 @@ struct Inner {
     executor: Option<Arc<dyn Executor>>,
     /// The topics the handler is at, or is to be; and what comes next.
     busy: Mutex<HashMap<Topic, Option<Held>>>,
-    replaced: AtomicU64,
+    replaced: Arc<AtomicU64>,
 }
 
 impl Newest {
     pub(crate) fn new(executor: Option<Arc<dyn Executor>>) -> Self {
-        let replaced = AtomicU64::new(0);
+        let replaced = Arc::new(AtomicU64::new(0));
         Self(Arc::new(Inner { mark: Mark::new(), executor, busy: Mutex::new(HashMap::new()), replaced }))
+    }
+
+    /// The count of events that a newer one took the place of.
+    pub(crate) fn replaced(&self) -> Arc<AtomicU64> {
+        self.0.replaced.clone()
     }
 
     /// Calls the handler here, unless it is at an event of the topic in another thread, or further out in this one.

@@ -377,7 +377,11 @@ impl On {
         }
         let stack = match *mode {
             Mode::BestEffort => Stack::new(),
-            Mode::LatestOnly => Stack::new().with(Newest::new(self.take_executor())),
+            Mode::LatestOnly => {
+                let newest = Newest::new(self.take_executor());
+                self.conditions.newest = Some(newest.replaced());
+                Stack::new().with(newest)
+            }
             Mode::Reliable(rules) => {
                 let rules = self.core.backstage.rules(rules);
                 let (dead, now) = (rules.dead_letters(), rules.clone());

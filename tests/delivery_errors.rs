@@ -40,7 +40,7 @@ fn a_full_queue() {
     assert_eq!(*queue.try_recv().unwrap(), 1);
     bus.emit("n.a", 4_u32);
     let own = bus.emit_timeout("n.a", 5_u32, MINUTE).unwrap_err();
-    assert!(own.full_queue().unwrap().would_deadlock());
+    assert!(own.full_queue().unwrap().would_deadlock() && own.is_would_deadlock());
     let mend = "take first, or from another thread";
     assert_eq!(without_line(&text(own)), format!("{told}, and only this thread takes from it: {mend}"));
 }

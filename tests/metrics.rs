@@ -504,3 +504,18 @@ mod async_handlers {
         assert!(bus.inspect().connections().all(|connection| connection.failures == 1));
     }
 }
+
+#[test]
+fn what_newer_events_replaced_before_a_handler_was_called_is_dropped() {
+    let bus = Bus::new();
+    let later = Mailbox::new();
+    let _newest = bus.on("frame").on(later.clone()).mode(Mode::LatestOnly).connect(|_: &u32| {}).unwrap();
+    let _all = bus.connect("frame", |_: &u32| {}).unwrap();
+    (1..=5_u32).for_each(|n| drop(bus.emit("frame", n)));
+    let seen = own(&bus);
+    let replaced: Vec<_> = pattern(&seen, "frame").connections.iter().map(|connection| connection.replaced).collect();
+    assert_eq!(replaced, [Some(4), None]);
+    assert_eq!((pattern(&seen, "frame").figures.dropped, seen.total.dropped), (4, 4));
+    assert_eq!(later.drain(), 1);
+    assert_eq!(own(&bus).total.dropped, 4);
+}

@@ -353,3 +353,25 @@ fn an_async_handler_that_failed_often_enough_is_detached() {
     }
     assert_eq!(bus.connections(), 0);
 }
+
+#[test]
+fn a_shutdown_says_whose_calls_it_did_not_wait_for() {
+    let bus = Bus::builder().spawner(std::mem::forget::<Task>).build();
+    let never = |_: Received<u32>| async { pending::<()>().await };
+    let on = |name: &str| bus.on("n").named(name);
+    let _plain = on("plain").connect_async(never).unwrap();
+    let _serial = on("serial").serial().connect_async(never).unwrap();
+    let _newest = on("newest").mode(Mode::LatestOnly).connect_async(never).unwrap();
+    let _reliable = on("reliable").mode(Mode::Reliable(Reliable::new())).connect_async(never).unwrap();
+    let gone = on("gone").connect_async(never).unwrap();
+    (0..2_u32).for_each(|n| assert_eq!(bus.emit("n", n).called(), 5));
+    drop(gone);
+    let report = bus.shutdown(Duration::ZERO).to_string();
+    let calls = |line: &str| {
+        let (_, calls) = line.split_once("async handlers run, ")?;
+        Some(calls.split_once(" (").map_or(calls, |(calls, _)| calls).to_owned())
+    };
+    let told: Vec<_> = report.lines().filter_map(calls).collect();
+    let named = ["2 calls of `plain`", "2 calls of `serial`", "1 call of `newest`", "2 calls of `reliable`"];
+    assert_eq!(told, [&named[..], &["2 calls"]].concat(), "{report}");
+}

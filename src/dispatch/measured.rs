@@ -300,6 +300,14 @@ impl Slot for OnlyMeasured {
         self.inner.queue_stats()
     }
 
+    fn replaced(&self) -> Option<u64> {
+        self.inner.replaced()
+    }
+
+    fn undone_calls(&self) -> usize {
+        self.inner.undone_calls()
+    }
+
     fn offer(self: Arc<Self>, _place: &mut dyn Any) {}
 
     fn answers(&self) -> Option<PayloadType> {

@@ -115,6 +115,12 @@ pub trait Slot: Send + Sync {
     /// What became of the events it was given, if it is a queue.
     fn queue_stats(&self) -> Option<QueueStats>;
 
+    /// How many events a newer one took the place of before it was called, if it is called with the latest only.
+    fn replaced(&self) -> Option<u64>;
+
+    /// How many calls of it are not done, if it is async.
+    fn undone_calls(&self) -> usize;
+
     /// Puts a typed pointer to itself into `place`, an `Option<Arc<dyn TypedSlot<T>>>`, if it takes a `&T`.
     fn offer(self: Arc<Self>, place: &mut dyn Any);
 
@@ -338,6 +344,16 @@ pub trait Call: Send + Sync + Sized + 'static {
         None
     }
 
+    /// See [`Slot::replaced`].
+    fn replaced(&self) -> Option<u64> {
+        None
+    }
+
+    /// See [`Slot::undone_calls`].
+    fn undone_calls(&self) -> usize {
+        0
+    }
+
     /// Takes note of its own slot, before the first call.
     fn placed(&self, slot: Weak<dyn Slot>) {
         let _ = slot;
@@ -490,6 +506,14 @@ impl<C: Call> Slot for Holder<C> {
 
     fn queue_stats(&self) -> Option<QueueStats> {
         self.call.queue_stats()
+    }
+
+    fn replaced(&self) -> Option<u64> {
+        self.call.replaced()
+    }
+
+    fn undone_calls(&self) -> usize {
+        self.call.undone_calls()
     }
 
     fn uniform(self: Arc<Self>) -> Option<Box<dyn Uniform>> {

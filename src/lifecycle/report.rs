@@ -58,6 +58,8 @@ pub enum Left {
     Calls {
         /// The bus's name.
         bus: Arc<str>,
+        /// Whose calls, if the handler is connected still: its name, and where it was connected.
+        connection: Option<Box<str>>,
         /// How many calls.
         count: usize,
     },
@@ -102,8 +104,9 @@ impl fmt::Display for Left {
                 let were = if *count == 1 { "was" } else { "were" };
                 write!(f, "bus `{}`: handlers run, {} that {were} held", OneLine(bus), Counted(*count, "event"))
             }
-            Self::Calls { bus, count } => {
-                write!(f, "bus `{}`: async handlers run, {}", OneLine(bus), Counted(*count as u64, "call"))
+            Self::Calls { bus, connection, count } => {
+                write!(f, "bus `{}`: async handlers run, {}", OneLine(bus), Counted(*count as u64, "call"))?;
+                connection.iter().try_for_each(|connection| write!(f, " of {}", OneLine(connection)))
             }
             Self::Events { bus, queue, count } => {
                 let wait = if *count == 1 { "waits" } else { "wait" };

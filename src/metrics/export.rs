@@ -64,12 +64,14 @@ impl BusMetrics {
     }
 
     fn losses(&self) -> [(&'static str, u64); 7] {
-        let queues = || self.patterns.iter().flat_map(|pattern| &pattern.connections).filter_map(|seen| seen.queue);
+        let connections = || self.patterns.iter().flat_map(|pattern| &pattern.connections);
+        let queues = || connections().filter_map(|seen| seen.queue);
+        let replaced: u64 = connections().filter_map(|seen| seen.replaced).sum();
         [
             ("filtered", self.total.filtered),
             ("newest", queues().map(|queue| queue.dropped_newest).sum()),
             ("oldest", queues().map(|queue| queue.dropped_oldest).sum()),
-            ("replaced", queues().map(|queue| queue.replaced).sum()),
+            ("replaced", replaced + queues().map(|queue| queue.replaced).sum::<u64>()),
             ("timed out", queues().map(|queue| queue.timed_out).sum()),
             ("would deadlock", queues().map(|queue| queue.would_deadlock).sum()),
             ("abandoned", queues().map(|queue| queue.abandoned).sum()),

@@ -51,9 +51,8 @@ impl BusMetrics {
 impl ConnectionMetrics {
     fn line(&self) -> (String, Vec<String>) {
         let name = self.name.iter().map(|name| format!("`{}` ", OneLine(name))).collect::<String>();
-        let queue =
-            self.queue.map(|queue| [queue.dropped().to_string(), format!("{}/{}", queue.depth, queue.capacity)]);
-        let [dropped, depth] = queue.unwrap_or_else(|| ["-".into(), "-".into()]);
+        let dropped = self.dropped().map_or_else(|| "-".into(), |dropped| dropped.to_string());
+        let depth = self.queue.map_or_else(|| "-".into(), |queue| format!("{}/{}", queue.depth, queue.capacity));
         let [delivered, failed, filtered] = [self.delivered, self.failed, self.filtered].map(|count| count.to_string());
         let counts = ["-".into(), delivered, failed, dropped, filtered, depth];
         let columns = counts.into_iter().chain(self.latency.columns()).collect();

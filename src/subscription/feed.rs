@@ -89,6 +89,12 @@ impl<T: Receives + ?Sized> Feed<T> {
         Self { pipe, accepts, addressed, label, ledger }
     }
 
+    /// How many events wait, or were taken from a reliable one and are not done with.
+    #[cfg(feature = "async")]
+    pub(crate) fn undone(&self) -> usize {
+        self.pipe.undone()
+    }
+
     /// What to do with an event that found no place.
     #[cold]
     #[inline(never)]

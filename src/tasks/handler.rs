@@ -182,6 +182,11 @@ where
         self.label.placed(slot);
     }
 
+    fn undone_calls(&self) -> usize {
+        // Each call has the label, and so has this.
+        Arc::strong_count(&self.label) - 1
+    }
+
     fn explain(&self, notes: &mut Vec<String>) {
         notes.push(if self.line.is_some() { "async, one at a time" } else { "async" }.into());
     }

@@ -188,6 +188,14 @@ where
         self.board.label.placed(slot);
     }
 
+    fn replaced(&self) -> Option<u64> {
+        Some(self.board.replaced.load(Ordering::Relaxed))
+    }
+
+    fn undone_calls(&self) -> usize {
+        self.board.posted.lock().topics.len()
+    }
+
     fn explain(&self, notes: &mut Vec<String>) {
         notes.push(if self.board.line.is_some() { "async, one at a time" } else { "async" }.into());
         let replaced = self.board.replaced.load(Ordering::Relaxed);

@@ -111,6 +111,10 @@ where
         self.feed.dead_letters()
     }
 
+    fn undone_calls(&self) -> usize {
+        self.feed.undone()
+    }
+
     fn explain(&self, notes: &mut Vec<String>) {
         self.desk.explain(notes);
         self.feed.explain(notes);
