@@ -1,7 +1,7 @@
 //! What a bus did, in figures: by topic, pattern, connection and queue.
 //!
 //! [`Bus::metrics`] takes them; print them, serialize them with the feature `serde`, or give them to the `metrics` facade with
-//! [`MetricsSnapshot::export`] and the feature `metrics`.
+//! `MetricsSnapshot::export` and the feature `metrics`.
 
 #[cfg(feature = "metrics")]
 mod export;

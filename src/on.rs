@@ -215,8 +215,8 @@ impl On {
     }
 
     /// Runs the handler, and the layers around it, on an executor: a [`WorkerPool`](crate::WorkerPool), a
-    /// [`Mailbox`](crate::Mailbox), or any closure that takes [jobs](crate::middleware::Job) and says whether it took them, around
-    /// rayon or tokio's `spawn_blocking`: [`Executor`] has an example.
+    /// [`Mailbox`](crate::Mailbox), with the feature `tokio` a `Handle` of tokio, or any closure that takes [jobs](crate::Job), such as one
+    /// around rayon: [`Executor`] has an example.
     ///
     /// The emit then says that the event is held, and knows nothing of the call. Conditions are looked at in the emitter's thread.
     /// [`Offload`] says what may be lost, and how it is counted.

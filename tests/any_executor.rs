@@ -43,10 +43,7 @@ fn runs_all(executor: &(impl Executor + Clone)) {
 #[test]
 fn rayon_is_one() {
     let pool = Arc::new(rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap());
-    runs_all(&move |job: Job| {
-        pool.spawn(|| job.run());
-        Ok(())
-    });
+    runs_all(&move |job: Job| pool.spawn(|| job.run()));
 }
 
 #[cfg(feature = "tokio")]
@@ -54,11 +51,7 @@ fn rayon_is_one() {
 fn the_blocking_threads_of_tokio_are_one() {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).max_blocking_threads(3).build().unwrap();
-    let handle = runtime.handle().clone();
-    runs_all(&move |job: Job| {
-        drop(handle.spawn_blocking(|| job.run()));
-        Ok(())
-    });
+    runs_all(runtime.handle());
 }
 
 #[test]

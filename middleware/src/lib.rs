@@ -208,7 +208,7 @@ pub use latest::Latest;
 pub use limits::Limits;
 pub use middleware::Middleware;
 pub use next::{Next, Place, Terminal};
-pub use offload::{Executor, Job, Offload, Refused};
+pub use offload::{Executor, Job, Offload, Refused, Taken};
 #[doc(hidden)]
 pub use panics::Panics;
 pub use parse_error::ParseError;

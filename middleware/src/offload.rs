@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use executor::{Executor, Job, Refused};
+pub use executor::{Executor, Job, Refused, Taken};
 use order::Order;
 
 use crate::flow::{Counts, FlowStats};

@@ -9,20 +9,16 @@ use crate::middleware::short_name;
 
 /// Runs jobs somewhere: a pool of threads, a runtime, the main thread when it comes round.
 ///
-/// Closures `Fn(Job) -> Result<(), Refused>` are executors; so rayon's pool is one, and tokio's runtime:
+/// Closures `Fn(Job)` are executors, such as one around rayon's pool; those that may refuse a job return `Result<(), Refused>`. With
+/// the feature `tokio` so is tokio's `Handle`, which runs jobs on the threads for work that blocks.
 ///
 /// ```
 /// # mod rayon { pub struct ThreadPool; impl ThreadPool { pub fn spawn(&self, run: impl FnOnce() + Send) { run() } } }
-/// use sigtree::Bus;
-/// use sigtree::middleware::Job;
+/// use sigtree::{Bus, Job};
 ///
 /// let pool = rayon::ThreadPool;
 /// let bus = Bus::new();
-/// let on_the_pool = move |job: Job| {
-///     pool.spawn(|| job.run());
-///     Ok(())
-/// };
-/// let _slow = bus.on("frame").on(on_the_pool).connect(|_: &u32| {})?;
+/// let _slow = bus.on("frame").on(move |job: Job| pool.spawn(|| job.run())).connect(|_: &u32| {})?;
 /// # Ok::<(), sigtree::Error>(())
 /// ```
 pub trait Executor: Send + Sync + 'static {
@@ -43,13 +39,48 @@ pub trait Executor: Send + Sync + 'static {
     }
 }
 
-impl<F: Fn(Job) -> Result<(), Refused> + Send + Sync + 'static> Executor for F {
+impl<F, T> Executor for F
+where
+    F: Fn(Job) -> T + Send + Sync + 'static,
+    T: Taken,
+{
     fn execute(&self, job: Job) -> Result<(), Refused> {
-        self(job)
+        self(job).taken()
     }
 
     fn describe(&self) -> Cow<'static, str> {
         Cow::Borrowed("an executor")
+    }
+}
+
+/// What a closure that is an [`Executor`] returns: nothing if it takes every job, or whether it took this one.
+pub trait Taken {
+    #[doc(hidden)]
+    fn taken(self) -> Result<(), Refused>;
+}
+
+impl Taken for () {
+    fn taken(self) -> Result<(), Refused> {
+        Ok(())
+    }
+}
+
+impl Taken for Result<(), Refused> {
+    fn taken(self) -> Result<(), Refused> {
+        self
+    }
+}
+
+/// On the threads for work that blocks. A job that the runtime drops, because it ends, counts as dropped.
+#[cfg(feature = "tokio")]
+impl Executor for tokio::runtime::Handle {
+    fn execute(&self, job: Job) -> Result<(), Refused> {
+        drop(self.spawn_blocking(|| job.run()));
+        Ok(())
+    }
+
+    fn describe(&self) -> Cow<'static, str> {
+        Cow::Borrowed("tokio")
     }
 }
 
