@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::task::{Context, Waker};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crowd::{CROWD, Dice, count, crowd};
 use futures_util::future::BoxFuture;
@@ -563,10 +563,10 @@ fn on_tokio_they_go_on_from_any_thread() {
     // One has the runtime it was connected in, one that of its first event.
     let inside = runtime.block_on(async { on().connect_async(failing(1, &seen)).unwrap() });
     let outside = on().connect_async(failing(1, &seen)).unwrap();
-    let until = Instant::now() + MINUTE;
+    let until = std::time::Instant::now() + MINUTE;
     let settle = || {
         while bus.running() > bus.inspect().to_string().matches("0 running, 1 waiting").count() {
-            assert!(Instant::now() < until, "{}", bus.inspect());
+            assert!(std::time::Instant::now() < until, "{}", bus.inspect());
             thread::yield_now();
         }
     };
